@@ -1,0 +1,1 @@
+"""Reading pictures, captions and generated scenes; nothing here knows a model."""

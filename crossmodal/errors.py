@@ -1,0 +1,84 @@
+"""Every error the project raises on purpose, as one tree.
+
+    CrossmodalError
+    ├── InputError               a value given by the caller is outside what is allowed
+    │   └── NotIndexableError    a model that scores pairs was asked for vectors
+    ├── DataError                something in the user's data cannot be used
+    │   ├── CaptionsError        a captions file or split list cannot be read
+    │   └── ImageError           one picture cannot be decoded safely; carries .path and .reason
+    ├── WeightsError             pretrained weights are absent or do not fit
+    ├── CheckpointError          a checkpoint directory is absent, incomplete or of another shape
+    ├── TrainingError            training cannot go on (diverged, nothing to resume, …)
+    └── IndexStoreError          an index directory is absent or unusable
+        └── IndexMismatchError   the index was built with another checkpoint or other settings
+
+Every message says what is wrong, the value, and the next command.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CaptionsError",
+    "CheckpointError",
+    "CrossmodalError",
+    "DataError",
+    "ImageError",
+    "IndexMismatchError",
+    "IndexStoreError",
+    "InputError",
+    "NotIndexableError",
+    "TrainingError",
+    "WeightsError",
+]
+
+
+class CrossmodalError(Exception):
+    """Root of the tree: catch this to catch everything the project raises on purpose."""
+
+
+class InputError(CrossmodalError, ValueError):
+    """A value given by the caller is outside what is allowed."""
+
+
+class NotIndexableError(InputError):
+    """A model that scores pairs was asked for vectors."""
+
+
+class DataError(CrossmodalError):
+    """Something in the user's data cannot be used."""
+
+
+class CaptionsError(DataError):
+    """A captions file or a split list cannot be read."""
+
+
+class ImageError(DataError):
+    """One picture cannot be decoded safely.
+
+    path: where it lies, None when it came as bytes. reason: plain words, "truncated file", "0 bytes", …
+    """
+
+    def __init__(self, reason: str, path: str | None = None) -> None:
+        super().__init__(f"{path or 'picture'}: {reason}")
+        self.reason = reason
+        self.path = path
+
+
+class WeightsError(CrossmodalError):
+    """Pretrained weights are absent or do not fit the architecture."""
+
+
+class CheckpointError(CrossmodalError):
+    """A checkpoint directory is absent, incomplete or of another shape."""
+
+
+class TrainingError(CrossmodalError):
+    """Training cannot start, go on or resume."""
+
+
+class IndexStoreError(CrossmodalError):
+    """An index directory is absent or unusable."""
+
+
+class IndexMismatchError(IndexStoreError):
+    """The index was built with another checkpoint or other settings."""

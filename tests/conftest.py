@@ -1,0 +1,20 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the checkout with real photos and weights; skips where it is absent, fails in CI."""
+    if not (SHARED / "data").is_dir():
+        if os.environ.get("CI") and os.environ.get("CROSSMODAL_NEEDS_SHARED"):
+            pytest.fail("CI must have ../shared beside the checkout")
+        pytest.skip("needs ../shared (real photos and weights), which is absent here")
+    return SHARED
