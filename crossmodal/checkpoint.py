@@ -1,0 +1,197 @@
+"""A checkpoint is a directory: what was trained, how its input is prepared, and how well it did.
+
+    model.safetensors   every weight          config.json     towers, dimension, transform
+    tokenizer.json      the text tokeniser    metrics.json    evaluation reports by split
+    history.json        one entry an epoch    README.md       the model card
+
+Loading touches no network and executes nothing. Writing is atomic: a reader sees the old directory or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from crossmodal.data.text import TextTokenizer
+from crossmodal.data.transforms import ImageTransform
+from crossmodal.errors import CheckpointError, CrossmodalError
+from crossmodal.models.dual import CrossModalModel
+from crossmodal.models.encoders import ImageEncoder, TextEncoder
+
+SCHEMA = 1
+FINGERPRINTED = ("model.safetensors", "config.json", "tokenizer.json")
+STARTER = Path(__file__).resolve().parent.parent / "model-checkpoints" / "starter"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint: the model in eval mode and all that prepares its input."""
+
+    model: CrossModalModel
+    tokenizer: TextTokenizer
+    transform: ImageTransform
+    config: dict[str, Any]
+    path: Path
+
+
+def model_config(
+    model: CrossModalModel, backbone: str, tokenizer: TextTokenizer, transform: ImageTransform, **about: Any
+) -> dict[str, Any]:
+    """What is needed to rebuild a model's shape and its input, as JSON values; about: free facts (recipe, seed, …)."""
+    return {
+        "schema": SCHEMA,
+        "kind": "dual_encoder",
+        "dimension": model.image.projection.out_features,
+        "image": {"backbone": backbone, "transform": transform.as_dict()},
+        "text": {"config": model.text.config, "pooling": model.text.pooling, "max_length": tokenizer.max_length},
+        "learn_temperature": model.logit_scale.requires_grad,
+        "about": about,
+    }
+
+
+def save_checkpoint(
+    path: Path,
+    model: CrossModalModel,
+    tokenizer: TextTokenizer,
+    config: dict[str, Any],
+    *,
+    documents: dict[str, Any] | None = None,
+    half: bool = False,
+) -> None:
+    """Write a checkpoint directory, replacing one that is there.
+
+    documents: further files by name; a str is written as it is, anything else as JSON. half: store float16 weights.
+    """
+    from safetensors.torch import save_file
+
+    staging = path.with_name(f".{path.name}.new-{os.getpid()}")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    weights = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
+    save_file(weights, staging / "model.safetensors")
+    (staging / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
+    tokenizer.save(staging / "tokenizer.json")
+    for name, content in {"config.json": config, **(documents or {})}.items():
+        write_document(staging / name, content)
+    replace_directory(staging, path)
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu()
+    return (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
+
+
+def write_document(path: Path, content: Any) -> None:
+    """Write text as it is, anything else as JSON, atomically."""
+    text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
+    temporary.write_text(text.rstrip() + "\n", "utf-8")
+    os.replace(temporary, path)
+
+
+def replace_directory(new: Path, path: Path) -> None:
+    """Move a finished directory into place; the former one is kept aside until the new one stands."""
+    old = path.with_name(f".{path.name}.old-{os.getpid()}")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        os.replace(path, old)
+    os.replace(new, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The config.json of a checkpoint. Raises CheckpointError if it is absent, broken or of an unknown schema."""
+    if not path.is_dir():
+        raise CheckpointError(
+            f"no checkpoint at {path}: train one with `python training_script.py --recipe flickr8k …` "
+            "or name another with --checkpoint DIR"
+        )
+    try:
+        config = json.loads((path / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is no checkpoint: cannot read its config.json ({error})") from error
+    if not isinstance(config, dict) or config.get("schema") != SCHEMA:
+        found = config.get("schema") if isinstance(config, dict) else type(config).__name__
+        raise CheckpointError(f"{path} has schema {found!r}, this version reads {SCHEMA}: train or download it again")
+    return config
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Rebuild the model of a checkpoint directory, float32, in eval mode.
+
+    Raises CheckpointError if a file is absent or broken or the weights do not fit the config.
+    """
+    from safetensors.torch import load_file
+
+    config = read_config(path)
+    try:
+        dimension, text = config["dimension"], config["text"]
+        image = ImageEncoder(config["image"]["backbone"], dimension)
+        text_tower = TextEncoder(dimension=dimension, pooling=text["pooling"], config=text["config"])
+        transform = ImageTransform.from_dict(config["image"]["transform"])
+        tokenizer = TextTokenizer.load(path / "tokenizer.json", text["max_length"])
+        model = CrossModalModel(image, text_tower, learn_temperature=config["learn_temperature"])
+        weights = {name: tensor.float() for name, tensor in load_file(path / "model.safetensors").items()}
+        model.load_state_dict(_as_in(model, weights))
+    except CrossmodalError:
+        raise
+    except Exception as error:  # safetensors and torch raise many kinds for a broken or unfitting file
+        raise CheckpointError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return Checkpoint(model.eval(), tokenizer, transform, config, path)
+
+
+def _as_in(model: CrossModalModel, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Counters and other integers back in the model's own types."""
+    own = model.state_dict()
+    return {name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in weights.items()}
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 over the files that decide a vector: weights, config and tokeniser.
+
+    Raises CheckpointError if one of them is absent.
+    """
+    read_config(path)
+    digest = hashlib.sha256()
+    for name in FINGERPRINTED:
+        try:
+            with (path / name).open("rb") as file:
+                digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise CheckpointError(f"{path} is no whole checkpoint: {error}") from error
+    return digest.hexdigest()
+
+
+def save_training_state(path: Path, tensors: dict[str, Tensor], position: dict[str, Any]) -> None:
+    """Write where a training stands as one safetensors file, atomically; position travels in its header as JSON."""
+    from safetensors.torch import save_file
+
+    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, temporary, metadata={"position": json.dumps(position)})
+    os.replace(temporary, path)
+
+
+def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_training_state` wrote. Raises CheckpointError if it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            position = json.loads(file.metadata()["position"])
+            return {name: file.get_tensor(name) for name in file.keys()}, position  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"cannot resume from {path}: {error}; start anew without --resume") from error
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    """Number of weights."""
+    return sum(parameter.numel() for parameter in model.parameters())

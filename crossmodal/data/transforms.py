@@ -1,0 +1,114 @@
+"""From a decoded picture to numbers: the evaluation transform, and augmentations for training only.
+
+Shapes: B batch, S side in pixels. Pixels are uint8 RGB (B, 3, S, S) until the model's batch is normalised.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crossmodal.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class ImageTransform:
+    """How a picture becomes a square of pixels; stored in every checkpoint and index.
+
+    size: side in pixels. fit: "squash" scales both sides to size, "crop" scales the short side and cuts the centre.
+    mean, std: per channel, of values in [0, 1].
+    """
+
+    size: int = 224
+    fit: str = "squash"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if self.fit not in {"squash", "crop"}:
+            raise InputError(f"fit must be 'squash' or 'crop', not {self.fit!r}")
+        if self.size < 1:
+            raise InputError(f"size must be at least 1 pixel, not {self.size}")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ImageTransform:
+        """Rebuild from `as_dict`, with JSON's lists back as tuples."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    def pixels(self, image: Image) -> NDArray[np.uint8]:
+        """One RGB picture as uint8 (3, S, S), resized with antialiased bicubic; a picture of that size is untouched."""
+        array = np.array(image.convert("RGB"))  # (H, W, 3), a writable copy
+        tensor = torch.from_numpy(array).permute(2, 0, 1)[None]  # channels-last strides: torch's fast uint8 path
+        height, width = array.shape[:2]
+        if self.fit == "crop":
+            scale = self.size / min(height, width)
+            target = (max(self.size, round(height * scale)), max(self.size, round(width * scale)))
+        else:
+            target = (self.size, self.size)
+        if target != (height, width):
+            tensor = F.interpolate(tensor, size=target, mode="bicubic", antialias=True)
+        top, left = (target[0] - self.size) // 2, (target[1] - self.size) // 2
+        tensor = tensor[0, :, top : top + self.size, left : left + self.size]
+        return np.ascontiguousarray(tensor.numpy())
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) values 0..255 of any dtype → float32, zero mean and unit deviation, channels-last."""
+        mean = torch.tensor(self.mean, device=pixels.device).view(3, 1, 1) * 255
+        std = torch.tensor(self.std, device=pixels.device).view(3, 1, 1) * 255
+        return ((pixels.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def augment(
+    pixels: Tensor, generator: torch.Generator, smallest: float = 0.6, flip: bool = True, jitter: float = 0.0
+) -> Tensor:
+    """Random resized crop, mirror and light colour changes of a whole batch, for training only.
+
+    pixels: uint8 (B, 3, S, S). smallest: least share of the area kept, in (0, 1]. jitter: greatest relative change
+    of brightness, contrast and saturation. Returns float32 (B, 3, S, S), values in 0..255.
+
+    Raises InputError if smallest is outside (0, 1].
+    """
+    if not 0 < smallest <= 1:
+        raise InputError(f"the smallest crop must keep a share of the area in (0, 1], not {smallest}")
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.empty(batch).uniform_(low, high, generator=generator)
+
+    batch = len(pixels)
+    area, aspect = uniform(smallest, 1), uniform(math.log(3 / 4), math.log(4 / 3)).exp()
+    width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
+    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0) if flip else torch.ones(batch)
+    affine = torch.zeros(batch, 2, 3)
+    affine[:, 0, 0], affine[:, 0, 2] = width * mirror, uniform(-1, 1) * (1 - width)
+    affine[:, 1, 1], affine[:, 1, 2] = height, uniform(-1, 1) * (1 - height)
+    values = pixels.float()
+    if smallest < 1 or flip:
+        grid = F.affine_grid(affine.to(values.device), list(pixels.shape), align_corners=False)
+        values = F.grid_sample(values, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    if jitter:
+        brightness, contrast, saturation = (
+            uniform(1 - jitter, 1 + jitter).view(-1, 1, 1, 1).to(values.device) for _ in range(3)
+        )
+        values = values * brightness
+        middle = values.mean((1, 2, 3), keepdim=True)
+        values = middle + (values - middle) * contrast
+        grey = values.mean(1, keepdim=True)
+        values = (grey + (values - grey) * saturation).clamp(0, 255)
+    return values

@@ -1,0 +1,200 @@
+"""Image backbones from torchvision, by name, with their pooled width read off.
+
+Shapes: B batch, H×W pixels, h×w places of the feature map, W channels of it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from crossmodal.errors import InputError, WeightsError
+
+
+class FoldingSequential(nn.Sequential):
+    """A Sequential that runs a convolution and the frozen batch norm after it as one convolution.
+
+    Same parameters, same names, same result: with the statistics fixed, batch norm is a scale and a shift of the
+    convolution's output, and scaling the small kernel is far cheaper than scaling the large output.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Run the children in order, folding where batch norm is in eval mode."""
+        children = list(self)
+        position = 0
+        while position < len(children):
+            child = children[position]
+            following = children[position + 1] if position + 1 < len(children) else None
+            if isinstance(child, nn.Conv2d) and isinstance(following, nn.BatchNorm2d) and not following.training:
+                input = _folded(child, following, input)
+                position += 2
+            else:
+                input = child(input)
+                position += 1
+        return input
+
+
+def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d, input: Tensor) -> Tensor:
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    scale = norm.weight * (variance + norm.eps).rsqrt()
+    bias = norm.bias - mean * scale
+    if convolution.bias is not None:
+        bias = bias + convolution.bias * scale
+    return F.conv2d(
+        input,
+        convolution.weight * scale.view(-1, 1, 1, 1),
+        bias,
+        convolution.stride,
+        cast("tuple[int, int]", convolution.padding),
+        convolution.dilation,
+        convolution.groups,
+    )
+
+
+def _fold_frozen_norms(module: nn.Module) -> nn.Module:
+    """Replace every Sequential that holds a convolution before a batch norm; names in the state dict stay."""
+    for name, child in module.named_children():
+        setattr(module, name, _fold_frozen_norms(child))
+    if isinstance(module, nn.Sequential):
+        children = list(module)
+        pairs = zip(children, children[1:], strict=False)
+        if any(isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d) for first, second in pairs):
+            return FoldingSequential(OrderedDict(module.named_children()))
+    return module
+
+
+class Backbone(nn.Module):
+    """A torchvision network without its classifier.
+
+    stages: the blocks up to the feature map, in order, so that the first few can be frozen; a network without that
+    structure (a vision transformer) has one stage, which gives pooled features at once. width: W.
+    """
+
+    def __init__(self, stages: nn.Sequential, after: nn.Module, has_map: bool) -> None:
+        super().__init__()
+        self.stages = cast(nn.Sequential, _fold_frozen_norms(stages))
+        self.after = after
+        self.has_map = has_map
+        self.frozen_stages = 0
+        self.width = self._read_width()
+
+    def _read_width(self) -> int:
+        training = self.training
+        with torch.no_grad():
+            width = int(self.eval()(torch.zeros(1, 3, 224, 224)).shape[1])
+        self.train(training)
+        return width
+
+    def _run_stages(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            for stage in self.stages[: self.frozen_stages]:
+                images = stage(images)
+        for stage in self.stages[self.frozen_stages :]:
+            images = stage(images)
+        return images
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Normalised (B, 3, H, W) → (B, W, h, w), whose mean over places is `forward`.
+
+        Raises InputError for a network that pools in another way.
+        """
+        if not self.has_map or not isinstance(self.after, nn.Identity):
+            raise InputError("this image backbone has no feature map whose mean is its pooled feature")
+        return self._run_stages(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised (B, 3, H, W) → pooled features (B, W)."""
+        features = self._run_stages(images)
+        if not self.has_map:
+            return features
+        pooled = cast(Tensor, self.after(features.mean((2, 3), keepdim=True)))
+        return pooled.flatten(1)
+
+
+def _stages(name: str, network: Any) -> tuple[nn.Sequential, nn.Module, bool]:
+    if name.startswith("densenet"):
+        return nn.Sequential(*network.features.children(), nn.ReLU()), nn.Identity(), True
+    if name.startswith("convnext"):
+        return network.features, network.classifier[0], True
+    if name.startswith(("resnet", "resnext", "wide_resnet")):
+        stem = nn.Sequential(OrderedDict(conv1=network.conv1, bn1=network.bn1, relu=network.relu, pool=network.maxpool))
+        layers = (network.layer1, network.layer2, network.layer3, network.layer4)
+        return nn.Sequential(stem, *layers), nn.Identity(), True
+    if name.startswith(("efficientnet", "mobilenet", "mnasnet", "squeezenet", "vgg")) and hasattr(network, "features"):
+        return network.features, nn.Identity(), True
+    for head in ("heads", "head", "classifier", "fc"):
+        if hasattr(network, head):
+            setattr(network, head, nn.Identity())
+            return nn.Sequential(network), nn.Identity(), False
+    raise InputError(f"image backbone {name!r} has no classifier that could be taken off")
+
+
+def backbone_names() -> list[str]:
+    """Every classification network torchvision offers."""
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def build_backbone(name: str, weights: str = "none") -> Backbone:
+    """A torchvision network by name, without its classifier.
+
+    weights: "imagenet" (downloaded by torchvision), "none" (random), or the path of a state dict of the whole
+    network (.safetensors, or .pt/.pth read with weights_only=True).
+
+    Raises InputError for an unknown name, WeightsError for weights that are absent or do not fit.
+    """
+    from torchvision import models
+
+    known = backbone_names()
+    if name not in known:
+        near = [other for other in known if other[:4] == name[:4]] or ["efficientnet_b0", "mobilenet_v2", "resnet50"]
+        raise InputError(f"image backbone {name!r} is not one of torchvision's; near ones: {', '.join(near)}")
+    options = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+    network = models.get_model(name, weights=None, **options)
+    if weights == "imagenet":
+        network.load_state_dict(_downloaded(name))
+    elif weights != "none":
+        _load_file(network, name, Path(weights))
+    return Backbone(*_stages(name, network))
+
+
+def _downloaded(name: str) -> dict[str, Tensor]:
+    from torchvision import models
+
+    try:
+        state = models.get_model_weights(name).DEFAULT.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:  # URLError is an OSError; a truncated download is a RuntimeError
+        raise WeightsError(
+            f"ImageNet weights of {name} cannot be downloaded ({error}): give a local file with "
+            "--image-weights PATH, or start from random weights with --image-weights none"
+        ) from error
+    return cast("dict[str, Tensor]", dict(state))
+
+
+def _load_file(network: nn.Module, name: str, path: Path) -> None:
+    if not path.is_file():
+        raise WeightsError(f"--image-weights {path}: no such file; give a state dict of {name}, 'imagenet' or 'none'")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except Exception as error:  # safetensors, pickle and torch raise many kinds for a file that is not theirs
+        raise WeightsError(f"--image-weights {path}: not a state dict of {name} ({error})") from error
+    heads = ("classifier.", "fc.", "heads.", "head.")
+    lacking = [key for key in missing if not key.startswith(heads)]
+    surplus = [key for key in unexpected if not key.startswith(heads)]
+    if lacking or surplus:
+        raise WeightsError(
+            f"--image-weights {path}: not a state dict of {name}: {len(lacking)} tensors lacking "
+            f"{lacking[:3]}, {len(surplus)} unknown {surplus[:3]}"
+        )
