@@ -1,0 +1,145 @@
+"""Splits into train, val and test, always by picture: from list files, from the captions file, or by a seeded share."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from crossmodal.data.captions import read_captions, read_text
+from crossmodal.data.pairs import Record, match_names
+from crossmodal.errors import CaptionsError, InputError
+
+__all__ = ["SPLITS", "photo_id", "read_split_list", "read_split_lists", "split_records", "split_role"]
+
+SPLITS = ("train", "val", "test")
+_ROLES = {
+    "train": "train", "training": "train", "restval": "train", "val": "val", "valid": "val", "validation": "val",
+    "dev": "val", "test": "test", "testing": "test",
+}  # fmt: skip
+_LIST_NAME = re.compile(r"(?<![a-z])(train|valid|val|dev|test)")
+_FLICKR_NAME = re.compile(r"([1-9]\d{5,})(?:_[0-9a-f]{8,12}(?:_[a-z])?)?")
+
+
+def split_role(name: str) -> str | None:
+    """The role of a split by its written name: "train" (also Karpathy's "restval"), "val" (also "dev"), "test"; or
+    None for any other."""
+    return _ROLES.get(name.strip().lower())
+
+
+def photo_id(name: str) -> str:
+    """The Flickr photo id in a file name, which Flickr8k and Flickr30k share; for any other name its stem.
+
+    >>> photo_id("Images/1000268201_693b08cb0e.jpg"), photo_id("1000268201.jpg"), photo_id("cat.png")
+    ('1000268201', '1000268201', 'cat')
+    """
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    flickr = _FLICKR_NAME.fullmatch(stem)
+    return flickr[1] if flickr else stem
+
+
+def read_split_list(path: Path) -> tuple[str, ...]:
+    """Read a list with one picture name a line, in order, repetitions once.
+
+    Raises CaptionsError if it cannot be read, is empty, or looks like a captions file.
+    """
+    text, _ = read_text(path)
+    names = [line.strip() for line in re.split(r"\r\n|\n|\r", text)]
+    names = list(dict.fromkeys(name for name in names if name))
+    if not names:
+        raise CaptionsError(f"{path} is empty: a split list has one picture name a line")
+    if "\t" in names[0] or len(names[0]) > 255 or names[0].count(" ") > 8 or names[0][0] in "{[":
+        raise CaptionsError(f"{path} is no split list (one picture name a line): its first line is {names[0][:80]!r}")
+    return tuple(names)
+
+
+def read_split_lists(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Read the list files of a folder, role -> names; a file's role is the word train, val/dev or test in its name.
+
+    Raises CaptionsError if the folder does not exist, holds no such file, or two files for one split.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise CaptionsError(f"{folder} {what}: give the folder of the split lists with --splits DIR")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", path.stem).lower()
+        match = _LIST_NAME.search(words)
+        if path.suffix.lower() not in (".txt", ".lst", "") or not match or not path.is_file():
+            continue
+        role = _ROLES[match[1]]
+        if role in files:
+            raise CaptionsError(f"{folder} holds two lists for {role}: {files[role].name} and {path.name}; keep one")
+        files[role] = path
+    if not files:
+        raise CaptionsError(f"{folder} holds no split list: their names contain train, val or dev, or test (train.txt)")
+    return {role: read_split_list(files[role]) for role in SPLITS if role in files}
+
+
+def split_records(
+    records: Sequence[Record],
+    lists: Path | None = None,
+    seed: int = 0,
+    shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+) -> dict[str, tuple[Record, ...]]:
+    """Divide records into "train", "val" and "test" (always these keys), each in the order given.
+
+    lists: a folder of list files (names containing train, val or dev, test), or a captions file that says splits
+    (Karpathy JSON); records in none are left out. Without it the records' own splits count, where at least one has
+    one; otherwise a seeded share: each picture's side follows from a hash of the seed and its name (Flickr photos:
+    their photo id), so that adding a picture moves no other.
+
+    Raises CaptionsError if the lists cannot be read, fit no record, or put a picture on two sides; InputError if the
+    shares are negative or do not sum to 1.
+    """
+    if lists is not None:
+        side = _listed_sides(records, lists)
+    elif any(record.split for record in records):
+        side = {record.image: split_role(record.split) for record in records if record.split}
+        if not any(side.values()):
+            written = sorted({record.split for record in records if record.split})
+            raise CaptionsError(f"the captions file names splits {written[:5]}, none of them train, val or test")
+    else:
+        if min(shares) < 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
+            raise InputError(f"shares {shares} must be 0 or more and sum to 1")
+        side = {record.image: _drawn_side(record.image, seed, shares) for record in records}
+    return {role: tuple(record for record in records if side.get(record.image) == role) for role in SPLITS}
+
+
+def _listed_sides(records: Sequence[Record], lists: Path) -> dict[str, str | None]:
+    if lists.is_file():
+        named: dict[str, list[str]] = {}
+        for name, split in read_captions(lists).splits.items():
+            named.setdefault(split_role(split) or "", []).append(name)
+        groups = {role: tuple(named[role]) for role in SPLITS if role in named}
+        if not groups:
+            raise CaptionsError(f"{lists} says no splits: give a folder of split lists with --splits DIR")
+    else:
+        groups = read_split_lists(lists)
+    images = [record.image for record in records]
+    side: dict[str, str | None] = {}
+    for role, names in groups.items():
+        for picture in match_names(names, images).found.values():
+            former = side.setdefault(picture, role)
+            if former != role:
+                raise CaptionsError(
+                    f"{picture} stands in {former} and in {role} of {lists}: run `python -m crossmodal validate` with "
+                    f"--splits {lists} to see all, and take it out of one"
+                )
+    if images and not side:
+        example = next(iter(groups.values()))[0]
+        raise CaptionsError(f"no name in {lists} fits a record: it names {example!r}, the records {images[0]!r}")
+    return side
+
+
+def _drawn_side(image: str, seed: int, shares: tuple[float, float, float]) -> str:
+    """The two names of one Flickr photo fall on one side; other names count with their folder."""
+    stem = PurePosixPath(image).stem
+    key = photo_id(image) if _FLICKR_NAME.fullmatch(stem) else image
+    digest = hashlib.sha256(f"{seed}:{key}".encode("utf-8", "surrogateescape")).digest()
+    point = int.from_bytes(digest[:8], "big") / 2**64
+    if point < shares[0]:
+        return "train"
+    return "val" if point < shares[0] + shares[1] and shares[1] > 0 else ("test" if shares[2] > 0 else "train")
