@@ -1,0 +1,176 @@
+"""The house keeps its plan: who may import whom, read from the source of every module."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import crossmodal
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# From left to right: a module imports only from its own floor or from one further left.
+FLOORS: tuple[frozenset[str], ...] = tuple(
+    frozenset(names.split())
+    for names in (
+        "errors",
+        "data",
+        "models",
+        "losses",
+        "metrics",
+        "evaluation",
+        "recipes",
+        "training",
+        "checkpoint",
+        "encoder",
+        "index",
+        "search explain relevance figures",
+        "ui cli api",
+    )
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FRONTS = FLOORS[-1]
+TOP_LEVEL = frozenset({"app", "model", "training_script", "build_index"})
+LAZY = {"Hit": "search", "Searcher": "search", "open_searcher": "search"}  # what `crossmodal` itself hands on
+HOMES = {  # package -> where it may be imported
+    "streamlit": ("app.py", "crossmodal/ui/"),
+    "faiss": ("crossmodal/index/",),
+    "transformers": ("crossmodal/data/", "crossmodal/models/"),
+    "torchvision": ("crossmodal/data/", "crossmodal/models/"),
+}
+
+
+def imported_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of all that a module imports, at its top or in functions; "." starts a relative name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            stem = "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{stem}.{alias.name}") for alias in node.names)
+
+
+def breach(file: str, name: str) -> str | None:
+    """What is wrong with `file` importing `name`, or None. file: POSIX path below the root."""
+    package, *rest = name.split(".")
+    if not package:
+        return "relative import"
+    if package in TOP_LEVEL:
+        return f"imports the top-level file {package}.py"
+    if package in HOMES and not file.startswith(HOMES[package]):
+        return f"{package} belongs in {' and '.join(HOMES[package])}"
+    if package == "crossmodal" and rest and file.startswith("crossmodal/"):
+        return order_breach(room_of(file), LAZY.get(rest[0], rest[0]))
+    return None
+
+
+def room_of(file: str) -> str:
+    return file.split("/")[1].removesuffix(".py")
+
+
+def order_breach(own: str, imported: str) -> str | None:
+    """What is wrong with one room importing another, or None; `crossmodal/__init__` and `__main__` are no rooms."""
+    if own == imported or own not in FLOOR_OF or imported not in FLOOR_OF:
+        return None
+    if {own, imported} <= FRONTS:
+        return f"the front {own} must not import the front {imported}"
+    if FLOOR_OF[imported] > FLOOR_OF[own]:
+        return f"{own} must not import {imported}, which stands further right"
+    return None
+
+
+def breaches(root: Path) -> list[str]:
+    """Every breach of the plan below `root`, as "file:line: what is wrong"."""
+    found = []
+    for path in sorted([*root.glob("*.py"), *root.glob("crossmodal/**/*.py")]):
+        file = path.relative_to(root).as_posix()
+        if "/" in file and room_of(file) not in {"__init__", "__main__", *FLOOR_OF}:
+            found.append(f"{file}:1: no room of the plan is called {room_of(file)}")
+        for line, name in imported_names(ast.parse(path.read_text(encoding="utf-8"), filename=file)):
+            wrong = breach(file, name)
+            if wrong:
+                found.append(f"{file}:{line}: {wrong}")
+    return found
+
+
+def test_the_house_keeps_its_plan() -> None:
+    assert breaches(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "wrong"),
+    [
+        ("crossmodal/data/pairs.py", "from crossmodal.search import Hit", "data must not import search"),
+        ("crossmodal/losses.py", "def f():\n    import crossmodal.training", "losses must not import training"),
+        ("crossmodal/index/build.py", "from crossmodal import Searcher", "index must not import search"),
+        ("crossmodal/errors.py", "from crossmodal import data", "errors must not import data"),
+        ("crossmodal/cli.py", "from crossmodal.ui import theme", "the front cli must not import the front ui"),
+        ("crossmodal/ui/search_page.py", "import crossmodal.api", "the front ui must not import the front api"),
+        ("crossmodal/search.py", "import streamlit as st", "streamlit belongs in app.py"),
+        ("crossmodal/search.py", "import faiss", "faiss belongs in crossmodal/index/"),
+        ("crossmodal/evaluation.py", "from transformers import AutoModel", "transformers belongs in"),
+        ("crossmodal/training.py", "import torchvision.transforms.v2", "torchvision belongs in"),
+        ("build_index.py", "from torchvision.io import read_image", "torchvision belongs in"),
+        ("crossmodal/cli.py", "import training_script", "imports the top-level file training_script.py"),
+        ("app.py", "from model import ImageEncoder", "imports the top-level file model.py"),
+        ("crossmodal/index/build.py", "from . import manifest", "relative import"),
+        ("crossmodal/index/build.py", "from ..errors import IndexError", "relative import"),
+        ("crossmodal/utils.py", "", "no room of the plan is called utils"),
+    ],
+)
+def test_a_planted_breach_is_found(tmp_path: Path, file: str, source: str, wrong: str) -> None:
+    planted = tmp_path / file
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.write_text(source)
+    assert len(breaches(tmp_path)) == 1
+    assert wrong in breaches(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        (
+            "crossmodal/search.py",
+            "import crossmodal.errors\nfrom crossmodal.index import open_index",
+        ),
+        ("crossmodal/training.py", "import accelerate, torch"),
+        ("crossmodal/explain.py", "from crossmodal.search import Hit"),
+        ("crossmodal/ui/search_page.py", "import streamlit\nfrom crossmodal.ui.theme import tile"),
+        ("crossmodal/models/encoders.py", "def f():\n    import torchvision, transformers"),
+        ("app.py", "import streamlit\nfrom crossmodal.ui import theme"),
+        ("crossmodal/cli.py", "from crossmodal import __version__"),
+    ],
+)
+def test_what_the_plan_allows_is_no_breach(tmp_path: Path, file: str, source: str) -> None:
+    allowed = tmp_path / file
+    allowed.parent.mkdir(parents=True, exist_ok=True)
+    allowed.write_text(source)
+    assert breaches(tmp_path) == []
+
+
+def modules() -> list[str]:
+    """Every importable module of the package, but for ui/: its pages are scripts that only Streamlit runs."""
+    names = [found.name for found in pkgutil.walk_packages(crossmodal.__path__, "crossmodal.")]
+    return ["crossmodal", *(name for name in names if not name.startswith(("crossmodal.ui.", "crossmodal.__main__")))]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_every_public_name_exists(name: str) -> None:
+    module = importlib.import_module(name)
+    public = getattr(module, "__all__", [])
+    assert len(set(public)) == len(public)
+    assert [entry for entry in public if not hasattr(module, entry)] == []
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = {"torch", "torchvision", "transformers", "pandas", "matplotlib", "faiss", "streamlit", "numpy"}
+    code = f"import sys, crossmodal; print(sorted({heavy!r} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

@@ -1,0 +1,75 @@
+"""The set-up agrees with itself: what is imported, listed, locked, written in the README and run by CI."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DISTRIBUTIONS = {"PIL": "pillow", "faiss": "faiss-cpu"}  # import name -> name on the list, where the two differ
+
+
+def listed(file: str) -> set[str]:
+    """Names of the packages in a requirements file, without those of the files it includes."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return {re.split(r"[<>=!~; ]", line)[0] for line in lines if re.match(r"[a-z]", line)}
+
+
+def pins(file: str) -> set[str]:
+    """The "name==version ; marker" entries of a lock, without their hashes."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return {line.removesuffix("\\").strip() for line in lines if re.match(r"[a-z]", line)}
+
+
+def third_party_imports(source: str) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(str(node.module).split(".")[0])
+    return {DISTRIBUTIONS.get(name, name) for name in found - sys.stdlib_module_names - {"crossmodal"}}
+
+
+def test_everything_imported_is_listed() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in [*ROOT.glob("*.py"), *ROOT.glob("crossmodal/**/*.py")]]
+    assert set().union(*map(third_party_imports, sources)) <= listed("requirements.txt")
+
+
+def test_an_unlisted_import_is_noticed() -> None:
+    source = "import os, PIL.Image\ndef f():\n    from scipy.stats import rankdata\nfrom crossmodal import errors"
+    assert third_party_imports(source) == {"pillow", "scipy"}
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_a_lock_pins_its_whole_list_with_hashes_and_without_addresses(name: str) -> None:
+    locked = (ROOT / f"{name}.lock").read_text(encoding="utf-8")
+    assert listed(f"{name}.txt") <= {pin.split("==")[0] for pin in pins(f"{name}.lock")}
+    assert "://" not in locked
+    assert re.findall(r"^[a-z].*(?<!\\)$", locked, re.MULTILINE) == []  # every pin goes on to its hashes
+
+
+def test_both_locks_pin_the_same_versions() -> None:
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+@pytest.mark.parametrize(
+    ("lock", "last"), [("requirements.lock", "streamlit run app.py"), ("requirements-dev.lock", "pytest")]
+)
+def test_one_line_of_the_readme_does_all_setup(lock: str, last: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    setup = "python3 -m venv .venv && .venv/bin/pip install uv && .venv/bin/uv pip install -p .venv -r"
+    assert readme.count(f"{setup} {lock} && .venv/bin/{last}") == 1
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    pattern = re.search(r"grep -m 1 -E '(.+)' README\.md", (ROOT / ".ci/run").read_text(encoding="utf-8"))
+    assert pattern
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if re.search(pattern[1], line)] == [
+        line for line in lines if line.endswith("/pytest")
+    ]
