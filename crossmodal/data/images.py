@@ -1,58 +1,278 @@
-"""Find and decode pictures safely: every file gives an upright RGB picture or an ImageError with its reason."""
+"""Find and decode pictures safely: every file gives an upright RGB picture or an ImageError with its reason.
+
+Nothing global is set, in Pillow or in `warnings`, so any number of threads may decode at once.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import importlib
 import io
 import os
+import stat
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from PIL import Image, ImageOps
+import numpy as np
+from PIL import Image, ImageFile
 
+from crossmodal.data.headers import Header, exif_orientation, read_header
 from crossmodal.errors import ImageError, InputError
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "list_images", "load_image"]
+if TYPE_CHECKING:
+    from PIL import ImageCms
+
+__all__ = ["IMAGE_SUFFIXES", "MAX_ELONGATION", "MAX_FILE_BYTES", "MAX_PIXELS", "list_images", "load_image"]
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff"}
-    | {".avif", ".heic", ".heif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm"}
+    | {".avif", ".heic", ".heif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm"}
 )
-MAX_PIXELS: int = 120_000_000
+MAX_PIXELS: int = 89_478_485  # where Pillow begins to warn: a quarter of a gigabyte of RGB
+MAX_ELONGATION: int = 100  # long side by short side: scaled to 224 pixels high, a thinner strip is a bomb itself
+MAX_FILE_BYTES: int = 1 << 29
+TOO_LARGE = f"file too large (more than {MAX_FILE_BYTES >> 20} MiB)"
+
+PLUGINS = {
+    "AVIF": ("AvifImagePlugin", "AvifImageFile"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("GifImagePlugin", "GifImageFile"),
+    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
+    "JPEG2000": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "PNG": ("PngImagePlugin", "PngImageFile"),
+    "PPM": ("PpmImagePlugin", "PpmImageFile"),
+    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
+    "WEBP": ("WebPImagePlugin", "WebPImageFile"),
+}
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def load_image(source: Path | str | bytes | BinaryIO, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode one picture: upright, mode RGB.
+    """Decode one picture, given as a path, as bytes or as a binary stream: upright, mode RGB, 8 bits a channel.
 
-    Raises ImageError if it is empty, damaged, animated, larger than `max_pixels`, or no picture.
+    The format is told by content, not by name. EXIF orientation is applied. Transparent parts become white. Colours
+    with another embedded profile than sRGB are converted to sRGB; a broken profile is passed over. 16-bit values are
+    scaled, not clipped; integers and floats without a given range keep [0, 1], [0, 255] or [0, 65535] where they fit,
+    else their minimum and maximum become black and white. Of a multi-page TIFF or a phone's MPO the first picture is
+    taken. `max_pixels`: width × height, checked before anything is decoded; TIFF, GIF and WebP also keep to
+    PIL.Image.MAX_IMAGE_PIXELS.
+
+    Raises ImageError, with its reason, if the file cannot be read, is empty, truncated, damaged, animated, no picture,
+    larger than `max_pixels` or MAX_FILE_BYTES, or longer than MAX_ELONGATION times its short side.
     """
-    path = str(source) if isinstance(source, (str, os.PathLike)) else None
+    path: str | None = None
     try:
         if isinstance(source, (str, os.PathLike)):
-            data = Path(source).read_bytes()
-        else:
-            data = source if isinstance(source, bytes) else source.read()
-        if not data:
-            raise ImageError("0 bytes", path)
-        with Image.open(io.BytesIO(data), formats=["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM"]) as picture:
-            if picture.width * picture.height > max_pixels:
-                raise ImageError("too many pixels", path)
-            return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(str(error), path) from error
+            path = os.fspath(source)
+            return _decode(_read_file(path), max_pixels)
+        return _decode(_read_stream(source), max_pixels)
+    except ImageError as error:
+        raise ImageError(error.reason, path) from error
 
 
 def list_images(root: Path) -> list[str]:
-    """Relative POSIX paths of all pictures below a folder, sorted; told by suffix, hidden ones left out.
+    """List the pictures below a folder as relative POSIX paths, sorted; told by suffix alone, hidden ones left out.
 
-    Raises InputError if `root` is not a folder.
+    Links to files are listed, links to folders are not followed.
+
+    Raises InputError if `root` is no folder, or if a folder below it cannot be read.
     """
-    if not root.is_dir():
-        raise InputError(f"no folder of pictures at {root}: check the path given with --images")
+    if not os.path.isdir(root):
+        what = "is a file, not a folder" if os.path.exists(root) else "does not exist"
+        raise InputError(f"images folder {root} {what}: run again with --images and the folder that holds the pictures")
+
+    def refuse(error: OSError) -> None:  # passed over, its pictures would silently drop out of an index
+        raise InputError(
+            f"folder {error.filename} cannot be read ({error.strerror}): run `chmod u+rx` on it or move it elsewhere"
+        ) from error
+
     found: list[str] = []
-    for folder, subfolders, names in os.walk(root):
+    for folder, subfolders, names in os.walk(root, onerror=refuse):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        base = Path(folder).relative_to(root)
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                found.append((base / name).as_posix())
+        relative = Path(os.path.relpath(folder, root)).as_posix()
+        prefix = "" if relative == "." else relative + "/"
+        found.extend(
+            prefix + name
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+        )
     return sorted(found)
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise ImageError("file name is not valid UTF-8: rename it") from error
+    try:
+        # Without O_NONBLOCK, opening a FIFO waits for its writer for ever
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        raise ImageError(_why_unreadable(path, error)) from error
+    try:
+        about = os.fstat(number)
+        if stat.S_ISDIR(about.st_mode):
+            raise ImageError("a folder, not a file")
+        if not stat.S_ISREG(about.st_mode):
+            raise ImageError("not a regular file")
+        if about.st_size > MAX_FILE_BYTES:
+            raise ImageError(TOO_LARGE)
+        with open(number, "rb", buffering=0, closefd=False) as stream:
+            return stream.readall()
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror or error})") from error
+    finally:
+        os.close(number)
+
+
+def _why_unreadable(path: str, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "broken link" if os.path.islink(path) else "file not found"
+    if isinstance(error, PermissionError):
+        return "no permission to read"
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "link that leads to itself"
+    return f"cannot be opened ({error})"
+
+
+def _read_stream(source: bytes | BinaryIO) -> bytes:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    with contextlib.suppress(AttributeError, OSError):  # a pipe is read from where it stands
+        source.seek(0)
+    data = source.read()
+    if not isinstance(data, bytes):
+        raise InputError(f"a picture's stream gave {type(data).__name__}: open it in binary mode, open(path, 'rb')")
+    return data
+
+
+def _decode(data: bytes, max_pixels: int) -> Image.Image:
+    if not data:
+        raise ImageError("0 bytes")
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageError(TOO_LARGE)
+    header = read_header(data)
+    if header.size is not None:
+        _check_size(header.size, min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels))
+    frames = header.frames
+    try:
+        picture = _plugin(header.format)(io.BytesIO(header.data), "")
+        if header.format == "AVIF":
+            frames = getattr(picture, "n_frames", 1)
+        if frames > 1:
+            raise ImageError(f"animated ({frames} frames)")
+        _check_size(picture.size, max_pixels)
+        picture.load()
+        upright = _turn(_to_rgb(picture), header, picture)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("not enough memory to decode it") from error
+    except Exception as error:  # damaged bytes make decoders raise anything, from struct.error to ZeroDivisionError
+        raise ImageError(_why_damaged(header.format, error)) from error
+    upright.info = {}  # no stale EXIF that would turn the picture a second time
+    return upright
+
+
+@cache
+def _plugin(format_name: str) -> type[ImageFile.ImageFile]:
+    """Pillow's class for one format: Image.open would also run its bomb check, which warns, and read MPO frames."""
+    module, name = PLUGINS[format_name]
+    try:
+        plugin: type[ImageFile.ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), name)
+    except ImportError as error:
+        raise ImageError(f"format not supported ({format_name}): this Pillow is too old") from error
+    return plugin
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageError(f"too many pixels ({width} x {height}, at most {max_pixels:,})")
+    if max(size) > MAX_ELONGATION * max(1, min(size)):
+        raise ImageError(f"too elongated ({width} x {height})")
+
+
+def _why_damaged(format_name: str, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return "too many pixels"
+    message = str(error).lower()
+    if isinstance(error, EOFError) or any(sign in message for sign in ("truncated", "not enough", "not large enough")):
+        return "truncated file"
+    return f"damaged file ({format_name})"
+
+
+def _turn(picture: Image.Image, header: Header, source: Image.Image) -> Image.Image:
+    exif = source.info.get("exif")
+    orientation = header.orientation
+    if orientation == 1 and isinstance(exif, bytes):  # formats that keep it in a chunk of its own
+        orientation = exif_orientation(exif)
+    return picture.transpose(UPRIGHT[orientation]) if orientation != 1 else picture
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    profile = picture.info.get("icc_profile")
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        picture = _to_eight_bits(picture)
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        layer = picture.convert("LA").convert("RGBA") if picture.mode == "La" else picture.convert("RGBA")
+        canvas = Image.new("RGB", layer.size, "white")
+        canvas.paste(_to_srgb(layer.convert("RGB"), profile), mask=layer.getchannel("A"))
+        return canvas
+    return _to_srgb(picture, profile)
+
+
+def _to_eight_bits(picture: Image.Image) -> Image.Image:
+    """Scale one channel of integers or floats to [0, 255]."""
+    values = np.asarray(picture)  # (H, W)
+    tags = getattr(picture, "tag_v2", {})
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and not tags):
+        low, high = 0.0, 4095.0 if tags.get(258) == (12,) else 65535.0
+    else:
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        for usual in (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0):
+            if low >= 0 and high <= usual:
+                low, high = 0.0, usual
+                break
+    known = np.nan_to_num(values.astype(np.float32), nan=low, posinf=high, neginf=low)
+    scaled = (known - low) * (255.0 / ((high - low) or 1.0))
+    return Image.fromarray(np.clip(scaled + 0.5, 0, 255).astype(np.uint8))
+
+
+def _to_srgb(picture: Image.Image, profile: object) -> Image.Image:
+    if isinstance(profile, bytes) and profile:
+        if picture.mode not in ("RGB", "L", "CMYK"):
+            picture = picture.convert("RGB")
+        transform = _srgb_transform(profile, picture.mode)
+        if transform is not None:
+            return transform.apply(picture)
+    return picture.convert("RGB")
+
+
+@lru_cache(maxsize=8)
+def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Conversion from an embedded profile to sRGB; None where it changes nothing visible or the profile is unusable."""
+    from PIL import ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        if mode == "RGB":
+            steps = np.arange(0, 256, 51, dtype=np.uint8)
+            colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)  # (1, 216, RGB)
+            changed = np.asarray(transform.apply(Image.fromarray(colours)), dtype=np.int16)
+            return transform if np.abs(changed - colours).max() > 2 else None
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None  # on purpose: a photo with a broken profile is still a photo
+    return transform
