@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import posixpath
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -171,12 +172,12 @@ def _layout(line: str, path: Path) -> tuple[str, Columns, int, bool]:
 
 def _is_picture_name(field: str) -> bool:
     name = _without_number(field.strip().strip('"'))
-    return Path(name.lower()).suffix in IMAGE_SUFFIXES
+    return posixpath.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def _without_number(name: str) -> str:
     """A name as *.token files number it, without the number: "a.jpg#0" is "a.jpg"."""
-    return re.sub(r"(\.\w+)#\d+$", r"\1", name)
+    return re.sub(r"(\.\w+)#\d+$", r"\1", name) if "#" in name else name
 
 
 def _split(text: str, delimiter: str) -> list[str] | None:

@@ -55,8 +55,8 @@ def load_pairs(images: Path, captions: Path | None) -> Pairs:
 
     Empty captions and repetitions within one picture are dropped. No picture is opened.
 
-    Raises InputError if images is not a folder; DataError if it holds no picture; CaptionsError if the captions cannot be read or
-    none of their names fits a picture.
+    Raises InputError if images is not a folder; DataError if it holds no picture; CaptionsError if the captions
+    cannot be read or none of their names fits a picture.
     """
     pictures = _pictures(images)
     if captions is None:
