@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,13 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     assert [line for line in lines if re.search(pattern[1], line)] == [
         line for line in lines if line.endswith("/pytest")
     ]
+
+
+def test_every_file_names_the_same_lowest_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lowest = project["requires-python"].removeprefix(">=")
+    assert f"Python {lowest} or newer" in (ROOT / "README.md").read_text(encoding="utf-8")
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        assert f"--python-version {lowest} " in (ROOT / lock).read_text(encoding="utf-8").splitlines()[1]
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    assert re.findall(r'"(3\.\d+)"', workflow)[0] == lowest
