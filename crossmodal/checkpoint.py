@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from crossmodal.data.text import TextTokenizer
@@ -59,7 +58,7 @@ def model_config(
 
 def save_checkpoint(
     path: Path,
-    model: CrossModalModel,
+    weights: dict[str, Tensor],
     tokenizer: TextTokenizer,
     config: dict[str, Any],
     *,
@@ -68,15 +67,15 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint directory, replacing one that is there.
 
-    documents: further files by name; a str is written as it is, anything else as JSON. half: store float16 weights.
+    weights: the model's state dict. documents: further files by name; a str is written as it is, anything else as
+    JSON. half: store float16 weights.
     """
     from safetensors.torch import save_file
 
     staging = path.with_name(f".{path.name}.new-{os.getpid()}")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    weights = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
-    save_file(weights, staging / "model.safetensors")
+    save_file({name: _stored(tensor, half) for name, tensor in weights.items()}, staging / "model.safetensors")
     (staging / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
     tokenizer.save(staging / "tokenizer.json")
     for name, content in {"config.json": config, **(documents or {})}.items():
@@ -190,8 +189,3 @@ def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, position  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"cannot resume from {path}: {error}; start anew without --resume") from error
-
-
-def parameter_count(model: torch.nn.Module) -> int:
-    """Number of weights."""
-    return sum(parameter.numel() for parameter in model.parameters())

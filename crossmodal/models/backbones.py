@@ -6,6 +6,7 @@ Shapes: B batch, H×W pixels, h×w places of the feature map, W channels of it.
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,7 +63,7 @@ def _fold_frozen_norms(module: nn.Module) -> nn.Module:
         setattr(module, name, _fold_frozen_norms(child))
     if isinstance(module, nn.Sequential):
         children = list(module)
-        pairs = zip(children, children[1:], strict=False)
+        pairs = pairwise(children)
         if any(isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d) for first, second in pairs):
             return FoldingSequential(OrderedDict(module.named_children()))
     return module

@@ -6,7 +6,8 @@ Shapes: B batch, D embedding, L tokens, S side in pixels, N pictures, M sentence
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -53,10 +54,9 @@ class CrossModalModel(nn.Module):
         return self._in_eval(lambda part: self.image.features(transform.normalise(part)), pixels, batch_size)
 
     def _in_eval(self, encode: Any, pixels: Tensor, batch_size: int) -> Tensor:
-        device, training = self.logit_scale.device, self.training
-        self.eval()
-        parts = [encode(part.to(device)).float().cpu() for part in pixels.split(batch_size)]
-        self.train(training)
+        device = self.logit_scale.device
+        with eval_mode(self):
+            parts = [encode(part.to(device)).float().cpu() for part in pixels.split(batch_size)]
         return torch.cat(parts) if parts else torch.empty(0, self.image.projection.out_features)
 
     @torch.no_grad()
@@ -72,13 +72,22 @@ class CrossModalModel(nn.Module):
     def _by_length(
         self, encode: Any, ids: Sequence[Sequence[int]], tokenizer: TextTokenizer, batch_size: int, width: int
     ) -> Tensor:
-        device, training = self.logit_scale.device, self.training
-        self.eval()
+        device = self.logit_scale.device
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
         vectors = torch.empty(len(ids), width)
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            tokens, mask = tokenizer.pad([ids[row] for row in rows])
-            vectors[rows] = encode(tokens.to(device), mask.to(device)).float().cpu()
-        self.train(training)
+        with eval_mode(self):
+            for start in range(0, len(order), batch_size):
+                rows = order[start : start + batch_size]
+                tokens, mask = tokenizer.pad([ids[row] for row in rows])
+                vectors[rows] = encode(tokens.to(device), mask.to(device)).float().cpu()
         return vectors
+
+
+@contextmanager
+def eval_mode(module: nn.Module) -> Iterator[None]:
+    """Every part in eval mode; afterwards each as it was, frozen parts included."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    yield
+    for part, training in modes:
+        part.training = training

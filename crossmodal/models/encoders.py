@@ -6,6 +6,7 @@ The projection stays one linear layer on average-pooled features, so that a scor
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -101,6 +102,15 @@ class TextEncoder(nn.Module):
         return self.project(self.features(ids, mask))
 
 
+def declared_pooling(model: str) -> str | None:
+    """How a local sentence-transformers folder says its tokens are pooled: "mean", "cls", or None if it is silent."""
+    path = Path(model) / "1_Pooling" / "config.json"
+    if not path.is_file():
+        return None
+    values = json.loads(path.read_text("utf-8"))
+    return "cls" if values.get("pooling_mode_cls_token") else "mean"
+
+
 def tiny_text_config(vocabulary_size: int) -> dict[str, Any]:
     """A two-layer BERT for smoke runs, trained from scratch."""
     return {
@@ -116,7 +126,9 @@ def tiny_text_config(vocabulary_size: int) -> dict[str, Any]:
 
 def _transformer(model: str, config: dict[str, Any] | None) -> nn.Module:
     from transformers import AutoConfig, AutoModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         if config is not None:
             shape = AutoConfig.for_model(**config)

@@ -1,0 +1,28 @@
+"""The recipes by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from crossmodal.errors import InputError
+from crossmodal.recipes.base import Phase, Recipe, smoke
+from crossmodal.recipes.flickr8k import flickr8k
+from crossmodal.recipes.flickr30k import flickr30k
+from crossmodal.recipes.scenes import scenes
+from crossmodal.recipes.starter import starter
+
+__all__ = ["RECIPES", "Phase", "Recipe", "recipe_named", "smoke"]
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "flickr30k": flickr30k,
+    "flickr8k": flickr8k,
+    "scenes": scenes,
+    "starter": starter,
+}
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe of that name. Raises InputError for an unknown one, listing those there are."""
+    if name not in RECIPES:
+        raise InputError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
+    return RECIPES[name]()

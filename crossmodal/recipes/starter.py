@@ -1,0 +1,39 @@
+"""The shipped checkpoint: MobileNetV2 + MiniLM-L6 on Flickr8k photos and generated scenes together.
+
+Command:  python training_script.py --recipe starter --images Images --captions captions.txt --splits .
+          --image-weights mobilenet_v2_imagenet.safetensors --text-model all-MiniLM-L6-v2
+Time, expected: see the model card in model-checkpoints/starter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crossmodal.recipes.base import HEADS, Phase, Recipe
+
+
+def starter() -> Recipe:
+    """Heads on cached features, then both towers end to end with averaged weights."""
+    finetune = Phase(
+        "finetune",
+        epochs=20,
+        batch_size=128,
+        image_lr=1.5e-4,
+        text_lr=7e-5,
+        head_lr=7e-4,
+        weight_decay=0.05,
+        freeze_image_stages=4,
+        freeze_word_embeddings=True,
+        average=0.99,
+    )
+    return Recipe(
+        name="starter",
+        summary="MobileNetV2 + MiniLM-L6 on photos and generated scenes together; the shipped checkpoint",
+        expected="see model-checkpoints/starter/README.md",
+        image_backbone="mobilenet_v2",
+        text_model="sentence-transformers/all-MiniLM-L6-v2",
+        dimension=512,
+        scenes=4000,
+        half=True,
+        phases=(replace(HEADS, epochs=30), finetune),
+    )
