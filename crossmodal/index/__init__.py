@@ -1,1 +1,15 @@
 """The index on disk: what was embedded, its vectors, and how they are searched."""
+
+from __future__ import annotations
+
+from crossmodal.index.build import BuildReport, Progress, build_index
+from crossmodal.index.catalogue import Skipped
+from crossmodal.index.embedder import Embedder, Vectors
+from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
+from crossmodal.index.nearest import exact_cosines
+from crossmodal.index.store import Index, open_index
+
+__all__ = [
+    "BuildReport", "Embedder", "Index", "Manifest", "Progress", "Skipped", "Vectors", "build_command", "build_index",
+    "check_encoder", "exact_cosines", "open_index", "read_manifest",
+]  # fmt: skip

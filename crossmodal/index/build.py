@@ -1,0 +1,315 @@
+"""Checkpoint + pictures + captions → index directory; incremental, resumable, published in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+
+from crossmodal.data.pairs import Pairs, load_pairs
+from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
+from crossmodal.index.catalogue import Caption, Catalogue, Picture, Skipped, Stamp, scan
+from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
+from crossmodal.index.embedder import Embedder
+from crossmodal.index.journal import Outcome
+from crossmodal.index.manifest import MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
+from crossmodal.index.shelf import Shelf
+from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
+
+__all__ = ["BuildReport", "Progress", "build_index"]
+
+BUILDING, LOCK = "building", ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a build is. stage: "pictures", "captions" or "writing". rate: items a second, 0 while unknown."""
+
+    stage: str
+    done: int
+    total: int
+    skipped: int = 0
+    rate: float = 0.0
+    seconds_left: float = 0.0
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did.
+
+    indexed: pictures in the index now; of them embedded had to be encoded, reused had a vector already. added,
+    changed, renamed, removed: pictures, compared with the former index. captions: in the index now. skipped: pictures
+    left out. notes: what else a person should know, one sentence each. seconds: wall clock of this run.
+    """
+
+    indexed: int
+    reused: int
+    added: int
+    changed: int
+    removed: int
+    captions: int
+    skipped: tuple[Skipped, ...]
+    seconds: float
+    renamed: int = 0
+    embedded: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def build_index(
+    images: Path,
+    captions: Path | None,
+    encoder: Embedder,
+    index: Path,
+    progress: Callable[[Progress], None] | None = None,
+    batch_size: int = 32,
+) -> BuildReport:
+    """Make the index directory answer for the pictures and captions as they are now.
+
+    Only what is new or changed is embedded: a file is looked into when its size or time differs, and keeps its vector
+    when its bytes are known, under whatever name. An index of another checkpoint is built afresh. The former index
+    stays usable until the new one is published in one step; a killed build is resumed by the next call.
+
+    Raises InputError, DataError or CaptionsError as `load_pairs` does; InputError if batch_size < 1; IndexStoreError
+    if index is something else than an index, another build holds it, or the disk refuses; CheckpointError if the
+    encoder gives no usable vectors.
+    """
+    started = time.monotonic()
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, not {batch_size}")
+    pairs = load_pairs(images, captions)
+    try:
+        _make_room(index)
+        with _locked(index):
+            return _Build(pairs, captions, encoder, index, progress or (lambda _: None)).run(started, batch_size)
+    except OSError as error:
+        raise IndexStoreError(f"cannot build {index}: {error}; the former index is untouched, run again") from error
+
+
+def _make_room(index: Path) -> None:
+    if index.exists() and not index.is_dir():
+        raise IndexStoreError(f"{index} is a file: give a folder with --index DIR")
+    if index.is_dir():
+        names = {entry.name for entry in index.iterdir()}
+        if names and not names & {MANIFEST, BUILDING, LOCK}:
+            raise IndexStoreError(f"{index} holds other files and is no index: give a new folder with --index DIR")
+    index.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _locked(index: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(index / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise IndexStoreError(f"another build is writing {index}: wait for its end, or give another --index") from None
+
+
+class _Build:
+    """One run of `build_index`, under the lock."""
+
+    def __init__(
+        self, pairs: Pairs, captions: Path | None, encoder: Embedder, index: Path, progress: Callable[[Progress], None]
+    ) -> None:
+        self.pairs = pairs
+        self.captions = captions
+        self.encoder = encoder
+        self.index = index
+        self.progress = progress
+        self.root = pairs.root.resolve()
+        self.notes: list[str] = []
+        self.former = self._open_former()
+        self.reusable = self.former if self._fits(self.former) else None
+
+    def _open_former(self) -> Index | None:
+        if not (self.index / MANIFEST).exists():
+            return None
+        try:
+            return open_index(self.index)
+        except IndexStoreError as error:
+            self.notes.append(f"the former index could not be read and was built afresh: {error}")
+            return None
+
+    def _fits(self, former: Index | None) -> bool:
+        """Whether the vectors of the former index may be used again."""
+        if former is None:
+            return False
+        try:
+            check_encoder(former.manifest, self.encoder, self.index)
+        except IndexMismatchError as error:
+            self.notes.append(f"built afresh: {str(error).split(': run ')[0]}")
+            return False
+        return True
+
+    def run(self, started: float, batch_size: int) -> BuildReport:
+        """Embed what is new, publish if anything differs, and tidy up."""
+        texts = {record.image: record.captions for record in self.pairs.records}
+        stamps, unlisted = scan(self.root, sorted({*texts, *self.pairs.uncaptioned}))
+        kept = self._kept(stamps)
+        plan = [stamp for stamp in stamps if stamp not in kept]
+        with closing(self._picture_shelf(plan, batch_size)) as images:
+            tick = self._ticker("pictures", len(plan), len(unlisted))
+            outcomes = embed_pictures(self.root, plan, self.encoder, images.known, images.journal, batch_size, tick)
+            catalogue = _catalogue(kept, plan, outcomes, unlisted, texts)
+            texts_wanted = [caption.text for caption in catalogue.captions]
+            with closing(self._caption_shelf(texts_wanted, len(catalogue.skipped))) as captions:
+                generation = self._publish(catalogue, images, captions)
+        shutil.rmtree(self.index / BUILDING, ignore_errors=True)
+        remove_old_generations(self.index, keep=generation)
+        fresh = {outcome.key for outcome in outcomes if outcome.embedded}
+        return self._report(catalogue, fresh, time.monotonic() - started)
+
+    def _kept(self, stamps: list[Stamp]) -> dict[Stamp, Picture]:
+        """Pictures of the former index whose file looks untouched; none where the folder is another one."""
+        if self.reusable is None or self.reusable.root.resolve() != self.root:
+            return {}
+        pictures = {picture.stamp: picture for picture in self.reusable.catalogue.pictures}
+        return {stamp: pictures[stamp] for stamp in stamps if stamp in pictures}
+
+    def _picture_shelf(self, plan: list[Stamp], batch_size: int) -> Shelf:
+        known = {}
+        if self.reusable is not None:
+            keys = [picture.sha256 for picture in self.reusable.catalogue.pictures]
+            known = dict(zip(keys, self.reusable.image_vectors, strict=True))
+        facts = [str(self.root), batch_size, [astuple(stamp) for stamp in plan]]
+        return Shelf(self.index / BUILDING, "pictures", facts, self.encoder, known)
+
+    def _caption_shelf(self, texts: list[str], skipped: int) -> Shelf:
+        """Embed the texts that are new; by length, so that a batch wastes little on padding."""
+        known = {}
+        if self.reusable is not None:
+            keys = [caption.text for caption in self.reusable.catalogue.captions]
+            known = dict(zip(keys, self.reusable.caption_vectors, strict=True))
+        plan = sorted(set(texts) - known.keys(), key=lambda text: (len(text), text))
+        shelf = Shelf(self.index / BUILDING, "captions", [CAPTIONS_PER_UNIT, plan], self.encoder, known)
+        try:
+            tick = self._ticker("captions", len(plan), skipped)
+            embed_captions(plan, self.encoder, shelf.known, shelf.journal, tick)
+        except BaseException:
+            shelf.close()
+            raise
+        return shelf
+
+    def _ticker(self, stage: str, total: int, skipped: int) -> Callable[[int, int], None]:
+        """What turns (done, skipped here) into a Progress; the rate counts only what this run did."""
+        started, before = time.monotonic(), -1
+
+        def tick(done: int, more: int) -> None:
+            nonlocal before
+            before = done if before < 0 else before
+            rate = (done - before) / max(time.monotonic() - started, 1e-9)
+            self.progress(Progress(stage, done, total, skipped + more, rate, (total - done) / rate if rate else 0.0))
+
+        return tick
+
+    def _publish(self, catalogue: Catalogue, images: Shelf, captions: Shelf) -> str:
+        """Write and publish the next generation, unless the former one says the same; returns the one that counts."""
+        manifest = self._manifest(catalogue)
+        former = self.reusable
+        if former is not None and former.catalogue == catalogue and _same_facts(former.manifest, manifest):
+            return former.manifest.generation
+        self.progress(Progress("writing", 0, 1, len(catalogue.skipped)))
+        generation, files = write_generation(
+            self.index,
+            catalogue,
+            self.encoder.dimension,
+            images.gather([picture.sha256 for picture in catalogue.pictures]),
+            captions.gather([caption.text for caption in catalogue.captions]),
+        )
+        write_manifest(self.index, replace(manifest, generation=generation, files=files))
+        self.progress(Progress("writing", 1, 1, len(catalogue.skipped)))
+        return generation
+
+    def _manifest(self, catalogue: Catalogue) -> Manifest:
+        """The manifest of a generation that is not written yet."""
+        captions: dict[str, str | None] | None = None
+        if self.captions is not None:
+            sha256 = hash_file(self.captions) if self.captions.is_file() else None
+            captions = {"path": str(self.captions.resolve()), "sha256": sha256, "format": self.pairs.format}
+        path = getattr(self.encoder, "path", None)
+        return Manifest(
+            schema=SCHEMA,
+            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            generation="",
+            checkpoint={
+                "name": self.encoder.name,
+                "fingerprint": self.encoder.fingerprint,
+                "path": None if path is None else str(path),
+            },
+            preprocessing=json.loads(json.dumps(self.encoder.preprocessing)),
+            dimension=self.encoder.dimension,
+            images={"path": str(self.root), "from_index": _seen_from(self.index.resolve(), self.root)},
+            captions=captions,
+            counts={
+                "images": len(catalogue.pictures),
+                "captions": len(catalogue.captions),
+                "skipped": len(catalogue.skipped),
+            },
+            files={},
+        )
+
+    def _report(self, catalogue: Catalogue, fresh: set[str], seconds: float) -> BuildReport:
+        before = {} if self.former is None else _hashes(self.former.catalogue)
+        after = _hashes(catalogue)
+        gone = Counter(before[path] for path in before.keys() - after.keys())
+        new = Counter(after[path] for path in after.keys() - before.keys())
+        renamed = (gone & new).total()
+        embedded = sum(sha256 in fresh for sha256 in after.values())
+        if self.pairs.missing:
+            count, first = len(self.pairs.missing), self.pairs.missing[0]
+            self.notes.append(f"{count:,} captioned pictures are not in the folder, {first} the first")
+        if self.former is not None and self.former.catalogue.captions and self.captions is None:
+            self.notes.append("the former index had captions; no captions file was given, so this one has none")
+        return BuildReport(
+            indexed=len(after),
+            embedded=embedded,
+            reused=len(after) - embedded,
+            added=new.total() - renamed,
+            changed=sum(before[path] != after[path] for path in before.keys() & after.keys()),
+            renamed=renamed,
+            removed=gone.total() - renamed,
+            captions=len(catalogue.captions),
+            skipped=catalogue.skipped,
+            seconds=seconds,
+            notes=(*self.notes, *self.pairs.problems),
+        )
+
+
+def _catalogue(
+    kept: dict[Stamp, Picture],
+    plan: list[Stamp],
+    outcomes: list[Outcome],
+    unlisted: list[Skipped],
+    texts: dict[str, tuple[str, ...]],
+) -> Catalogue:
+    """Rows of all pictures that can be read, and of their captions."""
+    read = [(stamp, outcome) for stamp, outcome in zip(plan, outcomes, strict=True)]
+    fresh = [Picture(stamp, outcome.key) for stamp, outcome in read if not outcome.reason]
+    pictures = sorted([*kept.values(), *fresh], key=lambda picture: picture.stamp.path)
+    skipped = [*unlisted, *(Skipped(stamp.path, outcome.reason) for stamp, outcome in read if outcome.reason)]
+    captions = (
+        Caption(row, text) for row, picture in enumerate(pictures) for text in texts.get(picture.stamp.path, ())
+    )
+    return Catalogue(tuple(pictures), tuple(captions), tuple(sorted(skipped, key=lambda item: item.path)))
+
+
+def _same_facts(former: Manifest, manifest: Manifest) -> bool:
+    return former == replace(manifest, created=former.created, generation=former.generation, files=former.files)
+
+
+def _seen_from(index: Path, root: Path) -> str:
+    try:
+        return Path(os.path.relpath(root, index)).as_posix()
+    except ValueError:  # on another drive
+        return str(root)
+
+
+def _hashes(catalogue: Catalogue) -> dict[str, str]:
+    return {picture.stamp.path: picture.sha256 for picture in catalogue.pictures}

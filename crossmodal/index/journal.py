@@ -1,0 +1,120 @@
+"""What a build under way has done so far, so that a killed one goes on where it stopped.
+
+A journal is an append-only file of records: length of the JSON part, length of the vectors, CRC-32 of both, JSON,
+float32 vectors. The first record is its header; each other one is a unit, a fixed piece of the plan (one batch of
+pictures, some hundred captions). A torn last record, as SIGKILL or a power cut leaves it, is cut off on opening.
+
+Shapes: n vectors of a unit, D embedding.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossmodal.index.embedder import Vectors
+
+__all__ = ["Journal", "Outcome"]
+
+_PREFIX = struct.Struct("<III")
+_MAGIC = {"journal": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item of the plan.
+
+    key: what its vector depends on (a picture's SHA-256, a caption's text); "" when unreadable. reason: why it was
+    skipped, "" if it was not. embedded: whether the unit holds a vector for it; a known key needs none.
+    """
+
+    key: str
+    reason: str = ""
+    embedded: bool = False
+
+
+class Journal:
+    """The units that are done. Only the process that holds the index's lock may open one.
+
+    settings: JSON values that the vectors depend on. A file with other settings is started afresh.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any], dimension: int) -> None:
+        self.path = path
+        self.units: dict[int, list[Outcome]] = {}
+        self._dimension = dimension
+        self._places: dict[str, int] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
+        self._end = 0
+        header = json.loads(json.dumps({**_MAGIC, "settings": settings, "dimension": dimension}))
+        records = self._records()
+        if next(records, None) != (header, 0):
+            self._end = 0
+            self._file.truncate(0)
+            self._write(header, b"")
+            return
+        for content, place in records:
+            self._remember(content["unit"], [Outcome(*outcome) for outcome in content["outcomes"]], place)
+        self._file.truncate(self._end)
+
+    def _records(self) -> Iterator[tuple[dict[str, Any], int]]:
+        """Each whole record's JSON and where its vectors begin in the file (0 where it has none)."""
+        self._file.seek(0)
+        while True:
+            prefix = self._file.read(_PREFIX.size)
+            if len(prefix) < _PREFIX.size:
+                return
+            text_size, vector_size, checksum = _PREFIX.unpack(prefix)
+            left = os.fstat(self._file.fileno()).st_size - self._end - _PREFIX.size
+            if text_size + vector_size > left:
+                return
+            body = self._file.read(text_size + vector_size)
+            if len(body) < text_size + vector_size or zlib.crc32(body) != checksum:
+                return
+            place = self._end + _PREFIX.size + text_size if vector_size else 0
+            self._end += _PREFIX.size + len(body)
+            yield json.loads(body[:text_size]), place
+
+    def _write(self, content: dict[str, Any], vectors: bytes) -> int:
+        text = json.dumps(content).encode("ascii")
+        text += b" " * (-(_PREFIX.size + len(text)) % 4)  # vectors begin where float32 may be mapped
+        body = text + vectors
+        record = _PREFIX.pack(len(text), len(vectors), zlib.crc32(body)) + body
+        if self._file.write(record) != len(record):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        os.fsync(self._file.fileno())
+        self._end += len(record)
+        return self._end - len(vectors)
+
+    def append(self, unit: int, outcomes: Sequence[Outcome], vectors: Vectors) -> None:
+        """Record a unit for good: vectors (n, D), one for each embedded outcome, in order."""
+        rows = [[outcome.key, outcome.reason, outcome.embedded] for outcome in outcomes]
+        place = self._write({"unit": unit, "outcomes": rows}, np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+        self._remember(unit, list(outcomes), place)
+
+    def _remember(self, unit: int, outcomes: list[Outcome], place: int) -> None:
+        self.units[unit] = outcomes
+        for key in (outcome.key for outcome in outcomes if outcome.embedded):
+            self._places.setdefault(key, place)
+            place += 4 * self._dimension
+
+    def vectors(self) -> dict[str, Vectors]:
+        """The vector (D,) of every key embedded so far, mapped from the file."""
+        if not self._places:
+            return {}
+        mapped = np.asarray(np.memmap(self.path, dtype="<f4", mode="r", shape=(self._end // 4,)), dtype=np.float32)
+        return {key: mapped[place // 4 : place // 4 + self._dimension] for key, place in self._places.items()}
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

@@ -1,0 +1,140 @@
+"""The birth certificate of an index: what it was built from, with which checkpoint, and what its files must be.
+
+`manifest.json` names the one generation folder that counts; replacing that file is what publishes a build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from crossmodal.errors import IndexMismatchError, IndexStoreError
+from crossmodal.index.embedder import Embedder
+
+__all__ = [
+    "MANIFEST", "SCHEMA", "Manifest", "build_command", "check_encoder", "hash_file", "read_manifest", "sync_folder",
+    "write_manifest",
+]  # fmt: skip
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All facts about an index, as JSON values.
+
+    generation: the folder that holds the files. checkpoint: name, fingerprint, path (None where unknown). images: the
+    pictures' folder, absolute and as seen from the index. captions: path, sha256 (None for a folder) and format, or
+    None for an index without. counts: images, captions, skipped. files: name -> bytes and sha256.
+    """
+
+    schema: int
+    created: str
+    generation: str
+    checkpoint: dict[str, str | None]
+    preprocessing: dict[str, Any]
+    dimension: int
+    images: dict[str, str]
+    captions: dict[str, str | None] | None
+    counts: dict[str, int]
+    files: dict[str, dict[str, int | str]]
+
+    def root(self, index: Path) -> Path:
+        """The pictures' folder: as seen from the index, so that both can be moved together; else where it was."""
+        moved = index / self.images["from_index"]
+        return moved if moved.is_dir() else Path(self.images["path"])
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "schema": int, "created": str, "generation": str, "checkpoint": dict, "preprocessing": dict, "dimension": int,
+    "images": dict, "captions": (dict, type(None)), "counts": dict, "files": dict,
+}  # fmt: skip
+
+
+def read_manifest(index: Path) -> Manifest:
+    """Read the manifest of an index directory.
+
+    Raises IndexStoreError if there is none, it is damaged, or it is of a schema this version does not read.
+    """
+    path = index / MANIFEST
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise IndexStoreError(
+            f"there is no index at {index} (no {MANIFEST}): run `python build_index.py --images DIR --index {index}`"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise IndexStoreError(f"{path} cannot be read ({error}): {_afresh(index)}") from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
+        raise IndexStoreError(f"{path} has schema {schema!r}, this version reads {SCHEMA}: {_afresh(index)}")
+    if set(content) != set(_TYPES) or not all(isinstance(content[name], kind) for name, kind in _TYPES.items()):
+        raise IndexStoreError(f"{path} is damaged (its entries are not those of schema {SCHEMA}): {_afresh(index)}")
+    return Manifest(**content)
+
+
+def _afresh(index: Path) -> str:
+    return f"run `python build_index.py --images DIR --index {index}` to build it afresh"
+
+
+def write_manifest(index: Path, manifest: Manifest) -> None:
+    """Publish a generation: the manifest is replaced in one step, after everything it names is on the disk."""
+    staging = index / f"{MANIFEST}.new"
+    with open(staging, "w", encoding="ascii", newline="\n") as file:
+        json.dump(asdict(manifest), file, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(staging, index / MANIFEST)
+    sync_folder(index)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder survive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def build_command(manifest: Manifest, index: Path) -> str:
+    """The command that builds this index again."""
+    parts = ["python", "build_index.py", "--images", str(manifest.root(index))]
+    if manifest.captions is not None:
+        parts += ["--captions", str(manifest.captions["path"])]
+    return shlex.join([*parts, "--index", str(index)])
+
+
+def check_encoder(manifest: Manifest, encoder: Embedder, index: Path) -> None:
+    """Raise IndexMismatchError unless the index was built with just this encoder and its preprocessing."""
+    built, given = str(manifest.checkpoint["fingerprint"]), encoder.fingerprint
+    command = build_command(manifest, index)
+    if built != given:
+        raise IndexMismatchError(
+            f"index was built with checkpoint {built[:8]}… ({manifest.checkpoint['name']}), this is {given[:8]}… "
+            f"({encoder.name}): run `{command} --checkpoint DIR`, or open it with the checkpoint it was built with"
+        )
+    same = json.loads(json.dumps(encoder.preprocessing)) == manifest.preprocessing
+    if not same or encoder.dimension != manifest.dimension:
+        raise IndexMismatchError(
+            f"index was built with preprocessing {manifest.preprocessing} and dimension {manifest.dimension}, this is "
+            f"{encoder.preprocessing} and {encoder.dimension}: run `{command}`"
+        )

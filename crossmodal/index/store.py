@@ -1,0 +1,142 @@
+"""The index directory: open the generation that counts, or write the next one beside it.
+
+    manifest.json            names the generation and vouches for its files
+    generation-000001/       pictures.jsonl  captions.jsonl  skipped.jsonl  images.npy  captions.npy
+    building/                journals of a build under way; gone when it is done
+    .lock                    held while a build runs
+
+Shapes: N pictures, M captions, D embedding.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.errors import IndexStoreError
+from crossmodal.index.catalogue import CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
+from crossmodal.index.embedder import Vectors
+from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
+from crossmodal.index.nearest import Nearest
+from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, read_vectors, write_vectors
+
+__all__ = ["Index", "open_index", "remove_old_generations", "write_generation"]
+
+GENERATION = "generation-"
+
+
+class Index:
+    """An opened index; it stays readable while a build replaces it on the disk.
+
+    image_vectors: (N, D), row i for catalogue.pictures[i]. caption_vectors: (M, D), likewise for catalogue.captions.
+    """
+
+    def __init__(
+        self, path: Path, manifest: Manifest, catalogue: Catalogue, images: Vectors, captions: Vectors
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.catalogue = catalogue
+        self.image_vectors = images
+        self.caption_vectors = captions
+
+    @property
+    def root(self) -> Path:
+        """The folder that the catalogue's paths start from."""
+        return self.manifest.root(self.path)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Picture path -> row."""
+        return {picture.stamp.path: row for row, picture in enumerate(self.catalogue.pictures)}
+
+    @cached_property
+    def caption_rows(self) -> NDArray[np.int64]:
+        """(N + 1,): the captions of picture i are the rows caption_rows[i] up to caption_rows[i + 1]."""
+        owners = np.array([caption.picture for caption in self.catalogue.captions], dtype=np.int64)
+        return np.searchsorted(owners, np.arange(len(self.catalogue.pictures) + 1))
+
+    @cached_property
+    def nearest_images(self) -> Nearest:
+        """Search among pictures."""
+        return Nearest(self.image_vectors)
+
+    @cached_property
+    def nearest_captions(self) -> Nearest:
+        """Search among captions."""
+        return Nearest(self.caption_vectors)
+
+
+def open_index(path: Path | str) -> Index:
+    """Open an index directory and check every file against its manifest.
+
+    Raises IndexStoreError if there is none or a file is missing, cut short or altered.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    while True:
+        try:
+            return _open(path, manifest)
+        except IndexStoreError as error:
+            published = read_manifest(path)
+            if published == manifest:
+                raise IndexStoreError(f"{error}: run `{build_command(manifest, path)}` to build it again") from error
+            manifest = published  # a build was published while we read
+
+
+def _open(path: Path, manifest: Manifest) -> Index:
+    folder = path / manifest.generation
+    if set(manifest.files) != {*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS} or folder.parent != path:
+        raise IndexStoreError(f"{path / MANIFEST} names other files than an index has")
+    for name, facts in manifest.files.items():
+        file = folder / name
+        if not file.is_file():
+            raise IndexStoreError(f"{file} is missing")
+        if file.stat().st_size != facts["bytes"]:
+            raise IndexStoreError(f"{file} has {file.stat().st_size:,} bytes, not {facts['bytes']:,}")
+        if hash_file(file) != facts["sha256"]:
+            raise IndexStoreError(f"{file} was altered (its SHA-256 is not the manifest's)")
+    catalogue = read_catalogue(folder)
+    images = read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), manifest.dimension)
+    captions = read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), manifest.dimension)
+    return Index(path, manifest, catalogue, images, captions)
+
+
+def write_generation(
+    path: Path,
+    catalogue: Catalogue,
+    dimension: int,
+    images: Iterable[Vectors],
+    captions: Iterable[Vectors],
+) -> tuple[str, dict[str, dict[str, int | str]]]:
+    """Write a generation folder to the disk, without publishing it; returns its name and the facts on its files.
+
+    images, captions: blocks (n, D) in the order of the catalogue.
+    """
+    last = max((old.name for old in path.glob(f"{GENERATION}??????")), default=f"{GENERATION}0")
+    folder = path / f"{GENERATION}{int(last.removeprefix(GENERATION)) + 1:06d}"
+    folder.mkdir()
+    write_catalogue(folder, catalogue)
+    write_vectors(folder / IMAGE_VECTORS, images, len(catalogue.pictures), dimension)
+    write_vectors(folder / CAPTION_VECTORS, captions, len(catalogue.captions), dimension)
+    files: dict[str, dict[str, int | str]] = {}
+    for name in (*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS):
+        with open(folder / name, "rb+") as file:
+            os.fsync(file.fileno())
+        files[name] = {"bytes": (folder / name).stat().st_size, "sha256": hash_file(folder / name)}
+    sync_folder(folder)
+    sync_folder(path)
+    return folder.name, files
+
+
+def remove_old_generations(path: Path, keep: str) -> None:
+    """Remove every generation but one; what the system will not let go yet is left for the next build."""
+    for folder in path.glob(f"{GENERATION}*"):
+        if folder.name != keep:
+            shutil.rmtree(folder, ignore_errors=True)

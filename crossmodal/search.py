@@ -1,0 +1,205 @@
+"""Queries to hits: words or a picture in, the nearest pictures or captions of an index out.
+
+Shapes: N items, D embedding, k hits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crossmodal.errors import CheckpointError, InputError
+from crossmodal.index import Embedder, Index, Manifest, Vectors, build_command, check_encoder, open_index
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["DEFAULT_COUNT", "TARGETS", "Hit", "Searcher", "open_searcher"]
+
+DEFAULT_COUNT = 10
+TARGETS = ("images", "captions")
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer. rank: from 1. score: exact cosine in [-1, 1]. path: of the picture, relative to the images folder.
+
+    caption: the caption found; None where the picture itself was.
+    """
+
+    rank: int
+    score: float
+    path: str
+    caption: str | None = None
+
+
+class Searcher:
+    """An index together with the encoder it was built with.
+
+    Raises IndexMismatchError if the index was built with another checkpoint or other preprocessing.
+    """
+
+    def __init__(self, index: Index, encoder: Embedder) -> None:
+        check_encoder(index.manifest, encoder, index.path)
+        self.index = index
+        self.encoder = encoder
+
+    @property
+    def image_count(self) -> int:
+        """Pictures that can be found."""
+        return len(self.index.catalogue.pictures)
+
+    @property
+    def caption_count(self) -> int:
+        """Captions that can be found; 0 for an index built without a captions file."""
+        return len(self.index.catalogue.captions)
+
+    @property
+    def root(self) -> Path:
+        """The folder that the paths of hits start from."""
+        return self.index.root
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the index was built from."""
+        return self.index.manifest
+
+    def search(self, query: str | Path | Image | bytes, k: int = DEFAULT_COUNT, to: str | None = None) -> list[Hit]:
+        """The k best hits for a query, best first; all there are where k is larger.
+
+        query: a str is always words; a picture comes as a Path, its bytes or a PIL image. to: "images" or "captions";
+        left out, words find images and a picture finds captions. Equal scores are ordered by path.
+
+        Raises InputError if the query is empty, k < 1, to is unknown, or captions are asked of an index without any;
+        ImageError if the picture cannot be decoded.
+        """
+        target = ("images" if isinstance(query, str) else "captions") if to is None else to
+        self._check(k, target)
+        return self._nearest(self.encode(query), k, target)
+
+    def similar(self, path: str, k: int = DEFAULT_COUNT) -> list[Hit]:
+        """The k pictures most like an indexed one, itself left out. Raises InputError if it is not indexed or k < 1."""
+        self._check(k, "images")
+        found = self._nearest(self.image_vectors([path])[0], k + 1, "images")
+        others = [hit for hit in found if hit.path != path][:k]
+        return [Hit(rank, hit.score, hit.path) for rank, hit in enumerate(others, 1)]
+
+    def encode(self, query: str | Path | Image | bytes) -> Vectors:
+        """The vector (D,) of a query. Raises InputError if it is empty, ImageError if a picture cannot be decoded."""
+        if isinstance(query, str):
+            if not query.strip():
+                raise InputError("the query is empty: type some words, or give a picture")
+            vectors = self.encoder.encode_texts([query])
+        else:
+            vectors = self.encoder.encode_images([_picture(query)])
+        return np.asarray(vectors[0], dtype=np.float32)
+
+    def image_vectors(self, paths: Sequence[str]) -> Vectors:
+        """The vectors (N, D) of indexed pictures. Raises InputError if one is not indexed."""
+        return np.array(self.index.image_vectors[[self._row(path) for path in paths]])
+
+    def hit_vectors(self, hits: Sequence[Hit]) -> Vectors:
+        """What was compared with the query, (N, D): a caption's vector where a caption was found, else a picture's."""
+        vectors = [
+            self.index.image_vectors[self._row(hit.path)]
+            if hit.caption is None
+            else self.index.caption_vectors[self._caption_row(hit.path, hit.caption)]
+            for hit in hits
+        ]
+        return np.array(vectors, dtype=np.float32).reshape(len(hits), self.manifest.dimension)
+
+    def caption_vectors(self, path: str) -> Vectors:
+        """The vectors (N, D) of a picture's captions, in the order of `captions_of`. Raises InputError likewise."""
+        first, end = self._caption_span(path)
+        return np.array(self.index.caption_vectors[first:end])
+
+    def captions_of(self, path: str) -> tuple[str, ...]:
+        """The captions of an indexed picture, in file order. Raises InputError if it is not indexed."""
+        first, end = self._caption_span(path)
+        return tuple(caption.text for caption in self.index.catalogue.captions[first:end])
+
+    def image_path(self, hit: Hit | str) -> Path:
+        """Where a picture lies on the disk, if it still does."""
+        return self.root / (hit if isinstance(hit, str) else hit.path)
+
+    def _nearest(self, vector: Vectors, k: int, target: str) -> list[Hit]:
+        catalogue = self.index.catalogue
+        if target == "images":
+            rows, scores = self.index.nearest_images.search(vector, k)
+            found: list[tuple[str, str | None]] = [(catalogue.pictures[row].stamp.path, None) for row in rows]
+        else:
+            rows, scores = self.index.nearest_captions.search(vector, k)
+            captions = [catalogue.captions[row] for row in rows]
+            found = [(catalogue.pictures[caption.picture].stamp.path, caption.text) for caption in captions]
+        pairs = zip(scores.tolist(), found, strict=True)
+        return [Hit(rank, score, path, caption) for rank, (score, (path, caption)) in enumerate(pairs, 1)]
+
+    def _check(self, k: int, target: str) -> None:
+        if k < 1:
+            raise InputError(f"k must be at least 1, not {k}")
+        if target not in TARGETS:
+            raise InputError(f"to must be one of {', '.join(TARGETS)}, not {target!r}")
+        if target == "captions" and not self.caption_count:
+            command = build_command(self.manifest, self.index.path)
+            raise InputError(
+                f"the index {self.index.path} has no captions to search: give a captions file, "
+                f"`{command} --captions FILE`, or look for pictures instead (to images)"
+            )
+
+    def _row(self, path: str) -> int:
+        row = self.index.row_of.get(path)
+        if row is None:
+            raise InputError(f"{path!r} is not in the index {self.index.path}, whose paths start below {self.root}")
+        return row
+
+    def _caption_span(self, path: str) -> tuple[int, int]:
+        row = self._row(path)
+        return int(self.index.caption_rows[row]), int(self.index.caption_rows[row + 1])
+
+    def _caption_row(self, path: str, caption: str) -> int:
+        captions = self.captions_of(path)
+        if caption not in captions:
+            raise InputError(f"{caption!r} is no caption of {path!r} in the index {self.index.path}")
+        return self._caption_span(path)[0] + captions.index(caption)
+
+
+def _picture(query: Path | Image | bytes) -> Image:
+    from PIL import ImageOps
+    from PIL.Image import Image as Picture
+
+    from crossmodal.data.images import load_image
+
+    if isinstance(query, Picture):
+        return ImageOps.exif_transpose(query).convert("RGB")
+    return load_image(query)
+
+
+def open_searcher(index: Path | str, checkpoint: Path | str | None = None) -> Searcher:
+    """Open an index with the checkpoint it was built with, found by its manifest unless given.
+
+    Raises IndexStoreError if there is no usable index; CheckpointError if the checkpoint is not found; and
+    IndexMismatchError if it is another one than the index was built with.
+    """
+    from crossmodal.encoder import open_encoder
+
+    opened = open_index(index)
+    path = _recorded_checkpoint(opened.manifest, opened.path) if checkpoint is None else Path(checkpoint)
+    return Searcher(opened, open_encoder(path))
+
+
+def _recorded_checkpoint(manifest: Manifest, index: Path) -> Path:
+    recorded, name = manifest.checkpoint["path"], str(manifest.checkpoint["name"])
+    places = [] if recorded is None else [Path(recorded), PROJECT / recorded]
+    places.append(PROJECT / "model-checkpoints" / name)
+    for place in places:
+        if place.is_dir():
+            return place
+    raise CheckpointError(
+        f"the checkpoint {name!r} that {index} was built with is not at {places[0]} any more: name it with "
+        f"--checkpoint DIR, or run `{build_command(manifest, index)} --checkpoint DIR` to build with another"
+    )
