@@ -1,0 +1,223 @@
+"""Where the things of a generated scene stand, and which relations follow from that.
+
+All boxes are (x0, y0, x1, y1) in shares of the frame, x to the right and y downwards. Relations are never stored:
+`holds` reads them off the boxes, so that a caption can only say what was drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+from crossmodal.data.scene_catalogue import BACKERS, CANOPIES, KINDS, RIDERS, SEATS, SETTINGS
+
+Box = tuple[float, float, float, float]
+T = TypeVar("T")
+
+SIZES = {"small": 0.8, "medium": 1.1, "large": 1.5}
+EDGE = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Like things of one scene: kind, colour and size are the same for all, one box each.
+
+    layer: "ground", "water" or "air". faces_left: one flag a thing, for the mirrored drawing.
+    """
+
+    kind: str
+    colour: str
+    size: str
+    layer: str
+    boxes: tuple[Box, ...]
+    faces_left: tuple[bool, ...]
+
+    @property
+    def count(self) -> int:
+        """How many things the group has."""
+        return len(self.boxes)
+
+
+def pick(rng: Random, items: Sequence[T]) -> T:
+    """One of the items, drawn with `random()` alone, which is the same on every Python."""
+    return items[int(rng.random() * len(items))]
+
+
+def between(rng: Random, low: float, high: float) -> float:
+    """A number in [low, high)."""
+    return low + (high - low) * rng.random()
+
+
+def hull(boxes: Sequence[Box]) -> Box:
+    """The smallest box around all boxes."""
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
+
+
+def centre(box: Box) -> tuple[float, float]:
+    """The middle of a box."""
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def overlap(a: Box, b: Box, margin: float = 0.0) -> bool:
+    """Whether two boxes come closer than the margin."""
+    return a[0] < b[2] + margin and b[0] < a[2] + margin and a[1] < b[3] + margin and b[1] < a[3] + margin
+
+
+def holds(relation: str, first: Group, second: Group) -> bool:
+    """Whether the first group stands in the relation to the second, by their boxes alone.
+
+    "left", "right": wholly beside it. "above": wholly higher, with shared columns. "next": beside it, near, at the
+    same height. "on": its feet rest on the other's seat. "under": in the room below the other's crown, or wholly
+    lower with shared columns if the other is in the air. "front": nearer, and partly covering it.
+    "between": one thing amid two of the other group.
+    """
+    a, b = hull(first.boxes), hull(second.boxes)
+    if relation == "left":
+        return a[2] <= b[0] + 0.005
+    if relation == "right":
+        return holds("left", second, first)
+    if relation == "above":
+        return first.layer == "air" and a[3] <= b[1] + 0.005 and b[0] - 0.02 <= centre(a)[0] <= b[2] + 0.02
+    if relation == "under":
+        return _is_under(first, second, a, b)
+    if relation == "next":
+        gap = max(a[0] - b[2], b[0] - a[2])
+        return first.layer == second.layer and -0.005 <= gap <= 0.14 and abs(a[3] - b[3]) <= 0.12
+    if relation == "on":
+        seat = SEATS.get(second.kind)
+        if seat is None or second.count != 1 or first.count != 1:
+            return False
+        y = b[1] + seat[0] * (b[3] - b[1])
+        return abs(a[3] - y) <= 0.02 and b[0] <= centre(a)[0] <= b[2]
+    if relation == "front":
+        return (
+            second.kind in BACKERS
+            and second.count == 1
+            and first.layer == second.layer
+            and all(overlap(box, b) and box[3] >= b[3] + 0.025 and b[0] < centre(box)[0] < b[2] for box in first.boxes)
+        )
+    if relation == "between":
+        return first.count == 1 and second.count == 2 and _is_between(a, second.boxes[0], second.boxes[1])
+    raise KeyError(relation)
+
+
+def _is_under(first: Group, second: Group, a: Box, b: Box) -> bool:
+    if second.layer == "air":
+        return holds("above", second, first)
+    room = CANOPIES.get(second.kind)
+    if room is None or second.count != 1:
+        return False
+    roof = b[1] + room * (b[3] - b[1])
+    return a[1] >= roof - 0.01 and b[0] - 0.03 <= a[0] and a[2] <= b[2] + 0.03 and abs(a[3] - b[3]) <= 0.06
+
+
+def _is_between(middle: Box, one: Box, other: Box) -> bool:
+    left, right = sorted((one, other))
+    level = max(abs(middle[3] - left[3]), abs(middle[3] - right[3]))
+    return left[2] <= middle[0] + 0.005 and middle[2] <= right[0] + 0.005 and level <= 0.12
+
+
+def place_of(group: Group) -> str | None:
+    """ "left", "middle" or "right" if every thing of the group stands in that part of the frame, else None."""
+    xs = [centre(box)[0] for box in group.boxes]
+    if max(xs) < 0.4:
+        return "left"
+    if min(xs) > 0.6:
+        return "right"
+    if min(xs) > 0.4 and max(xs) < 0.6:
+        return "middle"
+    return None
+
+
+def box_of(kind: str, size: str, x: float, feet: float, scale: float = 1.0) -> Box:
+    """The box of a thing that stands with the middle of its feet at (x, feet)."""
+    height = KINDS[kind].height * SIZES[size] * scale
+    width = height * KINDS[kind].aspect
+    return x - width / 2, feet - height, x + width / 2, feet
+
+
+class Layout:
+    """Finds boxes for the groups of one scene; `None` from any method means: no room, draw another lot."""
+
+    def __init__(self, setting: str, rng: Random) -> None:
+        self.setting = SETTINGS[setting]
+        self.rng = rng
+
+    def row(
+        self, kind: str, size: str, layer: str, count: int, span: tuple[float, float], feet: float | None = None
+    ) -> list[Box] | None:
+        """`count` things side by side within the span of columns, with random gaps and heights."""
+        low, high = span
+        width = KINDS[kind].height * SIZES[size] * KINDS[kind].aspect
+        spare = high - low - count * width - (count - 1) * 0.015
+        if spare < 0:
+            return None
+        cuts = sorted(self.rng.random() for _ in range(count))
+        line = self.feet(kind, size, layer) if feet is None else feet
+        boxes = []
+        for i, cut in enumerate(cuts):
+            x = low + spare * cut + i * (width + 0.015) + width / 2
+            drop = between(self.rng, -0.09, 0.09) if layer == "air" else between(self.rng, -0.02, 0.02)
+            boxes.append(self.inside(box_of(kind, size, x, line + drop), layer))
+        return boxes
+
+    def feet(self, kind: str, size: str, layer: str) -> float:
+        """A random height for the feet of a thing in its layer."""
+        if layer == "ground":
+            return between(self.rng, *self.setting.ground)
+        if layer == "water":
+            return between(self.rng, *self.setting.water)
+        height = KINDS[kind].height * SIZES[size]
+        return between(self.rng, EDGE + height, max(EDGE + height, self.sky_end()))
+
+    def sky_end(self) -> float:
+        """How low something in the air may hang."""
+        return min(0.95, self.setting.horizon + (0.02 if self.setting.horizon > 0.75 else 0.0))
+
+    def inside(self, box: Box, layer: str) -> Box:
+        """The box, moved into the frame and its layer."""
+        x0, y0, x1, y1 = box
+        right = max(0.0, x1 - 1 + EDGE) - max(0.0, EDGE - x0)
+        low = max(self.sky_end(), EDGE + y1 - y0) if layer == "air" else 1 - EDGE / 2
+        down = max(0.0, y1 - low) - max(0.0, EDGE - y0)
+        return x0 - right, y0 - down, x1 - right, y1 - down
+
+    def on_top(self, carrier: str, rider: str, size: str, box: Box) -> Box:
+        """The box of a rider on the seat of a carrier."""
+        seat, low, high = SEATS[carrier]
+        x0, y0, x1, y1 = box
+        x = x0 + (x1 - x0) * between(self.rng, low, high)
+        rider_box = box_of(rider, size, x, y0 + seat * (y1 - y0) + 0.004)
+        slack = max(0.0, (rider_box[2] - rider_box[0]) - (x1 - x0)) / 2
+        shift = max(0.0, x0 - slack - rider_box[0]) - max(0.0, rider_box[2] - x1 - slack)
+        return rider_box[0] + shift, rider_box[1], rider_box[2] + shift, rider_box[3]
+
+
+def can_ride(kind: str, size: str, carrier: str, carrier_size: str) -> bool:
+    """Whether a thing fits on another's seat."""
+    if kind not in RIDERS or carrier not in SEATS:
+        return False
+    width = KINDS[kind].height * SIZES[size] * KINDS[kind].aspect
+    _, low, high = SEATS[carrier]
+    return width <= KINDS[carrier].height * SIZES[carrier_size] * KINDS[carrier].aspect * (high - low) * 1.15
+
+
+def can_shelter(kind: str, size: str, roof: str, roof_size: str) -> bool:
+    """Whether a thing fits below another's crown."""
+    room = CANOPIES.get(roof)
+    if room is None:
+        return False
+    tall, wide = KINDS[roof].height * SIZES[roof_size], KINDS[roof].height * SIZES[roof_size] * KINDS[roof].aspect
+    height = KINDS[kind].height * SIZES[size]
+    return height <= tall * (1 - room) + 0.02 and height * KINDS[kind].aspect <= wide * 0.75
+
+
+def can_front(kind: str, size: str, backer: str, backer_size: str) -> bool:
+    """Whether a thing is small enough to stand in front of another without hiding it."""
+    if backer not in BACKERS:
+        return False
+    tall = KINDS[backer].height * SIZES[backer_size]
+    height = KINDS[kind].height * SIZES[size]
+    return height <= tall * 0.72 and height * KINDS[kind].aspect <= tall * KINDS[backer].aspect * 0.55
