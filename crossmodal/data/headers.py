@@ -17,6 +17,7 @@ from crossmodal.errors import ImageError
 
 __all__ = ["Header", "exif_orientation", "read_header"]
 
+MAX_JUNK_BYTES = 1 << 16  # between the parts of a file, which readers step over byte by byte
 MAX_SCANS = 200  # a progressive JPEG has about ten; each one more costs a pass over all pixels
 TIFF_TYPE_BYTES = {
     1: 1,
@@ -38,7 +39,8 @@ TIFF_TYPE_BYTES = {
 }
 TIFF_INTEGERS = {3: "H", 4: "L", 16: "Q"}
 TIFF_ORIENTATION = 274
-TIFF_SINGLE = frozenset({256, 257, 259, 262, 266, TIFF_ORIENTATION, 277, 278, 284, 292, 293, 317, 322, 323})
+TIFF_SAMPLES = 277
+TIFF_SINGLE = frozenset({256, 257, 259, 262, 266, TIFF_ORIENTATION, TIFF_SAMPLES, 278, 284, 292, 293, 317, 322, 323})
 TIFF_LISTS = frozenset({258, 273, 279, 320, 324, 325, 338, 339, 347, 529, 530, 532, 34675})
 
 
@@ -67,7 +69,7 @@ def read_header(data: bytes) -> Header:
         if accepts(data):
             try:
                 return reader(format_name, data)
-            except (struct.error, IndexError) as error:
+            except (struct.error, IndexError, OverflowError) as error:  # an offset outside the file
                 raise ImageError("truncated file") from error
     raise ImageError(_what_else(data))
 
@@ -100,38 +102,49 @@ def _jpeg(format_name: str, data: bytes) -> Header:
 
     A phone's MPO (several JPEGs in a row) is read as the JPEG that it starts with.
     """
-    orientation = 1
-    position = 2
+    orientation, position, junk = 1, 2, 0
+    exif_markers: list[int] = []
     while position + 4 <= len(data):
         if data[position] != 0xFF or data[position + 1] in (0x00, 0xFF):
-            position += 1
+            position, junk = position + 1, junk + 1
+            if junk > MAX_JUNK_BYTES:
+                raise ImageError(f"damaged file ({format_name})")
             continue
         marker, length = struct.unpack_from(">xBH", data, position)
-        if marker == 0x01 or 0xD0 <= marker <= 0xD9:
-            position += 2
-            continue
         if marker == 0xDA:
             end = data.find(b"\xff\xd9", position)
             if data.count(b"\xff\xda", position, end if end > 0 else len(data)) > MAX_SCANS:
                 raise ImageError(f"more than {MAX_SCANS} scans in a JPEG")
-            break
+            return Header(format_name, _hide(data, exif_markers), orientation=orientation)
         if marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\0\0":
-            if orientation == 1:
+            if not exif_markers:
                 orientation = exif_orientation(data[position + 10 : position + 2 + length])
-            data = data[: position + 1] + b"\xef" + data[position + 2 :]  # APP15, which no reader knows
-        position += 2 + length
-    return Header(format_name, data, orientation=orientation)
+            exif_markers.append(position + 1)
+        position += 2 if marker == 0x01 or 0xD0 <= marker <= 0xD9 else 2 + length
+    raise ImageError("truncated file")  # it ends before its pixels begin
+
+
+def _hide(data: bytes, exif_markers: list[int]) -> bytes:
+    if not exif_markers:
+        return data
+    patched = bytearray(data)
+    for place in exif_markers:
+        patched[place] = 0xEF  # APP15, which no reader knows
+    return bytes(patched)
 
 
 def _png(format_name: str, data: bytes) -> Header:
     """Count the frames of an APNG; an invalid count makes a still picture, as its specification says."""
-    position, frames = 8, 1
+    position, frames, counts = 8, 1, 0
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">L4s", data, position)
         end = position + 12 + length
         if kind == b"IDAT":
             break
         if kind == b"acTL":
+            counts += 1
+            if counts > 2:
+                raise ImageError(f"damaged file ({format_name})")
             (count,) = struct.unpack_from(">L", data, position + 8) if length == 8 else (0,)
             if 1 < count <= 0x80000000:
                 frames = count
@@ -145,8 +158,8 @@ def _gif(format_name: str, data: bytes) -> Header:
     """Walk the blocks of a GIF to count its frames and the space they need together."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     position = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
-    frames = 0
-    while position < len(data) and data[position] != 0x3B:
+    frames = junk = 0
+    while position < len(data) and data[position] != 0x3B and junk < MAX_JUNK_BYTES:
         if data[position] == 0x2C and position + 10 <= len(data):
             left, top, wide, high, flags = struct.unpack_from("<HHHHB", data, position + 1)
             width, height = max(width, left + wide), max(height, top + high)
@@ -155,12 +168,14 @@ def _gif(format_name: str, data: bytes) -> Header:
         elif data[position] == 0x21:
             position += 2
         else:
-            position += 1  # junk between blocks, which readers skip
+            position, junk = position + 1, junk + 1
             continue
         while position < len(data) and data[position]:
             position += 1 + data[position]
         position += 1
-    return Header(format_name, data, max(frames, 1), size=(width, height))
+    if not frames:
+        raise ImageError("truncated file" if position >= len(data) else f"damaged file ({format_name})")
+    return Header(format_name, data, frames, size=(width, height))
 
 
 def _webp(format_name: str, data: bytes) -> Header:
@@ -191,10 +206,10 @@ def _tiff(format_name: str, data: bytes) -> Header:
     """
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    counter, pointer, entry_bytes = ("Q", "Q", 20) if big else ("H", "L", 12)
+    counter, pointer, entry_bytes, inline = ("Q", "Q", 20, 8) if big else ("H", "L", 12, 4)
     (start,) = struct.unpack_from(order + pointer, data, 8 if big else 4)
     (count,) = struct.unpack_from(order + counter, data, start)
-    first = start + struct.calcsize(counter)
+    first = start + struct.calcsize(order + counter)
     if first + count * entry_bytes > len(data):
         raise ImageError("truncated file")
     kept: dict[int, bytes] = {}
@@ -205,8 +220,8 @@ def _tiff(format_name: str, data: bytes) -> Header:
         size = items * TIFF_TYPE_BYTES.get(kind, 0)
         if tag in kept or not size or tag not in TIFF_SINGLE | TIFF_LISTS:
             continue
-        value = position + entry_bytes - struct.calcsize(pointer)
-        if size > struct.calcsize(pointer):
+        value = position + entry_bytes - inline
+        if size > inline:
             (value,) = struct.unpack_from(order + pointer, data, value)
             budget -= size
         if value + size > len(data) or budget < 0:
@@ -215,6 +230,8 @@ def _tiff(format_name: str, data: bytes) -> Header:
             if items != 1 or kind not in TIFF_INTEGERS:
                 continue
             (numbers[tag],) = struct.unpack_from(order + TIFF_INTEGERS[kind], data, value)
+            if tag == TIFF_SAMPLES and numbers[tag] > 6:  # Pillow would log it as an error of the program
+                raise ImageError(f"damaged file ({format_name})")
         if tag != TIFF_ORIENTATION:  # Pillow would turn the picture by itself
             kept[tag] = data[position : position + entry_bytes]
     directory = struct.pack(order + counter, len(kept)) + b"".join(kept.values()) + struct.pack(order + pointer, 0)

@@ -162,15 +162,13 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
     if len(data) > MAX_FILE_BYTES:
         raise ImageError(TOO_LARGE)
     header = read_header(data)
+    _check_still(header.frames)
     if header.size is not None:
         _check_size(header.size, min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels))
-    frames = header.frames
     try:
         picture = _plugin(header.format)(io.BytesIO(header.data), "")
         if header.format == "AVIF":
-            frames = getattr(picture, "n_frames", 1)
-        if frames > 1:
-            raise ImageError(f"animated ({frames} frames)")
+            _check_still(getattr(picture, "n_frames", 1))
         _check_size(picture.size, max_pixels)
         picture.load()
         upright = _turn(_to_rgb(picture), header, picture)
@@ -195,6 +193,11 @@ def _plugin(format_name: str) -> type[ImageFile.ImageFile]:
     return plugin
 
 
+def _check_still(frames: int) -> None:
+    if frames > 1:
+        raise ImageError(f"animated ({frames} frames)")
+
+
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
@@ -209,6 +212,8 @@ def _why_damaged(format_name: str, error: Exception) -> str:
     message = str(error).lower()
     if isinstance(error, EOFError) or any(sign in message for sign in ("truncated", "not enough", "not large enough")):
         return "truncated file"
+    if "too large" in message or "too much memory" in message:  # Pillow's words for a bomb of compressed text
+        return f"metadata too large ({format_name})"
     return f"damaged file ({format_name})"
 
 
