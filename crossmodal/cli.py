@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from crossmodal.errors import CrossmodalError
@@ -18,7 +20,76 @@ class Command(NamedTuple):
     run: Callable[[argparse.Namespace], int]
 
 
-COMMANDS: dict[str, Command] = {}
+def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `validate`."""
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of pictures")
+    parser.add_argument(
+        "--captions", type=Path, required=True, metavar="FILE", help="captions file of any known format, or a folder"
+    )
+    parser.add_argument(
+        "--splits", type=Path, metavar="DIR", help="folder of split lists (train, val or dev, test in their names)"
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE", help="captions or split list that must not share photos across splits"
+    )
+    parser.add_argument("--json", action="store_true", help="print every finding as one JSON object")
+    parser.epilog = "Exit status: 0 if nothing was found, 1 if problems were found, 2 if the data cannot be read."
+
+
+def run_validate(options: argparse.Namespace) -> int:
+    """Check pictures and captions, print what was found; 0 when clean, 1 otherwise."""
+    from crossmodal.data.validation import describe, validate
+    from crossmodal.progress import Bar
+
+    with Bar("checking pictures") as bar:
+        report = validate(options.images, options.captions, options.splits, options.against, bar.update)
+    print(json.dumps(report.as_json(), indent=2) if options.json else describe(report))
+    return 0 if report.clean else 1
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `evaluate`."""
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of pictures")
+    parser.add_argument("--captions", type=Path, required=True, metavar="FILE", help="captions in any known format")
+    parser.add_argument(
+        "--split", type=Path, metavar="FILE", help="list of pictures to use; default: all with captions"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the similarity heatmap of the first 40 pairs")
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """Measure recall both ways on a split and print the report with its protocol."""
+    from crossmodal.data.pairs import load_pairs
+    from crossmodal.data.splits import listed_records
+    from crossmodal.encoder import open_encoder
+    from crossmodal.evaluation import embed_records, evaluate, leading_pairs
+    from crossmodal.figures import save_figure, similarity_matrix
+    from crossmodal.progress import Bar
+
+    encoder = open_encoder(options.checkpoint)
+    pairs = load_pairs(options.images, options.captions)
+    records = listed_records(pairs.records, options.split)
+    with Bar("encoding pictures") as bar:
+        embedded = embed_records(encoder, pairs.root, records, progress=bar.update)
+    name = options.split.name if options.split else "all pictures with captions"
+    report = evaluate(embedded, records, name, checkpoint=f"{encoder.name} {encoder.fingerprint[:12]}")
+    if options.plot:
+        title = f"{encoder.name}: pictures × their first captions, {name}"
+        save_figure(similarity_matrix(leading_pairs(embedded, 40), title), options.plot)
+    if options.json:
+        print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        print(report)
+        print("\n".join(f"{key}: {value}" for key, value in report.protocol.items()))
+    return 0
+
+
+COMMANDS: dict[str, Command] = {
+    "evaluate": Command("Measure recall both ways, with protocol and intervals.", add_evaluate_arguments, run_evaluate),
+    "validate": Command("Check pictures, captions and splits before use.", add_validate_arguments, run_validate),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

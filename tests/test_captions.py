@@ -26,20 +26,23 @@ def read(folder: Path, content: str | bytes, name: str = "file") -> CaptionTable
     [
         ("image,caption\na.jpg,A dog runs\na.jpg,Two dogs\nb.jpg,A cat\n", "CSV"),
         ("a.jpg,A dog runs\na.jpg,Two dogs\nb.jpg,A cat\n", "CSV"),
-        ("\ufeffImage Name;Description\r\na.jpg;A dog runs\r\na.jpg;Two dogs\r\nb.jpg;A cat\r\n", "CSV with semicolons"),
+        ("\ufeffImage Name;Title\r\na.jpg;A dog runs\r\na.jpg;Two dogs\r\nb.jpg;A cat\r\n", "CSV with semicolons"),
         (",file_name,width,text\n0,a.jpg,9,A dog runs\n1,a.jpg,9,Two dogs\n2,b.jpg,9,A cat\n", "CSV"),
         ("filename,caption_1,caption2\na.jpg,A dog runs,Two dogs\nb.jpg,A cat,\n", "CSV"),
         ('raw,split,filename\n"[""A dog runs"", ""Two dogs""]",train,a.jpg\n"[""A cat""]",val,b.jpg\n', "CSV"),
         ("title\tfilepath\nA dog runs\ta.jpg\nTwo dogs\ta.jpg\nA cat\tb.jpg", "TSV"),
         ("a.jpg\tA dog runs\na.jpg\tTwo dogs\nb.jpg\tA cat", "TSV"),
-        ("image_name| comment_number| comment\na.jpg| 0| A dog runs\na.jpg| 1| Two dogs\nb.jpg| 0| A cat\n", "bar-separated"),
+        ("image_name| number| comment\na.jpg| 0| A dog runs\na.jpg| 1| Two dogs\nb.jpg| 0| A cat\n", "bar-separated"),
         ("a.jpg|0|A dog runs\na.jpg|1|Two dogs\nb.jpg|0|A cat\n", "bar-separated"),
         ("a.jpg#0\tA dog runs\na.jpg#1\tTwo dogs\nb.jpg#0\tA cat\n", "token file"),
-        ('[{"image": "a.jpg", "caption": ["A dog runs", "Two dogs"]}, {"image": "b.jpg", "caption": "A cat"}]', "JSON records"),
-        ('{"file_name": "a.jpg", "text": "A dog runs"}\n{"file_name": "a.jpg", "text": "Two dogs"}\n\n{"file_name": "b.jpg", "text": "A cat"}\n', "JSON lines"),
+        (
+            '[{"image": "a.jpg", "text": ["A dog runs", "Two dogs"]}, {"image": "b.jpg", "text": "A cat"}]',
+            "JSON records",
+        ),
+        ('{"img": "a.jpg", "texts": ["A dog runs", "Two dogs"]}\n\n{"img": "b.jpg", "texts": "A cat"}\n', "JSON lines"),
         ('{"a.jpg": ["A dog runs", "Two dogs"], "b.jpg": "A cat"}', "JSON mapping"),
     ],
-)  # fmt: skip
+)
 def test_formats_are_told_apart_by_content(tmp_path: Path, content: str, format_name: str) -> None:
     table = read(tmp_path, content)
     assert table.format == format_name
@@ -75,8 +78,8 @@ def test_coco_json_joins_annotations_to_images_by_id(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("as_struct", [False, True])
 def test_parquet_reads_lists_of_captions_and_image_structs(tmp_path: Path, as_struct: bool) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
+    import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
+    from pyarrow import parquet  # type: ignore[import-untyped,unused-ignore]
 
     names = ["a.jpg", "b.jpg"]
     images = [{"bytes": b"\xff", "path": name} for name in names] if as_struct else names
@@ -167,7 +170,7 @@ def test_a_token_caption_may_hold_numbers_signs_and_line_separators(tmp_path: Pa
 
 def test_two_splits_of_one_picture_are_recorded(tmp_path: Path) -> None:
     table = read(tmp_path, "image,caption,split\na.jpg,A dog,train\na.jpg,Two dogs,test\n")
-    assert table.splits == {"a.jpg": "train"}
+    assert (table.splits, table.other_splits) == ({"a.jpg": "train"}, {"a.jpg": ("test",)})
     assert table.problems == ("line 3: 'a.jpg' stands in split 'test' here and in 'train' above: the first one kept",)
 
 

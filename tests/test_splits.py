@@ -51,7 +51,7 @@ def test_unusable_lists_say_why(tmp_path: Path, files: dict[str, str], message: 
 
 
 def test_an_absent_folder_of_lists_names_the_option(tmp_path: Path) -> None:
-    with pytest.raises(CaptionsError, match="does not exist: .*--splits"):
+    with pytest.raises(CaptionsError, match=r"does not exist: .*--splits"):
         split_records(RECORDS, tmp_path / "none")
 
 

@@ -15,7 +15,7 @@ IMAGE_COLUMNS = (
     "img", "img_name", "img_path", "picture", "photo", "path", "file", "image_filename", "image_id", "img_id", "name",
 )  # fmt: skip
 CAPTION_COLUMNS = (
-    "caption", "captions", "comment", "comments", "sentence", "sentences", "text", "description", "raw",
+    "caption", "captions", "comment", "comments", "sentence", "sentences", "text", "texts", "description", "raw",
     "caption_text", "title",
 )  # fmt: skip
 SPLIT_COLUMNS = ("split", "splits", "subset", "partition")
@@ -54,13 +54,15 @@ class CaptionTable:
 
     format: short name of the format found. captions: image name as written -> its captions in file order, blanks
     tidied, empty and repeated ones still there. splits: image name -> split as written, where the file says it.
-    problems: what was wrong with a row, with its line number and what was done about it.
+    problems: what was wrong with a row, with its line number and what was done about it. other_splits: image name ->
+    further splits that later rows give it; `splits` keeps the first.
     """
 
     format: str
     captions: dict[str, tuple[str, ...]]
     splits: dict[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    other_splits: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -70,6 +72,7 @@ class TableBuilder:
     captions: dict[str, list[str]] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    other_splits: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def problem(self, where: str, what: str) -> None:
         """Record what is wrong at a place, and what was done about it."""
@@ -95,7 +98,8 @@ class TableBuilder:
 
     def _add_split(self, where: str, name: str, split: str) -> None:
         former = self.splits.setdefault(name, split)
-        if former != split:
+        if former != split and split not in self.other_splits.get(name, ()):
+            self.other_splits[name] = (*self.other_splits.get(name, ()), split)
             self.problem(where, f"{name!r} stands in split {split!r} here and in {former!r} above: the first one kept")
 
     def table(self, format_name: str, source: str) -> CaptionTable:
@@ -107,7 +111,7 @@ class TableBuilder:
             first = f"; first problem: {self.problems[0]}" if self.problems else ""
             raise CaptionsError(f"{source} ({format_name}) holds no captions{first}")
         captions = {name: tuple(texts) for name, texts in self.captions.items()}
-        return CaptionTable(format_name, captions, dict(self.splits), tuple(self.problems))
+        return CaptionTable(format_name, captions, dict(self.splits), tuple(self.problems), dict(self.other_splits))
 
 
 def caption_texts(value: Any) -> list[str] | None:

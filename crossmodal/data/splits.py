@@ -12,7 +12,17 @@ from crossmodal.data.captions import read_captions, read_text
 from crossmodal.data.pairs import Record, match_names
 from crossmodal.errors import CaptionsError, InputError
 
-__all__ = ["SPLITS", "photo_id", "read_split_list", "read_split_lists", "split_records", "split_role"]
+__all__ = [
+    "SPLITS",
+    "list_role",
+    "listed_records",
+    "photo_id",
+    "photo_key",
+    "read_split_list",
+    "read_split_lists",
+    "split_records",
+    "split_role",
+]
 
 SPLITS = ("train", "val", "test")
 _ROLES = {
@@ -40,6 +50,13 @@ def photo_id(name: str) -> str:
     return flickr[1] if flickr else stem
 
 
+def photo_key(name: str) -> str:
+    """What tells pictures of one data set apart: the photo id of a Flickr name, else the whole path, since
+    cat/1.jpg and dog/1.jpg are two pictures."""
+    flickr = _FLICKR_NAME.fullmatch(PurePosixPath(name).stem)
+    return flickr[1] if flickr else name
+
+
 def read_split_list(path: Path) -> tuple[str, ...]:
     """Read a list with one picture name a line, in order, repetitions once.
 
@@ -55,27 +72,54 @@ def read_split_list(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_split_lists(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Read the list files of a folder, role -> names; a file's role is the word train, val/dev or test in its name.
+def read_split_lists(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read who belongs to "train", "val" and "test": split -> names; only the splits that are there.
 
-    Raises CaptionsError if the folder does not exist, holds no such file, or two files for one split.
+    path: a folder of list files, whose names say train, val or dev, or test (Flickr_8k.devImages.txt); or a captions
+    file that says splits (Karpathy JSON).
+
+    Raises CaptionsError if the path does not exist, says no splits, or the folder has two lists for one split.
     """
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise CaptionsError(f"{folder} {what}: give the folder of the split lists with --splits DIR")
+    if path.is_file():
+        return _splits_of_file(path)
+    if not path.is_dir():
+        raise CaptionsError(f"{path} does not exist: give the folder of the split lists with --splits DIR")
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", path.stem).lower()
-        match = _LIST_NAME.search(words)
-        if path.suffix.lower() not in (".txt", ".lst", "") or not match or not path.is_file():
+    for file in sorted(path.iterdir()):
+        role = list_role(file)
+        if role is None or not file.is_file():
             continue
-        role = _ROLES[match[1]]
         if role in files:
-            raise CaptionsError(f"{folder} holds two lists for {role}: {files[role].name} and {path.name}; keep one")
-        files[role] = path
+            raise CaptionsError(f"{path} holds two lists for {role}: {files[role].name} and {file.name}; keep one")
+        files[role] = file
     if not files:
-        raise CaptionsError(f"{folder} holds no split list: their names contain train, val or dev, or test (train.txt)")
+        raise CaptionsError(f"{path} holds no split list: their names contain train, val or dev, or test (train.txt)")
     return {role: read_split_list(files[role]) for role in SPLITS if role in files}
+
+
+def list_role(path: Path) -> str | None:
+    """The split that a list file's name speaks of, None if it does not look like a list file."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", path.stem).lower()
+    match = _LIST_NAME.search(words)
+    return _ROLES[match[1]] if match and path.suffix.lower() in (".txt", ".lst", "") else None
+
+
+def _splits_of_file(path: Path) -> dict[str, tuple[str, ...]]:
+    try:
+        table = read_captions(path)
+    except CaptionsError as error:
+        raise CaptionsError(
+            f"{path} is no captions file that says splits: give the folder of the split lists with --splits DIR"
+        ) from error
+    named: dict[str, list[str]] = {role: [] for role in SPLITS}
+    for name, split in table.splits.items():
+        for written in (split, *table.other_splits.get(name, ())):
+            role = split_role(written)
+            if role:
+                named[role].append(name)
+    if not any(named.values()):
+        raise CaptionsError(f"{path} says no splits: give the folder of the split lists with --splits DIR")
+    return {role: tuple(names) for role, names in named.items() if names}
 
 
 def split_records(
@@ -109,15 +153,7 @@ def split_records(
 
 
 def _listed_sides(records: Sequence[Record], lists: Path) -> dict[str, str | None]:
-    if lists.is_file():
-        named: dict[str, list[str]] = {}
-        for name, split in read_captions(lists).splits.items():
-            named.setdefault(split_role(split) or "", []).append(name)
-        groups = {role: tuple(named[role]) for role in SPLITS if role in named}
-        if not groups:
-            raise CaptionsError(f"{lists} says no splits: give a folder of split lists with --splits DIR")
-    else:
-        groups = read_split_lists(lists)
+    groups = read_split_lists(lists)
     images = [record.image for record in records]
     side: dict[str, str | None] = {}
     for role, names in groups.items():
@@ -135,11 +171,24 @@ def _listed_sides(records: Sequence[Record], lists: Path) -> dict[str, str | Non
 
 
 def _drawn_side(image: str, seed: int, shares: tuple[float, float, float]) -> str:
-    """The two names of one Flickr photo fall on one side; other names count with their folder."""
-    stem = PurePosixPath(image).stem
-    key = photo_id(image) if _FLICKR_NAME.fullmatch(stem) else image
-    digest = hashlib.sha256(f"{seed}:{key}".encode("utf-8", "surrogateescape")).digest()
+    digest = hashlib.sha256(f"{seed}:{photo_key(image)}".encode("utf-8", "surrogateescape")).digest()
     point = int.from_bytes(digest[:8], "big") / 2**64
-    if point < shares[0]:
-        return "train"
-    return "val" if point < shares[0] + shares[1] and shares[1] > 0 else ("test" if shares[2] > 0 else "train")
+    upper = 0.0
+    for role, share in zip(SPLITS, shares, strict=True):
+        upper += share
+        if point < upper:
+            return role
+    return "train"  # only where the shares sum to a hair below 1
+
+
+def listed_records(records: Sequence[Record], path: Path | None) -> tuple[Record, ...]:
+    """The records that a list file names, or all of them for None.
+
+    Raises CaptionsError if the list cannot be read, InputError if it names no picture that has captions.
+    """
+    if path is None:
+        return tuple(records)
+    found = set(match_names(read_split_list(path), [record.image for record in records]).found.values())
+    if not found:
+        raise InputError(f"{path} names none of the {len(records):,} pictures with captions: give another --split FILE")
+    return tuple(record for record in records if record.image in found)
