@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from crossmodal.errors import CrossmodalError
+from crossmodal.errors import CrossmodalError, InputError
 
 
 class Command(NamedTuple):
@@ -86,8 +86,37 @@ def run_evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `search`."""
+    parser.add_argument("query", nargs="?", metavar="WORDS", help="what to look for, in words")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="look for what belongs to this picture instead")
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by build_index.py")
+    parser.add_argument("--to", choices=["images", "captions"], help="default: words find images, --image captions")
+    parser.add_argument("-k", type=int, default=10, metavar="N", help="how many at most (default 10)")
+    parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="default: the one the index was built with")
+    parser.add_argument("--json", action="store_true", help="print the hits as a JSON list")
+
+
+def run_search(options: argparse.Namespace) -> int:
+    """Print the best hits, one a line: rank, score, path or caption, separated by tabs."""
+    from crossmodal.search import open_searcher
+
+    if (options.query is None) == (options.image is None):
+        raise InputError("give either WORDS or --image FILE")
+    searcher = open_searcher(options.index, options.checkpoint)
+    hits = searcher.search(options.image or options.query, options.k, options.to)
+    if options.json:
+        print(json.dumps([hit.as_dict() for hit in hits], indent=1, ensure_ascii=False))
+        return 0
+    for hit in hits:
+        found = hit.path if hit.caption is None else hit.caption
+        print(hit.rank, f"{hit.score:.4f}", found if found.isprintable() else repr(found), sep="\t")
+    return 0
+
+
 COMMANDS: dict[str, Command] = {
     "evaluate": Command("Measure recall both ways, with protocol and intervals.", add_evaluate_arguments, run_evaluate),
+    "search": Command("Find pictures or captions with words or a picture.", add_search_arguments, run_search),
     "validate": Command("Check pictures, captions and splits before use.", add_validate_arguments, run_validate),
 }
 

@@ -37,6 +37,11 @@ class Hit:
     path: str
     caption: str | None = None
 
+    def as_dict(self) -> dict[str, int | float | str]:
+        """The same as JSON values; caption only where one was found."""
+        values: dict[str, int | float | str] = {"rank": self.rank, "score": self.score, "path": self.path}
+        return values if self.caption is None else {**values, "caption": self.caption}
+
 
 class Searcher:
     """An index together with the encoder it was built with.

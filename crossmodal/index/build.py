@@ -151,13 +151,13 @@ class _Build:
     def run(self, started: float, batch_size: int) -> BuildReport:
         """Embed what is new, publish if anything differs, and tidy up."""
         texts = {record.image: record.captions for record in self.pairs.records}
-        stamps, unlisted = scan(self.root, sorted({*texts, *self.pairs.uncaptioned}))
+        stamps = scan(self.root, sorted({*texts, *self.pairs.uncaptioned}))
         kept = self._kept(stamps)
         plan = [stamp for stamp in stamps if stamp not in kept]
         with closing(self._picture_shelf(plan, batch_size)) as images:
-            tick = self._ticker("pictures", len(plan), len(unlisted))
+            tick = self._ticker("pictures", len(plan))
             outcomes = embed_pictures(self.root, plan, self.encoder, images.known, images.journal, batch_size, tick)
-            catalogue = _catalogue(kept, plan, outcomes, unlisted, texts)
+            catalogue = _catalogue(kept, plan, outcomes, texts)
             texts_wanted = [caption.text for caption in catalogue.captions]
             with closing(self._caption_shelf(texts_wanted, len(catalogue.skipped))) as captions:
                 generation = self._publish(catalogue, images, captions)
@@ -197,7 +197,7 @@ class _Build:
             raise
         return shelf
 
-    def _ticker(self, stage: str, total: int, skipped: int) -> Callable[[int, int], None]:
+    def _ticker(self, stage: str, total: int, skipped: int = 0) -> Callable[[int, int], None]:
         """What turns (done, skipped here) into a Progress; the rate counts only what this run did."""
         started, before = time.monotonic(), -1
 
@@ -286,18 +286,17 @@ def _catalogue(
     kept: dict[Stamp, Picture],
     plan: list[Stamp],
     outcomes: list[Outcome],
-    unlisted: list[Skipped],
     texts: dict[str, tuple[str, ...]],
 ) -> Catalogue:
     """Rows of all pictures that can be read, and of their captions."""
-    read = [(stamp, outcome) for stamp, outcome in zip(plan, outcomes, strict=True)]
+    read = list(zip(plan, outcomes, strict=True))
     fresh = [Picture(stamp, outcome.key) for stamp, outcome in read if not outcome.reason]
     pictures = sorted([*kept.values(), *fresh], key=lambda picture: picture.stamp.path)
-    skipped = [*unlisted, *(Skipped(stamp.path, outcome.reason) for stamp, outcome in read if outcome.reason)]
+    skipped = (Skipped(stamp.path, outcome.reason) for stamp, outcome in read if outcome.reason)
     captions = (
         Caption(row, text) for row, picture in enumerate(pictures) for text in texts.get(picture.stamp.path, ())
     )
-    return Catalogue(tuple(pictures), tuple(captions), tuple(sorted(skipped, key=lambda item: item.path)))
+    return Catalogue(tuple(pictures), tuple(captions), tuple(skipped))
 
 
 def _same_facts(former: Manifest, manifest: Manifest) -> bool:

@@ -73,20 +73,18 @@ class Catalogue:
     skipped: tuple[Skipped, ...] = ()
 
 
-def scan(root: Path, paths: Iterable[str]) -> tuple[list[Stamp], list[Skipped]]:
-    """Stamp every path below root, in the order given; what cannot be looked at or is no plain file is skipped."""
-    stamps, skipped = [], []
-    for path in paths:
-        try:
-            status = os.stat(root / path)
-        except OSError as error:
-            skipped.append(Skipped(path, f"cannot be read: {error.strerror}"))
-            continue
-        if stat.S_ISREG(status.st_mode):
-            stamps.append(Stamp(path, status.st_size, status.st_mtime_ns))
-        else:
-            skipped.append(Skipped(path, "not a plain file"))
-    return stamps, skipped
+def scan(root: Path, paths: Iterable[str]) -> list[Stamp]:
+    """Stamp every path below root, in the order given; size -1 marks what is no plain file or cannot be looked at."""
+    return [_stamp(root, path) for path in paths]
+
+
+def _stamp(root: Path, path: str) -> Stamp:
+    try:
+        path.encode()
+        status = os.stat(root / path)
+    except (OSError, UnicodeEncodeError):
+        return Stamp(path, -1, 0)
+    return Stamp(path, status.st_size if stat.S_ISREG(status.st_mode) else -1, status.st_mtime_ns)
 
 
 def write_catalogue(folder: Path, catalogue: Catalogue) -> None:

@@ -8,8 +8,6 @@ Shapes: B batch, n vectors of a unit, D embedding, S side in pixels.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,9 +18,10 @@ from numpy.typing import NDArray
 
 from crossmodal.data.images import MAX_FILE_BYTES, load_image
 from crossmodal.errors import CheckpointError, ImageError
-from crossmodal.index.catalogue import Stamp
+from crossmodal.index.catalogue import Stamp, scan
 from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.journal import Journal, Outcome
+from crossmodal.index.manifest import hash_file
 
 __all__ = ["CAPTIONS_PER_UNIT", "embed_captions", "embed_pictures"]
 
@@ -82,22 +81,19 @@ def _ahead(
 
 
 def _decode(root: Path, stamp: Stamp, encoder: Embedder, known: Container[str]) -> Decoded:
+    path = root / stamp.path
     try:
-        with open(root / stamp.path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-                load_image(root / stamp.path)  # refuses it in its own words; no use in reading it all
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-            key = digest.hexdigest()
-            if key in known:
-                return Outcome(key), None
-            file.seek(0)
-            return Outcome(key, embedded=True), encoder.preprocess(load_image(file))
+        key = hash_file(path) if 0 <= stamp.size <= MAX_FILE_BYTES else ""
+        if key in known:
+            return Outcome(key), None
+        pixels = encoder.preprocess(load_image(path))
+        if not key or scan(root, [stamp.path]) != [stamp]:
+            return Outcome("", "changed while it was read: run again"), None
+        return Outcome(key, embedded=True), pixels
     except ImageError as error:
-        return Outcome("", reason=error.reason), None
+        return Outcome("", error.reason), None
     except OSError as error:
-        return Outcome("", reason=f"cannot be read: {error.strerror or error}"), None
+        return Outcome("", f"cannot be read ({error.strerror or error})"), None
 
 
 def _encode(encoder: Embedder, pixels: dict[int, NDArray[np.uint8]], batch_size: int) -> Vectors:

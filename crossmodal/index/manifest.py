@@ -108,11 +108,8 @@ def sync_folder(folder: Path) -> None:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def build_command(manifest: Manifest, index: Path) -> str:

@@ -1,0 +1,109 @@
+"""Make a folder of pictures searchable: `python build_index.py --images DIR [--captions FILE] …`.
+
+Run it again whenever pictures or captions have changed: only what is new is embedded. Killed at any moment, it leaves
+the former index usable, and the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crossmodal.errors import CrossmodalError
+
+if TYPE_CHECKING:
+    from crossmodal.index import BuildReport
+
+SHOWN = 20  # skipped pictures and notes printed; the rest are counted
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    options = argparse.ArgumentParser(description="Embed a folder of pictures and their captions into a search index.")
+    options.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of pictures")
+    options.add_argument(
+        "--captions", type=Path, metavar="FILE", help="captions in any format `validate` can read; none: pictures only"
+    )
+    options.add_argument("--checkpoint", type=Path, metavar="DIR", help="default model-checkpoints/starter")
+    options.add_argument("--index", type=Path, metavar="DIR", help="default indexes/NAME_OF_THE_IMAGES_FOLDER")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build; 0 on success, 2 on an error of ours, which is printed to stderr, 130 when interrupted."""
+    options = parser().parse_args(arguments)
+    index = options.index or Path("indexes") / options.images.resolve().name
+    try:
+        print(describe(build(options.images, options.captions, options.checkpoint, index), index))
+    except CrossmodalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped: nothing is lost, the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def build(images: Path, captions: Path | None, checkpoint: Path | None, index: Path) -> BuildReport:
+    """Build with progress on stderr."""
+    from crossmodal.checkpoint import STARTER
+    from crossmodal.encoder import open_encoder
+    from crossmodal.index import Progress, build_index
+    from crossmodal.progress import Bar
+
+    encoder = open_encoder(checkpoint or STARTER)
+    with Bar("") as bar:
+
+        def show(step: Progress) -> None:
+            skipped = f", {step.skipped:,} skipped" if step.skipped else ""
+            text = f"{step.stage} {step.done:,}/{step.total:,}{skipped}"
+            bar.line(text, step.rate, step.stage, step.seconds_left)
+
+        return build_index(images, captions, encoder, index, show)
+
+
+def describe(report: BuildReport, index: Path) -> str:
+    """What a build did, what it left out and why, and what to run next."""
+    folder = shlex.quote(str(index))
+    lines = [
+        f"{report.indexed:,} pictures and {report.captions:,} captions in {index}, {report.seconds:.1f} s",
+        f"pictures: {report.embedded:,} embedded, {report.reused:,} had a vector; {report.added:,} added, "
+        f"{report.changed:,} changed, {report.renamed:,} renamed, {report.removed:,} removed",
+    ]
+    if report.skipped:
+        lines.append(f"skipped: {len(report.skipped):,}")
+        lines += [f"  {plain(skipped.path)}: {skipped.reason}" for skipped in report.skipped[:SHOWN]]
+    if len(report.skipped) > SHOWN:
+        lines.append(f"  … and {len(report.skipped) - SHOWN:,} more, all in {skipped_list(index)}")
+    lines += [f"note: {plain(note)}" for note in report.notes[:SHOWN]]
+    if len(report.notes) > SHOWN:
+        lines.append(f"note: … and {len(report.notes) - SHOWN:,} more; `python -m crossmodal validate` lists them")
+    if not report.captions:
+        lines.append("without captions, words find pictures; a picture finds only pictures like it (--to images)")
+    return "\n".join(
+        [
+            *lines,
+            f'search it:  python -m crossmodal search "two dogs run on a beach" --index {folder}',
+            f"open it:    streamlit run app.py -- --index {folder}",
+        ]
+    )
+
+
+def skipped_list(index: Path) -> Path:
+    """The file that lists every skipped picture."""
+    from crossmodal.index import read_manifest
+
+    return index / read_manifest(index).generation / "skipped.jsonl"
+
+
+def plain(text: str) -> str:
+    """A text as it is where a terminal can show it, else escaped."""
+    return text if text.isprintable() else repr(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
