@@ -123,6 +123,12 @@ def test_quoted_captions_keep_commas_quotes_and_newlines(tmp_path: Path) -> None
     }
 
 
+def test_a_caption_of_several_lines_may_stand_before_its_picture(tmp_path: Path) -> None:
+    table = read(tmp_path, 'caption,image\n"A dog\n\nruns",a.jpg\n"A cat,b.jpg\n"A ""cow""",c.jpg\n')
+    assert table.captions == {"a.jpg": ("A dog runs",), "b.jpg": ('"A cat',), "c.jpg": ('A "cow"',)}
+    assert table.problems == ("line 5: a quote does not close: read as a character",)
+
+
 @pytest.mark.parametrize(
     "stray", ['a.jpg,"A dog runs', 'a.jpg,"Stop" said the dog', 'a.jpg,"A dog\n'], ids=["open", "inner", "blank line"]
 )

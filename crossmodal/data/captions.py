@@ -124,12 +124,13 @@ def _read_delimited(lines: list[str], path: Path, builder: TableBuilder) -> Capt
     first = next(i for i, line in enumerate(lines) if line.strip())
     delimiter, columns, width, has_header = _layout(lines[first], path)
 
-    def starts_row(line: str) -> bool:
-        fields = line.split(delimiter)
-        return len(fields) > columns.image and _is_picture_name(fields[columns.image])
+    def row_ends(line: str, following: str) -> bool:
+        leads = columns.image < min(columns.captions)  # then a row shows at its first line, otherwise at its last
+        fields = (following if leads else line).split(delimiter)
+        return len(fields) >= width and _is_picture_name(fields[columns.image if leads else columns.image - width])
 
     rows = []
-    for number, fields, complaint in _rows(lines, first + has_header, delimiter, starts_row):
+    for number, fields, complaint in _rows(lines, first + has_header, delimiter, row_ends):
         where = f"line {number}"
         fitted, mended = _fit(fields, width, columns, delimiter)
         if fitted is None:
@@ -196,10 +197,11 @@ def _split(text: str, delimiter: str) -> list[str] | None:
 
 
 def _rows(
-    lines: list[str], start: int, delimiter: str, starts_row: Callable[[str], bool]
+    lines: list[str], start: int, delimiter: str, row_ends: Callable[[str, str], bool]
 ) -> Iterator[tuple[int, list[str], str]]:
     """Yield (line number, fields, complaint) of every row; a quoted caption may span lines.
 
+    row_ends: whether, from the picture's name in one of them, a row must end between a line and the following one.
     A quote that never closes is read as a character: CSV readers that trust it swallow the rows that follow.
     """
     index = start
@@ -212,7 +214,7 @@ def _rows(
             fields = _split(text, delimiter)
         except EOFError:
             for end in range(index, min(index + _LONGEST_CAPTION, len(lines))):
-                if starts_row(lines[end]):
+                if row_ends(lines[end - 1], lines[end]):
                     break
                 text = f"{text}\n{lines[end]}"
                 try:
