@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NUMBERS = ("", "a", "two", "three", "four", "five")
 SIZE_WORDS = {"small": ("small", "little"), "large": ("big", "large")}
-DIMINUTIVES = frozenset("puppy kitten bunny pony piglet duckling".split()) | {"bear cub"}
+DIMINUTIVES = frozenset(("puppy/puppies", "kitten", "bunny/bunnies", "pony/ponies", "piglet", "bear cub", "duckling"))
 VERBS = {
     "stand": ("stands", "stand", "standing"),
     "sit": ("sits", "sit", "sitting"),
@@ -34,7 +34,8 @@ VERBS = {
     "hang": ("hangs", "hang", "hanging"),
     "hover": ("hovers", "hover", "hovering"),
     "shine": ("shines", "shine", "shining"),
-    "be": ("is", "are", ""),
+    "crawl": ("crawls", "crawl", "crawling"),
+    "rest": ("rests", "rest", "resting"),
 }
 SKY_PHRASES = {
     "sunny": "on a sunny day|in the sunshine|in bright sunlight|under a blue sky",
@@ -42,7 +43,7 @@ SKY_PHRASES = {
     "sunset": "at sunset|in the evening light|as the sun goes down|under a glowing evening sky",
     "night": "at night|in the moonlight|under a crescent moon|on a moonlit night",
     "rain": "in the rain|on a rainy day|while it is raining",
-    "snow": "while it is snowing|on a snowy day|in falling snow",
+    "snow": "on a snowy day|while it is snowing|while snowflakes are falling|with snowflakes in the air",
     "rainbow": "under a rainbow|with a rainbow in the sky",
 }
 PLACE_PHRASES = {
@@ -114,15 +115,16 @@ def captions_with_facts(scene: Scene) -> list[tuple[str, Facts]]:
     rng = Random(scene.seed + 2)
     plans = _plans(scene, rng)
     found: dict[str, Facts] = {}
-    for attempt in range(100):
-        plan = plans[(len(found) + attempt // 4) % len(plans)]
+    misses = 0
+    while len(found) < 5:
+        plan = plans[(len(found) + misses // 4) % len(plans)]
         writer = Writer(scene, rng)
         text = plan(writer)
-        if text is not None:
-            text = text[0].upper() + text[1:] + "."
-            found.setdefault(text, writer.facts)
-        if len(found) == 5:
-            break
+        sentence = "" if text is None else text[0].upper() + text[1:] + "."
+        if sentence and sentence not in found:
+            found[sentence] = writer.facts
+        else:
+            misses += 1
     return list(found.items())
 
 
@@ -151,12 +153,12 @@ class Writer:
             order.reverse()
         self.groups = [scene.groups[i] for i in order] + list(scene.groups[2:])
 
-    def thing(self, index: int, sized: float = 0.6) -> str:
+    def thing(self, index: int, sized: float = 0.6, plain: bool = False) -> str:
         """ "a small red ball", "two dogs with …": a group with number, colour and perhaps its size."""
         group = self.groups[index]
         kind, rng = KINDS[group.kind], self.rng
         size = group.size if group.size != "medium" and rng.random() < sized else None
-        nouns = [noun for noun in kind.nouns.split("|") if group.size != "large" or noun not in DIMINUTIVES_IN]
+        nouns = [noun for noun in kind.nouns.split("|") if group.size != "large" or noun not in DIMINUTIVES]
         noun = pick(rng, nouns if rng.random() < 0.4 else nouns[:1])
         singular, _, plural = noun.partition("/")
         words = [] if size is None else [pick(rng, SIZE_WORDS[size])]
@@ -168,7 +170,7 @@ class Writer:
         if group.count == 1:
             text = f"{article(text)} {text}"
         else:
-            text = f"{'a pair of' if group.count == 2 and rng.random() < 0.25 else NUMBERS[group.count]} {text}"
+            text = f"{NUMBERS[group.count] if plain else _number(group.count, rng)} {text}"
         self.facts.claims.append(Claim(group.kind, group.colour, group.count, size))
         return text + (_part(kind.part, colour, group.count) if kind.part else "")
 
@@ -190,7 +192,8 @@ class Writer:
         salient = [name for name in true if name in SALIENT or (name == "under" and b.layer != "air")]
         name = pick(self.rng, salient or true)
         self.facts.relations.append((name, first, second))
-        return pick(self.rng, RELATION_PHRASES[name])
+        sheltered = name == "under" and b.layer != "air"
+        return pick(self.rng, RELATION_PHRASES[name][: 2 if sheltered else None])
 
     def where(self, *indices: int) -> str:
         """Words for the setting that fit where the named groups are."""
@@ -206,7 +209,7 @@ class Writer:
         self.facts.setting = self.scene.setting
         return pick(self.rng, choice.split("|"))
 
-    def sky(self, said: str = "") -> str:
+    def sky(self, said: str = "", clause: bool = True) -> str:
         """Words for time of day or weather, with a space before; empty indoors."""
         if not self.scene.sky:
             return ""
@@ -214,12 +217,16 @@ class Writer:
         covered = any(word in said for word in (" under ", " below ", " beneath ")) or self.scene.setting == "forest"
         options = SKY_PHRASES[self.scene.sky].split("|")
         fitting = [words for words in options if not (covered and ("under" in words or "sky" in words))]
+        if not clause:
+            fitting = [words for words in fitting if words.split()[0] in ("on", "in", "at", "under")]
         return " " + pick(self.rng, fitting or options)
 
 
-DIMINUTIVES_IN = frozenset(
-    {"puppy/puppies", "kitten", "bunny/bunnies", "pony/ponies", "piglet", "bear cub", "duckling"}
-)
+DIMINUTIVES = frozenset({"puppy/puppies", "kitten", "bunny/bunnies", "pony/ponies", "piglet", "bear cub", "duckling"})
+
+
+def _number(count: int, rng: Random) -> str:
+    return pick(rng, ("two", "two", "two", "a pair of", "a couple of")) if count == 2 else NUMBERS[count]
 
 
 def article(words: str) -> str:
@@ -253,13 +260,13 @@ def _story(w: Writer) -> str | None:
 def _view(w: Writer) -> str:
     w.facts.setting = w.scene.setting
     noun = pick(w.rng, SETTINGS[w.scene.setting].nouns.split("|"))
-    sky = w.sky() if w.rng.random() < 0.7 else ""
+    sky = w.sky(clause=False) if w.rng.random() < 0.7 else ""
     things = [w.thing(i, 0.4) for i in range(min(2, len(w.groups)))]
     return f"{noun}{sky} with {' and '.join(things)}"
 
 
 def _there_is(w: Writer) -> str | None:
-    a = w.thing(0)
+    a = w.thing(0, plain=True)
     start = f"there {'is' if w.groups[0].count == 1 else 'are'} {a}"
     if len(w.groups) == 1:
         return _join(start, w.where(0)) + w.sky()

@@ -48,18 +48,18 @@ KINDS: dict[str, Kind] = {
     "fish": Kind("fish/fish", 0.15, 1.3, BRIGHT + " white", "swim", 5),
     "whale": Kind("whale", 0.24, 1.55, "blue grey black purple", "swim", 2),
     "turtle": Kind("turtle|sea turtle", 0.18, 1.4, "green brown orange purple red", "swim"),
-    "octopus": Kind("octopus/octopuses", 0.23, 1.0, "red orange purple pink yellow green", "be"),
+    "octopus": Kind("octopus/octopuses", 0.23, 1.0, "red orange purple pink yellow green", "rest"),
     "jellyfish": Kind("jellyfish/jellyfish", 0.24, 0.72, "pink purple orange white yellow red", "float", 4),
-    "crab": Kind("crab", 0.14, 1.4, "red orange purple blue", "stand"),
+    "crab": Kind("crab", 0.14, 1.4, "red orange purple blue", "crawl"),
     "starfish": Kind("starfish/starfish", 0.15, 1.04, "orange red pink purple yellow", "lie", 4),
-    "snail": Kind("snail", 0.14, 1.12, "brown red blue purple yellow pink", "be"),
+    "snail": Kind("snail", 0.14, 1.12, "brown red blue purple yellow pink", "crawl"),
     "bee": Kind("bee|bumblebee", 0.11, 1.28, "yellow orange", "fly", 4),
     "car": Kind("car", 0.17, 2.0, PAINTED, "park", 2),
     "bus": Kind("bus/buses", 0.22, 2.0, BRIGHT + " white", "park", 2),
     "truck": Kind("truck|lorry/lorries", 0.21, 1.8, BRIGHT + " black", "park", 2),
     "tractor": Kind("tractor", 0.27, 1.38, "red green blue orange yellow", "park", 2),
     "bicycle": Kind("bicycle|bike", 0.2, 1.6, PAINTED, "park", 2),
-    "train": Kind("steam train|train", 0.23, 1.7, BRIGHT + " black", "be", 1),
+    "train": Kind("steam train|train", 0.25, 1.7, BRIGHT + " black", "stand", 1),
     "boat": Kind("rowing boat|rowboat", 0.13, 2.0, BRIGHT + " white brown", "float", 2),
     "sailboat": Kind("sailboat|sailing boat", 0.24, 1.0, BRIGHT + " white", "sail", 3, "sails/sails"),
     "submarine": Kind("submarine", 0.19, 1.8, "yellow red orange green purple grey", "float", 2),
@@ -103,7 +103,7 @@ KINDS: dict[str, Kind] = {
     "vase": Kind("vase", 0.31, 0.6, BRIGHT + " white black", "stand", 3),
     "gift": Kind("present|gift", 0.17, 1.0, BRIGHT + " white", "lie", 4),
     "book": Kind("book", 0.2, 0.78, BRIGHT + " brown black", "stand", 4),
-    "teddy": Kind("teddy bear|teddy", 0.22, 0.84, "brown white pink grey orange", "sit", 3),
+    "teddy": Kind("teddy bear|teddy/teddies", 0.22, 0.84, "brown white pink grey orange", "sit", 3),
     "guitar": Kind("guitar", 0.38, 0.54, "red orange yellow brown blue black white", "stand", 2),
     "clock": Kind("clock|wall clock", 0.2, 1.0, PAINTED + " brown", "hang", 2),
     "bucket": Kind("bucket|pail", 0.15, 0.92, BRIGHT, "stand", 4),
@@ -142,21 +142,28 @@ SEATS: dict[str, tuple[float, float, float]] = {
 }
 """Kinds that carry another on top: height of the seat below the top edge and its left and right end, as shares."""
 
-RIDERS = frozenset("cat rabbit owl hen teddy ball gift vase book frog pumpkin bucket cup".split())
+RIDERS = frozenset(
+    ("cat", "rabbit", "owl", "hen", "teddy", "ball", "gift", "vase", "book", "frog", "pumpkin", "bucket", "cup")
+)
 
 CANOPIES: dict[str, float] = {"tree": 0.64, "palm": 0.56, "umbrella": 0.54, "table": 0.3}
 """Kinds with room below them: where that room begins, as a share of the height from the top."""
 
-BACKERS = frozenset("house tent bus truck train tractor sofa sailboat".split())
+KERBSIDE = frozenset(("bench", "streetlamp", "cat", "dog", "gift", "ball"))
+"""Kinds that stand on the pavement of a street rather than on its road."""
+
+BACKERS = frozenset(("house", "tent", "bus", "truck", "train", "tractor", "sofa", "sailboat"))
 """Kinds large enough to stand behind another one."""
 
 
 class Setting(NamedTuple):
     """Where a scene plays.
 
-    nouns: "a meadow|a grassy field". where: "in a meadow|…". skies: its times and weathers, empty indoors.
-    horizon: where the sky ends, as a share of the frame from the top. ground, water: the range of the feet of what
-    stands or swims there. layers: which kinds stand on the ground, swim, or fly. avoid: colours that would not show.
+    nouns: "a meadow|a grassy field". skies: its times and weathers, empty indoors. horizon: where the sky ends, as a
+    share of the frame from the top. ground, water: the range of the feet of what stands or swims there; kerb: that of
+    KERBSIDE kinds, if it differs. layers: which kinds stand on the ground, swim, or fly. avoid: colours that would not
+    show. where: "in a meadow|…", words that suit any thing; grounded, over, afloat: words that suit only what stands,
+    hangs in the air, or swims there.
     """
 
     nouns: str
@@ -170,6 +177,7 @@ class Setting(NamedTuple):
     grounded: str = ""
     over: str = ""
     afloat: str = ""
+    kerb: tuple[float, float] | None = None
 
 
 SETTINGS: dict[str, Setting] = {
@@ -184,7 +192,7 @@ SETTINGS: dict[str, Setting] = {
             "air": "bird butterfly balloon airballoon kite bee plane",
         },
         "green",
-        grounded="on the grass|on a green meadow",
+        grounded="on a grassy meadow|on a green meadow",
         over="over a meadow|above a green field",
     ),
     "beach": Setting(
@@ -200,7 +208,7 @@ SETTINGS: dict[str, Setting] = {
         },
         "yellow",
         (0.5, 0.56),
-        grounded="on the beach|on the sand|on a sandy beach",
+        grounded="on the beach|on the sandy shore|on a sandy beach",
         over="over the beach|above a sandy beach",
         afloat="on the sea|on the ocean|just off the beach",
     ),
@@ -215,8 +223,8 @@ SETTINGS: dict[str, Setting] = {
             "air": "bird airballoon plane kite",
         },
         "white",
-        grounded="in the snow|on the snow",
-        over="in front of snowy mountains|above the snow",
+        grounded="on a snowy mountainside|on a snowfield in the mountains",
+        over="in front of snowy mountains|over a snowy mountain landscape",
     ),
     "desert": Setting(
         "a desert|a sandy desert",
@@ -237,7 +245,7 @@ SETTINGS: dict[str, Setting] = {
         "in the city|downtown",
         "night sunny sunset rain",
         0.68,
-        (0.8, 0.95),
+        (0.86, 0.96),
         {
             "ground": "car bus truck bicycle streetlamp cat dog bench",
             "air": "plane balloon airballoon bird ufo",
@@ -245,13 +253,14 @@ SETTINGS: dict[str, Setting] = {
         "grey",
         grounded="on a city street|on a road in the city",
         over="over the city|above a city street",
+        kerb=(0.765, 0.8),
     ),
     "street": Setting(
-        "a street with colourful houses|a row of little houses",
+        "a street of colourful houses|a row of little houses",
         "in front of a row of houses|in a little town",
         "rain sunny cloudy snow",
         0.66,
-        (0.8, 0.95),
+        (0.86, 0.96),
         {
             "ground": "car bus bicycle cat dog bench gift ball truck",
             "air": "balloon bird kite butterfly",
@@ -259,6 +268,7 @@ SETTINGS: dict[str, Setting] = {
         "grey",
         grounded="on a quiet street|on a street lined with houses",
         over="above a street of little houses|in front of a row of houses",
+        kerb=(0.765, 0.8),
     ),
     "forest": Setting(
         "a forest|a leafy wood",
@@ -310,10 +320,10 @@ SETTINGS: dict[str, Setting] = {
         (0.74, 0.94),
         {"ground": "cup teapot cake cupcake apple pear banana vase book", "air": "clock"},
         "",
-        grounded="on a kitchen table|on a wooden table",
+        grounded="on a kitchen table|on a table in a kitchen",
     ),
     "space": Setting(
-        "outer space|a starry night sky",
+        "outer space|the depths of space",
         "in space|in outer space",
         "",
         1.0,
@@ -327,13 +337,13 @@ SETTINGS: dict[str, Setting] = {
         "",
         0.8,
         (0.86, 0.96),
-        {"air": "fish whale turtle jellyfish submarine octopus", "ground": "crab starfish octopus"},
+        {"air": "fish whale turtle jellyfish submarine", "ground": "crab starfish octopus"},
         "blue",
         grounded="on the sea bed|at the bottom of the sea",
         over="in the deep blue sea|under water|in the ocean",
     ),
     "park": Setting(
-        "a playground|a park with a slide",
+        "a playground|a park",
         "in a park|at a playground|at the playground",
         "sunny cloudy sunset",
         0.6,
@@ -347,8 +357,8 @@ SETTINGS: dict[str, Setting] = {
         over="over a playground|above a playground",
     ),
     "autumn": Setting(
-        "an autumn field|a field in autumn",
-        "in an autumn field|in a field in autumn",
+        "an autumn field|a golden autumn field",
+        "in an autumn field|in a golden autumn field",
         "sunny cloudy sunset rain",
         0.58,
         (0.72, 0.94),

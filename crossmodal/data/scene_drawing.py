@@ -12,12 +12,13 @@ from crossmodal.data.scene_furnishings import FURNISHINGS
 from crossmodal.data.scene_layout import Box, Group, holds, hull
 from crossmodal.data.scene_pen import COLOURS, Pen
 from crossmodal.data.scene_scenery import Stage, paint_scenery
+from crossmodal.data.scene_sea_creatures import SEA_CREATURES
 from crossmodal.data.scene_things import THINGS
 
 if TYPE_CHECKING:
     from crossmodal.data.scenes import Scene
 
-DRAWINGS = {**CREATURES, **THINGS, **FURNISHINGS}
+DRAWINGS = {**CREATURES, **SEA_CREATURES, **THINGS, **FURNISHINGS}
 OVERSAMPLING = 2
 
 
@@ -30,7 +31,7 @@ def draw(scene: Scene, size: int) -> Image.Image:
     brush = ImageDraw.Draw(canvas, "RGBA")
     for group, box, flip in _back_to_front(scene.groups):
         x0, y0, x1, y1 = (value * side for value in box)
-        if group.layer == "ground" and group.kind not in ("crab", "octopus", "starfish"):
+        if group.layer == "ground" and scene.setting != "underwater":
             _shadow(brush, x0, x1, y1, 52 if scene.sky != "night" else 80)
         DRAWINGS[group.kind](Pen(brush, (x0, y0, x1, y1), COLOURS[group.colour], flip))
         if group.layer == "water":

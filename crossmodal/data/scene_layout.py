@@ -6,12 +6,12 @@ All boxes are (x0, y0, x1, y1) in shares of the frame, x to the right and y down
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
-from crossmodal.data.scene_catalogue import BACKERS, CANOPIES, KINDS, RIDERS, SEATS, SETTINGS
+from crossmodal.data.scene_catalogue import BACKERS, CANOPIES, KERBSIDE, KINDS, RIDERS, SEATS, SETTINGS
 
 Box = tuple[float, float, float, float]
 T = TypeVar("T")
@@ -66,46 +66,47 @@ def overlap(a: Box, b: Box, margin: float = 0.0) -> bool:
 
 
 def holds(relation: str, first: Group, second: Group) -> bool:
-    """Whether the first group stands in the relation to the second, by their boxes alone.
+    """Whether the first group stands in the relation, a key of RELATIONS, to the second, by their boxes alone."""
+    return RELATIONS[relation](first, second, hull(first.boxes), hull(second.boxes))
 
-    "left", "right": wholly beside it. "above": wholly higher, with shared columns. "next": beside it, near, at the
-    same height. "on": its feet rest on the other's seat. "under": in the room below the other's crown, or wholly
-    lower with shared columns if the other is in the air. "front": nearer, and partly covering it.
-    "between": one thing amid two of the other group.
-    """
-    a, b = hull(first.boxes), hull(second.boxes)
-    if relation == "left":
-        return a[2] <= b[0] + 0.005
-    if relation == "right":
-        return holds("left", second, first)
-    if relation == "above":
-        return first.layer == "air" and a[3] <= b[1] + 0.005 and b[0] - 0.02 <= centre(a)[0] <= b[2] + 0.02
-    if relation == "under":
-        return _is_under(first, second, a, b)
-    if relation == "next":
-        gap = max(a[0] - b[2], b[0] - a[2])
-        return first.layer == second.layer and -0.005 <= gap <= 0.14 and abs(a[3] - b[3]) <= 0.12
-    if relation == "on":
-        seat = SEATS.get(second.kind)
-        if seat is None or second.count != 1 or first.count != 1:
-            return False
-        y = b[1] + seat[0] * (b[3] - b[1])
-        return abs(a[3] - y) <= 0.02 and b[0] <= centre(a)[0] <= b[2]
-    if relation == "front":
-        return (
-            second.kind in BACKERS
-            and second.count == 1
-            and first.layer == second.layer
-            and all(overlap(box, b) and box[3] >= b[3] + 0.025 and b[0] < centre(box)[0] < b[2] for box in first.boxes)
-        )
-    if relation == "between":
-        return first.count == 1 and second.count == 2 and _is_between(a, second.boxes[0], second.boxes[1])
-    raise KeyError(relation)
+
+def _is_left(first: Group, second: Group, a: Box, b: Box) -> bool:  # noqa: ARG001 - one signature for all relations
+    return a[2] <= b[0] + 0.005
+
+
+def _is_right(first: Group, second: Group, a: Box, b: Box) -> bool:
+    return _is_left(second, first, b, a)
+
+
+def _is_above(first: Group, second: Group, a: Box, b: Box) -> bool:  # noqa: ARG001
+    return first.layer == "air" and a[3] <= b[1] + 0.005 and b[0] - 0.02 <= centre(a)[0] <= b[2] + 0.02
+
+
+def _is_next(first: Group, second: Group, a: Box, b: Box) -> bool:
+    gap = max(a[0] - b[2], b[0] - a[2])
+    return first.layer == second.layer and -0.005 <= gap <= 0.14 and abs(a[3] - b[3]) <= 0.12
+
+
+def _is_on(first: Group, second: Group, a: Box, b: Box) -> bool:
+    seat = SEATS.get(second.kind)
+    if seat is None or not first.count == second.count == 1:
+        return False
+    return abs(a[3] - (b[1] + seat[0] * (b[3] - b[1]))) <= 0.02 and b[0] <= centre(a)[0] <= b[2]
+
+
+def _is_in_front(first: Group, second: Group, a: Box, b: Box) -> bool:  # noqa: ARG001
+    if second.kind not in BACKERS or second.count != 1 or first.layer != second.layer:
+        return False
+    return all(overlap(box, b) and box[3] >= b[3] + 0.025 and b[0] < centre(box)[0] < b[2] for box in first.boxes)
+
+
+def _is_amid(first: Group, second: Group, a: Box, b: Box) -> bool:  # noqa: ARG001
+    return first.count == 1 and second.count == 2 and _is_between(a, second.boxes[0], second.boxes[1])
 
 
 def _is_under(first: Group, second: Group, a: Box, b: Box) -> bool:
     if second.layer == "air":
-        return holds("above", second, first)
+        return _is_above(second, first, b, a)
     room = CANOPIES.get(second.kind)
     if room is None or second.count != 1:
         return False
@@ -117,6 +118,18 @@ def _is_between(middle: Box, one: Box, other: Box) -> bool:
     left, right = sorted((one, other))
     level = max(abs(middle[3] - left[3]), abs(middle[3] - right[3]))
     return left[2] <= middle[0] + 0.005 and middle[2] <= right[0] + 0.005 and level <= 0.12
+
+
+RELATIONS: dict[str, Callable[[Group, Group, Box, Box], bool]] = {
+    "left": _is_left,  # wholly beside it
+    "right": _is_right,
+    "above": _is_above,  # wholly higher, in the air, with its middle over the other's columns
+    "under": _is_under,  # in the room below the other's crown, or the converse of "above"
+    "next": _is_next,  # beside it, near, at the same height
+    "on": _is_on,  # its feet rest on the other's seat
+    "front": _is_in_front,  # nearer, and partly covering it
+    "between": _is_amid,  # one thing amid two of the other group
+}
 
 
 def place_of(group: Group) -> str | None:
@@ -159,18 +172,22 @@ class Layout:
         boxes = []
         for i, cut in enumerate(cuts):
             x = low + spare * cut + i * (width + 0.015) + width / 2
-            drop = between(self.rng, -0.09, 0.09) if layer == "air" else between(self.rng, -0.02, 0.02)
+            drop = between(self.rng, -0.09, 0.09) if layer == "air" else between(self.rng, -0.015, 0.015)
             boxes.append(self.inside(box_of(kind, size, x, line + drop), layer))
         return boxes
 
     def feet(self, kind: str, size: str, layer: str) -> float:
         """A random height for the feet of a thing in its layer."""
-        if layer == "ground":
-            return between(self.rng, *self.setting.ground)
-        if layer == "water":
-            return between(self.rng, *self.setting.water)
+        if layer != "air":
+            return between(self.rng, *self.band(kind, layer))
         height = KINDS[kind].height * SIZES[size]
         return between(self.rng, EDGE + height, max(EDGE + height, self.sky_end()))
+
+    def band(self, kind: str, layer: str) -> tuple[float, float]:
+        """The range of the feet of a kind that stands or swims."""
+        if self.setting.kerb is not None and kind in KERBSIDE:
+            return self.setting.kerb
+        return self.setting.ground if layer == "ground" else self.setting.water
 
     def sky_end(self) -> float:
         """How low something in the air may hang."""
@@ -199,8 +216,11 @@ def can_ride(kind: str, size: str, carrier: str, carrier_size: str) -> bool:
     """Whether a thing fits on another's seat."""
     if kind not in RIDERS or carrier not in SEATS:
         return False
-    width = KINDS[kind].height * SIZES[size] * KINDS[kind].aspect
+    height = KINDS[kind].height * SIZES[size]
+    width = height * KINDS[kind].aspect
     _, low, high = SEATS[carrier]
+    if height > KINDS[carrier].height * SIZES[carrier_size] * 1.6:
+        return False
     return width <= KINDS[carrier].height * SIZES[carrier_size] * KINDS[carrier].aspect * (high - low) * 1.15
 
 

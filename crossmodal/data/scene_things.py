@@ -44,8 +44,8 @@ def bus(p: Pen) -> None:
 
 
 def truck(p: Pen) -> None:
-    """A lorry with a pale box behind a coloured cab."""
-    p.box(2, 4, 116, 78, (236, 232, 222), 5)
+    """A lorry with a pale box behind its cab."""
+    p.box(2, 4, 116, 78, p.light, 5)
     p.box(2, 60, 116, 70, p.main)
     p.box(120, 22, 178, 82, p.main, 10)
     p.polygon([(142, 30), (164, 30), (174, 52), (142, 52)], GLASS)
@@ -236,7 +236,7 @@ def tree(p: Pen) -> None:
     for x, y, radius in ((20, 42, 19), (72, 42, 19), (32, 24, 22), (60, 22, 21), (46, 46, 22), (46, 16, 16)):
         p.circle(x, y, radius, p.main)
     for x, y, radius in ((32, 50, 9), (66, 48, 8), (52, 32, 8)):
-        p.circle(x, y, radius, p.dark)
+        p.circle(x, y, radius * 0.8, mix(p.main, p.dark, 0.55))
     for x, y, radius in ((28, 20, 8), (48, 10, 6), (64, 18, 6)):
         p.circle(x, y, radius, p.light)
 
