@@ -27,7 +27,7 @@ VERBS = {
     "fly": ("flies", "fly", "flying"),
     "swim": ("swims", "swim", "swimming"),
     "float": ("floats", "float", "floating"),
-    "sail": ("sails", "sail", "sailing"),
+    "glide": ("glides", "glide", "gliding"),
     "park": ("is parked", "are parked", "parked"),
     "grow": ("grows", "grow", "growing"),
     "lie": ("lies", "lie", "lying"),
@@ -144,10 +144,11 @@ def _plans(scene: Scene, rng: Random) -> list[Plan]:
 
 
 class Writer:
-    """Words for one caption of a scene; remembers what it has said."""
+    """Words for one caption of a scene; remembers the facts and the preposition it has used."""
 
     def __init__(self, scene: Scene, rng: Random) -> None:
         self.scene, self.rng, self.facts = scene, rng, Facts()
+        self.preposition = "?"
         order = list(range(min(2, len(scene.groups))))
         if rng.random() < 0.4:
             order.reverse()
@@ -183,7 +184,7 @@ class Writer:
         """ "standing"; may be empty."""
         return VERBS[KINDS[self.groups[index].kind].verb][2]
 
-    def relation(self, first: int, second: int) -> str | None:
+    def relation(self, first: int, second: int, brief: bool = True) -> str | None:
         """Words for a relation that holds between two groups already named; None if none does."""
         a, b = self.groups[first], self.groups[second]
         true = [name for name in RELATION_PHRASES if related(name, a, b)]
@@ -192,8 +193,13 @@ class Writer:
         salient = [name for name in true if name in SALIENT or (name == "under" and b.layer != "air")]
         name = pick(self.rng, salient or true)
         self.facts.relations.append((name, first, second))
-        sheltered = name == "under" and b.layer != "air"
-        return pick(self.rng, RELATION_PHRASES[name][: 2 if sheltered else None])
+        phrases = RELATION_PHRASES[name]
+        if name == "under" and b.layer != "air":
+            phrases = phrases[:2]
+        elif name in ("left", "right") and not brief:
+            phrases = phrases[:1]
+        self.preposition = pick(self.rng, phrases)
+        return self.preposition
 
     def where(self, *indices: int) -> str:
         """Words for the setting that fit where the named groups are."""
@@ -207,7 +213,8 @@ class Writer:
         elif layers == {"water"}:
             choice = setting.afloat
         self.facts.setting = self.scene.setting
-        return pick(self.rng, choice.split("|"))
+        options = choice.split("|")
+        return pick(self.rng, [words for words in options if not words.startswith(self.preposition)] or options)
 
     def sky(self, said: str = "", clause: bool = True) -> str:
         """Words for time of day or weather, with a space before; empty indoors."""
@@ -249,7 +256,7 @@ def _join(*parts: str) -> str:
 
 def _story(w: Writer) -> str | None:
     a, b = w.thing(0), w.thing(1)
-    relation = w.relation(0, 1)
+    relation = w.relation(0, 1, brief=False)
     if relation is None:
         return None
     text = _join(a, w.verb(0), relation, b)
@@ -301,7 +308,7 @@ def _opening(w: Writer) -> str | None:
     if len(w.groups) == 1:
         return f"{sky}, {_join(a, w.verb(0), w.where(0))}"
     b = w.thing(1)
-    relation = w.relation(0, 1)
+    relation = w.relation(0, 1, brief=False)
     return None if relation is None else f"{sky}, {_join(a, w.verb(0), relation, b, w.where(0, 1))}"
 
 
