@@ -20,18 +20,19 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "errors",
+        "errors progress",
         "data",
         "models",
         "losses",
         "metrics",
         "evaluation",
         "recipes",
-        "training",
+        "training model_card",
         "checkpoint",
         "encoder",
         "index",
         "search explain relevance figures",
+        "runs",
         "ui cli api",
     )
 )
