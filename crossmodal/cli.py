@@ -114,8 +114,34 @@ def run_search(options: argparse.Namespace) -> int:
     return 0
 
 
+def add_scenes_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `scenes`."""
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder to write pictures and captions to"
+    )
+    parser.add_argument("--count", type=int, default=1000, metavar="N", help="how many pictures (default 1000)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="another seed gives other pictures (default 0)"
+    )
+    parser.add_argument(
+        "--split", choices=["train", "val", "test"], default="train", help="val and test hold out combinations"
+    )
+
+
+def run_scenes(options: argparse.Namespace) -> int:
+    """Draw scenes with captions into a folder; prints the captions file."""
+    from crossmodal.data.scenes import write_scenes
+    from crossmodal.progress import Bar
+
+    with Bar("drawing scenes") as bar:
+        captions = write_scenes(options.out, options.count, options.seed, options.split, bar.update)
+    print(captions)
+    return 0
+
+
 COMMANDS: dict[str, Command] = {
     "evaluate": Command("Measure recall both ways, with protocol and intervals.", add_evaluate_arguments, run_evaluate),
+    "scenes": Command("Draw pictures with captions that are true of them.", add_scenes_arguments, run_scenes),
     "search": Command("Find pictures or captions with words or a picture.", add_search_arguments, run_search),
     "validate": Command("Check pictures, captions and splits before use.", add_validate_arguments, run_validate),
 }

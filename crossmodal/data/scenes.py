@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 from crossmodal.data.scene_arranging import draw_lots, place
 from crossmodal.data.scene_catalogue import SETTINGS
 from crossmodal.data.scene_layout import Group, pick
-from crossmodal.errors import InputError
+from crossmodal.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,6 +35,9 @@ __all__ = ["Group", "Scene", "combination", "describe_scene", "draw_scene", "mak
 
 SPLITS = ("train", "val", "test")
 VERSION = 1
+"""Counts up when the same scene would be drawn or described otherwise."""
+
+OUR_NAMES = re.compile(r"scene-(train|val|test)-\d{5,}\.jpg")
 PATIENCE = 20_000
 
 
@@ -103,42 +107,55 @@ def write_scenes(
     """Write images/scene-<split>-00001.jpg … and captions.txt (CSV image,caption); returns the captions file.
 
     progress: called with (done, total) after each picture. A run that was killed is completed by the next one: pictures
-    appear whole or not at all, the captions file last. Pictures left by other settings are replaced.
+    appear whole or not at all, the captions file last. What an earlier run with other settings left is replaced.
+
+    Raises DataError if the folder cannot be written, and InputError like `make_scenes`.
     """
     scenes = make_scenes(count, seed, split)
-    images = folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
     names = [f"scene-{split}-{number:05d}.jpg" for number in range(1, count + 1)]
-    present = _keep_only(folder, set(names), {"seed": seed, "split": split, "version": VERSION})
-    for done, (name, scene) in enumerate(zip(names, scenes, strict=True), 1):
-        if name not in present:
-            partial = images / f".{name}.part"
-            draw_scene(scene).save(partial, "JPEG", quality=90)
-            os.replace(partial, images / name)
-        if progress is not None:
-            progress(done, count)
-    captions = folder / "captions.txt"
-    partial = folder / ".captions.txt.part"
+    try:
+        present = _pictures_to_keep(folder, set(names), {"seed": seed, "split": split, "version": VERSION})
+        for done, (name, scene) in enumerate(zip(names, scenes, strict=True), 1):
+            if name not in present:
+                _write_picture(folder / "images" / name, scene)
+            if progress is not None:
+                progress(done, count)
+        return _write_captions(folder / "captions.txt", names, scenes)
+    except OSError as error:
+        raise DataError(f"cannot write scenes into {folder}: {error.strerror or error}") from error
+
+
+def _write_picture(path: Path, scene: Scene) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    draw_scene(scene).save(partial, "JPEG", quality=90)
+    os.replace(partial, path)
+
+
+def _write_captions(path: Path, names: list[str], scenes: list[Scene]) -> Path:
+    partial = path.with_name(f".{path.name}.part")
     with partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("image", "caption"))
         rows.writerows(
             (name, text) for name, scene in zip(names, scenes, strict=True) for text in describe_scene(scene)
         )
-    os.replace(partial, captions)
-    return captions
+    os.replace(partial, path)
+    return path
 
 
-def _keep_only(folder: Path, names: set[str], stamp: dict[str, object]) -> set[str]:
-    """Remove scenes that do not belong to this run; return the names of those that do and are already there."""
-    note = folder / "scenes.json"
-    ours = note.is_file() and note.read_text(encoding="utf-8") == json.dumps(stamp)
-    present = set()
-    for path in (folder / "images").glob("scene-*.jpg"):
-        if ours and path.name in names:
-            present.add(path.name)
-        else:
-            path.unlink()
+def _pictures_to_keep(folder: Path, names: set[str], stamp: dict[str, object]) -> set[str]:
+    """Names of pictures that an earlier run with the same stamp has finished; removes those of any other run.
+
+    The stamp lies beside the pictures; without one, nothing in the folder is ours to remove.
+    """
+    images, note = folder / "images", folder / "scenes.json"
+    images.mkdir(parents=True, exist_ok=True)
+    found = note.read_text(encoding="utf-8") if note.is_file() else ""
+    earlier = {path.name for path in images.iterdir() if OUR_NAMES.fullmatch(path.name)} if found else set()
+    present = earlier & names if found == json.dumps(stamp) else set()
+    (folder / "captions.txt").unlink(missing_ok=True)
+    for name in earlier - present:
+        (images / name).unlink()
     note.write_text(json.dumps(stamp), encoding="utf-8")
     return present
 
