@@ -139,6 +139,11 @@ def test_a_stray_quote_swallows_no_other_row(tmp_path: Path, stray: str) -> None
     assert table.problems == ("line 2: a quote does not close: read as a character",)
 
 
+def test_two_stray_quotes_do_not_join_two_pictures(tmp_path: Path) -> None:
+    table = read(tmp_path, 'image,caption\na.jpg,"A dog\nb.jpg,A cat"\n')
+    assert table.captions == {"a.jpg": ('"A dog',), "b.jpg": ('A cat"',)}
+
+
 def test_an_unquoted_comma_is_recorded_and_kept_where_the_caption_comes_last(tmp_path: Path) -> None:
     table = read(tmp_path, "image,caption\na.jpg,A dog, running\nb.jpg,A cat,,\nc.jpg\n")
     assert table.captions == {"a.jpg": ("A dog, running",), "b.jpg": ("A cat",)}

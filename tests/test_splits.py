@@ -24,7 +24,11 @@ def images(split: tuple[Record, ...]) -> list[str]:
 
 
 def test_list_files_are_told_by_their_names_and_unlisted_pictures_are_left_out(tmp_path: Path) -> None:
-    names = {"Flickr_8k.trainImages": "0002.jpg\r\n\n0001\n0002.jpg\n", "my-devImages": "\ufeff0003.jpg", "latest": "x"}
+    names = {
+        "Flickr_8k.trainImages": "0002.jpg\r\n\n0001\n0002.jpg\n",
+        "my-devImages": "\ufeff0003.jpg",
+        "latest": "0004.jpg",
+    }
     splits = split_records(RECORDS, lists(tmp_path, **names))
     assert images(splits["train"]) == ["0001.jpg", "0002.jpg"]
     assert (images(splits["val"]), splits["test"]) == (["0003.jpg"], ())
