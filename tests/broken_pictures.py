@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, features
 
-__all__ = ["broken_files", "encode", "png", "png_chunk", "write_broken_pictures", "write_good_pictures"]
+__all__ = ["broken_files", "encode", "png", "png_chunk", "tiff", "write_broken_pictures", "write_good_pictures"]
 
 
 def write_broken_pictures(folder: Path) -> dict[str, str]:
@@ -82,12 +82,25 @@ def png(width: int, height: int, rows: bytes, bits: int = 8, colour: int = 2, ex
     return b"\x89PNG\r\n\x1a\n" + header + extra + pixels + png_chunk(b"IEND", b"")
 
 
+def tiff(tags: dict[int, int], counts: dict[int, int] | None = None) -> bytes:
+    """A TIFF of one directory of 32-bit numbers, one to each tag unless `counts` says otherwise, then 64 grey pixels.
+
+    A tag 273 of 0 is replaced by the place of the pixels.
+    """
+    pixels = 14 + 12 * len(tags)
+    entries = b"".join(
+        struct.pack("<HHLL", tag, 4, (counts or {}).get(tag, 1), value if (tag, value) != (273, 0) else pixels)
+        for tag, value in sorted(tags.items())
+    )
+    return b"II*\0" + struct.pack("<LH", 8, len(tags)) + entries + bytes(4) + b"\x50" * 64
+
+
 def broken_files() -> Iterable[tuple[str, bytes, str]]:
     """Name, content and expected reason of every kind that is a plain file."""
     photo = _photo(0)
     frames = {"save_all": True, "append_images": [photo.rotate(90), photo.rotate(180)]}
     jpeg, still, gif = encode(photo, "JPEG"), encode(photo, "PNG"), encode(photo, "GIF")
-    webp, bmp, tiff = encode(photo, "WEBP"), encode(photo, "BMP"), encode(photo, "TIFF")
+    webp, bmp, scan = encode(photo, "WEBP"), encode(photo, "BMP"), encode(photo, "TIFF")
     idat = still.index(b"IDAT")
     yield "zero-bytes.jpg", b"", "0 bytes"
     yield "truncated.jpg", jpeg[: len(jpeg) // 2], "truncated file"
@@ -110,10 +123,11 @@ def broken_files() -> Iterable[tuple[str, bytes, str]]:
     yield "broken-data.webp", webp[:40] + b"\xff" * (len(webp) - 40), "damaged file (WEBP)"
     yield "truncated.bmp", bmp[: len(bmp) // 2], "truncated file"
     yield "absurd-size.bmp", bmp[:18] + struct.pack("<ll", 1 << 30, 1 << 30) + bmp[26:], "too many pixels"
-    yield "truncated.tif", tiff[: len(tiff) // 2], "truncated file"
-    yield "absurd-size.tif", _tiff({256: 1 << 20, 257: 1 << 20}), "too many pixels"
-    yield "tags-outside.tif", _tiff({256: 8, 257: 8, 273: 1 << 30, 279: 64}), "truncated file"
-    yield "tags-missing.tif", _tiff({256: 8}), "damaged file (TIFF)"
+    yield "truncated.tif", scan[: len(scan) // 2], "truncated file"
+    yield "absurd-size.tif", tiff({256: 1 << 20, 257: 1 << 20}), "too many pixels"
+    yield "tags-outside.tif", tiff({256: 8, 257: 8, 273: 1 << 30, 279: 64}), "truncated file"
+    yield "tags-missing.tif", tiff({256: 8}), "damaged file (TIFF)"
+    yield "directory-outside.tif", b"II+\0\x08\0\0\0" + b"\xff" * 8, "truncated file"
     yield "short.ppm", b"P6 100 100 255\n" + b"\1" * 500, "truncated file"
     yield "page.jpg", b"<!DOCTYPE html><html><body>404 Not Found</body></html>", "not a picture (HTML page)"
     yield "notes.jpg", "Fünf Notizen über ein Bild.\n".encode(), "not a picture (text)"
@@ -167,9 +181,3 @@ def _broken_codes() -> bytes:
     """A GIF whose first code points into a table that is still empty."""
     screen = b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
     return screen + b"," + struct.pack("<HHHHB", 0, 0, 8, 8, 0) + b"\x02\x04\xff\xff\xff\xff\0;"
-
-
-def _tiff(tags: dict[int, int]) -> bytes:
-    """A TIFF of one directory whose values are all single 32-bit numbers, followed by 64 bytes."""
-    entries = b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in sorted(tags.items()))
-    return b"II*\0" + struct.pack("<LH", 8, len(tags)) + entries + bytes(4) + bytes(64)

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from crossmodal.data.images import list_images, load_image
 from crossmodal.errors import ImageError, InputError
-from tests.broken_pictures import broken_files, encode, png, png_chunk, write_broken_pictures, write_good_pictures
+from tests.broken_pictures import broken_files, encode, png, png_chunk, tiff, write_broken_pictures, write_good_pictures
 
 ROTATED = {  # EXIF orientation -> how the upright picture was laid down in the file
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -155,8 +155,9 @@ def test_the_first_of_several_pictures_is_taken() -> None:
         assert load_image(encode(detailed(), format_name, **others)).size == (40, 24)
 
 
-def test_an_apng_with_an_impossible_frame_count_is_a_still_picture() -> None:
-    extra = png_chunk(b"acTL", struct.pack(">LL", 0, 0))
+@pytest.mark.parametrize("count", [0, 0x80000001])
+def test_an_apng_with_an_impossible_frame_count_is_a_still_picture(count: int) -> None:
+    extra = png_chunk(b"acTL", struct.pack(">LL", count, 0))
     assert first_pixel(png(1, 1, b"\0\1\2\3", extra=extra)) == (1, 2, 3)
 
 
@@ -166,6 +167,24 @@ def test_the_cap_counts_pixels_before_decoding() -> None:
         data = encode(Image.new("RGB", (10, 10)), format_name)
         assert reason_of(data, max_pixels=99) == "too many pixels (10 x 10, at most 99)", format_name
     assert "too many pixels" in reason_of(png(20_000, 20_000, b""))  # there is no pixel to decode
+
+
+def test_a_raised_cap_meets_no_warning_of_pillow() -> None:
+    screen = b"GIF89a" + struct.pack("<HHBBB", 10_000, 10_000, 0, 0, 0)
+    frame = b"," + struct.pack("<HHHHB", 0, 0, 10_000, 10_000, 0) + b"\2\0;"
+    assert "too many pixels (10000 x 10000" in reason_of(screen + frame, max_pixels=10**9)
+
+
+def test_damaged_tags_that_say_nothing_of_the_pixels_are_passed_over() -> None:
+    grey = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 273: 0, 277: 1, 278: 8, 279: 64}
+    assert first_pixel(tiff(grey)) == (80, 80, 80)
+    assert first_pixel(tiff({**grey, 34675: 1 << 20}, counts={34675: 1 << 20})) == (80, 80, 80)  # a profile outside
+    assert first_pixel(tiff({**grey, 37500: 1 << 20}, counts={37500: 1 << 20})) == (80, 80, 80)  # a maker's note
+
+
+def test_an_absurd_number_of_channels_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    assert reason_of(tiff({256: 8, 257: 8, 258: 8, 262: 1, 273: 0, 277: 99})) == "damaged file (TIFF)"
+    assert caplog.records == []
 
 
 def test_long_strips_are_refused_from_a_hundred_to_one() -> None:
@@ -241,7 +260,7 @@ def test_threads_decode_side_by_side_and_change_nothing_of_pillow(tmp_path: Path
 
 def test_pictures_are_listed_by_suffix_in_one_order(tmp_path: Path) -> None:
     for name in (
-        "b.jpg",
+        *(f"{letter}.jpg" for letter in "cfedb"),
         "a/z.PNG",
         "a/b/c.webp",
         "album.jpg/d.gif",
@@ -252,7 +271,12 @@ def test_pictures_are_listed_by_suffix_in_one_order(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert list_images(tmp_path) == ["a/b/c.webp", "a/z.PNG", "album.jpg/d.gif", "b.jpg"]
+    assert list_images(tmp_path) == [
+        "a/b/c.webp",
+        "a/z.PNG",
+        "album.jpg/d.gif",
+        *(f"{letter}.jpg" for letter in "bcdef"),
+    ]
 
 
 def test_linked_folders_are_not_followed(tmp_path: Path) -> None:
