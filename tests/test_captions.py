@@ -216,6 +216,7 @@ def test_empty_and_repeated_captions_stay_in_the_table(tmp_path: Path) -> None:
         ("", "is empty"),
         (" \n", "is empty"),
         ("image,caption\n", "holds no captions"),
+        ("a.jpg\nb.jpg\n", "just 'a.jpg': this looks like a split list"),
         ("hello\nworld\n", "no known format; its first line is 'hello'"),
         ("image,width\na.jpg,3\n", "no known format"),
         ('{"info": {}, "licenses": []}', "unknown shape .*info, licenses.*known shapes"),

@@ -165,6 +165,11 @@ def _layout(line: str, path: Path) -> tuple[str, Columns, int, bool]:
         if len(fields) > 1 and _is_picture_name(fields[0]):
             caption = 2 if len(fields) > 2 and fields[1].strip().isdecimal() else 1
             return delimiter, Columns(0, (caption,), None), caption + 1, False
+    if _is_picture_name(line):
+        raise CaptionsError(
+            f"{path} holds no captions, its first line is just {line.strip()!r}: this looks like a split list: give "
+            "its folder with --splits DIR, and the captions file with --captions FILE"
+        )
     raise CaptionsError(
         f"{path} is of no known format; its first line is {line.strip()[:80]!r}. A table needs a header that names an "
         "image and a caption column (image,caption), or rows that start with a picture's name"
