@@ -165,3 +165,12 @@ def evaluate(embedded: Embedded, records: Sequence[Record], split: str, **about:
     """The report of a split that was embedded; about: further facts for the protocol (checkpoint, files, …)."""
     protocol = {"split": split, "split hash": split_hash(records), "skipped pictures": len(embedded.skipped), **about}
     return retrieval_report(embedded.image, embedded.text, embedded.owner, protocol)
+
+
+def leading_pairs(embedded: Embedded, count: int) -> NDArray[np.float32]:
+    """Cosines of the first `count` captioned pictures with their first captions, (n, n), own pairs on the diagonal."""
+    first: dict[int, int] = {}
+    for row, picture in enumerate(embedded.owner.tolist()):
+        first.setdefault(picture, row)
+    pictures, rows = list(first)[:count], list(first.values())[:count]
+    return np.asarray((embedded.image[pictures] @ embedded.text[rows].T).numpy(), dtype=np.float32)

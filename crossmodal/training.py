@@ -333,7 +333,7 @@ class Trainer:
             "loss": loss,
             "seconds": round(self.position.seconds, 1),
             "learning_rate": max(group["peak"] for group in self._optimizer.param_groups),
-            "logit_scale": float(self.model.logit_scale.exp()),
+            "logit_scale": float(self.model.logit_scale.detach().exp()),
         }
         first = reports[0]
         entry |= {"rsum": first.rsum, "image_to_text": first.image_to_text, "text_to_image": first.text_to_image}

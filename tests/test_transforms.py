@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from crossmodal.data.transforms import ImageTransform, augment
+from crossmodal.errors import InputError
+
+
+def stripes(width: int, height: int) -> Image.Image:
+    """Left half red, right half blue."""
+    array = np.zeros((height, width, 3), np.uint8)
+    array[:, : width // 2, 0] = 255
+    array[:, width // 2 :, 2] = 255
+    return Image.fromarray(array)
+
+
+def test_a_picture_of_the_right_size_is_untouched():
+    image = stripes(224, 224)
+    assert np.array_equal(ImageTransform().pixels(image), np.asarray(image).transpose(2, 0, 1))
+
+
+def test_squash_keeps_both_sides_and_crop_keeps_the_middle():
+    wide = stripes(400, 100)
+    wide.paste((0, 255, 0), (0, 0, 100, 100))  # a green left end, which a centre crop cuts off
+    squashed, cropped = ImageTransform(64).pixels(wide), ImageTransform(64, fit="crop").pixels(wide)
+    assert squashed.shape == cropped.shape == (3, 64, 64)
+    assert squashed[1].max() > 200
+    assert cropped[1].max() < 60
+    assert cropped[0, :, :20].min() > 200
+
+
+def test_resizing_agrees_with_pillow_within_a_grey_level():
+    noise = np.random.default_rng(0).integers(0, 256, (375, 500, 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    ours = ImageTransform(224).pixels(image).astype(int)
+    theirs = np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC)).transpose(2, 0, 1).astype(int)
+    assert np.abs(ours - theirs).mean() <= 1.0
+
+
+def test_normalising_centres_the_imagenet_mean():
+    grey = torch.full((1, 3, 2, 2), 0.0)
+    values = ImageTransform().normalise(grey)
+    assert values[0, :, 0, 0].tolist() == pytest.approx([-2.1179, -2.0357, -1.8044], abs=1e-3)
+
+
+def test_a_transform_survives_json():
+    transform = ImageTransform(96, "crop", std=(0.5, 0.5, 0.5))
+    assert ImageTransform.from_dict(transform.as_dict()) == transform
+
+
+@pytest.mark.parametrize(("values", "message"), [({"fit": "stretch"}, "stretch"), ({"size": 0}, "at least 1")])
+def test_impossible_transforms_are_refused(values: dict, message: str):
+    with pytest.raises(InputError, match=message):
+        ImageTransform(**values)
+
+
+def test_augmentation_repeats_with_its_seed_and_differs_without():
+    pixels = torch.from_numpy(np.stack([ImageTransform(32).pixels(stripes(32, 32))] * 4))
+
+    def drawn(seed: int) -> torch.Tensor:
+        return augment(pixels, torch.Generator().manual_seed(seed), jitter=0.2)
+
+    assert torch.equal(drawn(3), drawn(3))
+    assert not torch.equal(drawn(3), drawn(4))
+
+
+def test_without_mirror_left_stays_left():
+    pixels = torch.from_numpy(np.stack([ImageTransform(32).pixels(stripes(32, 32))] * 64))
+    generator = torch.Generator().manual_seed(0)
+    kept = augment(pixels, generator, smallest=0.9, flip=False)
+    assert bool((kept[:, 0, :, 0] > kept[:, 2, :, 0]).all())
+    mirrored = augment(pixels, generator, smallest=0.9, flip=True)
+    reds = (mirrored[:, 0, :, 0] > mirrored[:, 2, :, 0]).all(1).sum()
+    assert 15 < int(reds) < 49
+
+
+def test_no_crop_no_flip_no_jitter_changes_nothing():
+    pixels = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    assert torch.equal(augment(pixels, torch.Generator(), 1.0, flip=False), pixels.float())
+
+
+def test_a_crop_of_nothing_is_refused():
+    with pytest.raises(InputError, match=r"\(0, 1\]"):
+        augment(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.Generator(), smallest=0.0)
