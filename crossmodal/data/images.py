@@ -212,6 +212,8 @@ def _why_damaged(format_name: str, error: Exception) -> str:
     message = str(error).lower()
     if isinstance(error, EOFError) or any(sign in message for sign in ("truncated", "not enough", "not large enough")):
         return "truncated file"
+    if "not installed" in message or "not available" in message:
+        return f"format not supported ({format_name}): this Pillow was built without it"
     if "too large" in message or "too much memory" in message:  # Pillow's words for a bomb of compressed text
         return f"metadata too large ({format_name})"
     return f"damaged file ({format_name})"
