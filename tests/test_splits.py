@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crossmodal.data.pairs import Record, load_pairs
-from crossmodal.data.splits import photo_id, read_split_list, split_records, split_role
+from crossmodal.data.splits import listed_records, photo_id, read_split_list, split_records, split_role
 from crossmodal.errors import CaptionsError, InputError
 
 RECORDS = tuple(Record(f"{i:04}.jpg", ("A dog",)) for i in range(1000))
@@ -52,6 +52,14 @@ def test_a_picture_in_two_lists_is_refused(tmp_path: Path) -> None:
 def test_unusable_lists_say_why(tmp_path: Path, files: dict[str, str], message: str) -> None:
     with pytest.raises(CaptionsError, match=message):
         split_records(RECORDS, lists(tmp_path, **files))
+
+
+def test_one_list_chooses_its_records_and_none_chooses_all(tmp_path: Path) -> None:
+    path = lists(tmp_path, some="0003\n0001.jpg\nelsewhere.jpg\n") / "some.txt"
+    assert images(listed_records(RECORDS, path)) == ["0001.jpg", "0003.jpg"]
+    assert listed_records(RECORDS, None) == RECORDS
+    with pytest.raises(InputError, match=r"names none of the 1 pictures.*--split"):
+        listed_records(RECORDS[:1], path)
 
 
 def test_an_absent_folder_of_lists_names_the_option(tmp_path: Path) -> None:
