@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from random import Random
 
 from crossmodal.data.scene_catalogue import KINDS, RIVALS, SETTINGS
@@ -84,14 +85,17 @@ def _draw_partners(setting: str, rng: Random, first: Lot) -> list[Lot]:
     return [replace(first, count=1), Lot(kind, _draw_colour(kind, setting, rng), size, first.layer, 1)]
 
 
+@cache
 def _can_meet(near: str, near_size: str, far: str, far_size: str) -> bool:
     return any(can(near, near_size, far, far_size) for can in (can_ride, can_shelter, can_front))
 
 
+@cache
 def _layers(setting: str) -> dict[str, str]:
     return {kind: layer for layer, kinds in SETTINGS[setting].layers.items() for kind in kinds.split()}
 
 
+@cache
 def _rival(one: str, other: str) -> bool:
     return one == other or any(one in names and other in names for names in RIVALS)
 

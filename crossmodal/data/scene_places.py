@@ -192,8 +192,8 @@ def lake(s: Stage) -> None:
 
 def livingroom(s: Stage) -> None:
     """A wall with a window, a wooden floor and a rug."""
-    wall = pick(s.rng, [(236, 226, 208), (208, 224, 220), (236, 214, 206), (214, 220, 236), (226, 228, 206)])
-    s.fill((mix(wall, (255, 255, 255), 0.25), wall))
+    wall = pick(s.rng, [(226, 212, 188), (188, 210, 206), (228, 198, 188), (196, 204, 226), (208, 214, 184)])
+    s.fill((mix(wall, (255, 255, 255), 0.12), wall))
     s.window(0.1, 0.26, 0.3, (252, 250, 246))
     s.band(((214, 176, 132), (198, 156, 112)), 0.68, 1.0)
     for y in (0.745, 0.815, 0.895):
