@@ -11,7 +11,8 @@ from crossmodal.data.scene_creatures import CREATURES
 from crossmodal.data.scene_furnishings import FURNISHINGS
 from crossmodal.data.scene_layout import Box, Group, holds, hull
 from crossmodal.data.scene_pen import COLOURS, Pen
-from crossmodal.data.scene_scenery import Stage, paint_scenery
+from crossmodal.data.scene_places import PLACES
+from crossmodal.data.scene_scenery import Stage
 from crossmodal.data.scene_sea_creatures import SEA_CREATURES
 from crossmodal.data.scene_things import THINGS
 
@@ -27,7 +28,8 @@ def draw(scene: Scene, size: int) -> Image.Image:
     side = size * OVERSAMPLING
     taken = [box for group in scene.groups for box in group.boxes if group.layer == "air"]
     stage = Stage(scene.sky, side, Random(scene.seed), taken)
-    canvas = paint_scenery(scene.setting, stage)
+    PLACES[scene.setting](stage)
+    canvas = stage.canvas
     brush = ImageDraw.Draw(canvas, "RGBA")
     for group, box, flip in _back_to_front(scene.groups):
         x0, y0, x1, y1 = (value * side for value in box)

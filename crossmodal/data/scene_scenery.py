@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import cos, pi, sin
 from random import Random
 
 from PIL import Image, ImageDraw
 
-from crossmodal.data.scene_layout import Box, between, overlap, pick
+from crossmodal.data.scene_layout import Box, between, overlap
 from crossmodal.data.scene_pen import Colour, Points, mix, soft_outline
 
 SKIES: dict[str, tuple[Colour, ...]] = {
@@ -212,15 +212,3 @@ def _sky_to(sky: str, horizon: float) -> tuple[Colour, ...]:
     top, middle, low = SKIES[sky]
     below = max(1, round((1 - horizon) / horizon * 2))
     return (top, middle, low, *[low] * below)
-
-
-def paint_scenery(setting: str, stage: Stage) -> Image.Image:
-    """Paint the scenery of a setting on a stage and return its canvas."""
-    from crossmodal.data.scene_places import PLACES
-
-    PLACES[setting](stage)
-    return stage.canvas
-
-
-Painter = Callable[[Stage], None]
-__all__ = ["Painter", "Stage", "between", "gradient", "paint_scenery", "pick"]
