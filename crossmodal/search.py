@@ -190,10 +190,10 @@ def open_searcher(index: Path | str, checkpoint: Path | str | None = None) -> Se
     Raises IndexStoreError if there is no usable index; CheckpointError if the checkpoint is not found; and
     IndexMismatchError if it is another one than the index was built with.
     """
-    from crossmodal.encoder import open_encoder
-
     opened = open_index(index)
     path = _recorded_checkpoint(opened.manifest, opened.path) if checkpoint is None else Path(checkpoint)
+    from crossmodal.encoder import open_encoder  # loads for seconds: only after the quick checks
+
     return Searcher(opened, open_encoder(path))
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from crossmodal.index import Index
+
 Vectors = NDArray[np.float32]
 COLOURS = ("red", "green", "blue")
 
@@ -21,7 +23,7 @@ class FakeEncoder:
 
     The rest of the 16 numbers is a small hash of the content, so that no two items are equal. crowded: each vector is
     shifted a little by the others of its batch and by the batch's size, as float sums in a real network may be.
-    pause: seconds per batch. embedded: what was encoded so far.
+    pause: seconds per batch. pictures, texts: what was encoded so far.
     """
 
     dimension = 16
@@ -68,3 +70,18 @@ def paint(path: Path, colour: str, size: int = 12) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (size, size), colour).save(path)
     return path
+
+
+def paint_many(folder: Path, count: int) -> Path:
+    """Pictures that all differ, with two captions each; returns the captions file."""
+    for number in range(count):
+        paint(folder / f"{number:03d}.png", f"#{number:02x}{255 - number:02x}{number * 7 % 256:02x}")
+    rows = [f"{number:03d}.png,number {number} is {word}" for number in range(count) for word in ("red", "green here")]
+    path = folder.parent / "captions.csv"
+    path.write_text("image,caption\n" + "\n".join(rows))
+    return path
+
+
+def contents(index: Index) -> tuple[Any, bytes, bytes]:
+    """Everything that a search depends on, to the bit."""
+    return index.catalogue, index.image_vectors.tobytes(), index.caption_vectors.tobytes()

@@ -56,16 +56,22 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
         self._end = 0
-        header = json.loads(json.dumps({**_MAGIC, "settings": settings, "dimension": dimension}))
+        try:
+            self._load(json.loads(json.dumps({**_MAGIC, "settings": settings, "dimension": dimension})))
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _load(self, header: dict[str, Any]) -> None:
         records = self._records()
-        if next(records, None) != (header, 0):
+        if next(records, None) == (header, 0):
+            for content, place in records:
+                self._remember(content["unit"], [Outcome(*outcome) for outcome in content["outcomes"]], place)
+            self._file.truncate(self._end)
+        else:
             self._end = 0
             self._file.truncate(0)
             self._write(header, b"")
-            return
-        for content, place in records:
-            self._remember(content["unit"], [Outcome(*outcome) for outcome in content["outcomes"]], place)
-        self._file.truncate(self._end)
 
     def _records(self) -> Iterator[tuple[dict[str, Any], int]]:
         """Each whole record's JSON and where its vectors begin in the file (0 where it has none)."""

@@ -1,0 +1,248 @@
+"""Queries to hits, on an index whose answers can be told by eye."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crossmodal import cli
+from crossmodal.errors import CheckpointError, ImageError, IndexMismatchError, IndexStoreError, InputError
+from crossmodal.index import build_index, open_index
+from crossmodal.search import Hit, Searcher, open_searcher
+from tests.fakes import FakeEncoder, paint
+
+CAPTIONS = (
+    "image,caption\nred.png,a red thing\nblue.png,blue all over\nblue.png,something blue\ngreen.png,a green leaf\n"
+)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Red, blue, green and purple pictures; purple has no caption."""
+    for name, colour in {"red": "red", "blue": "blue", "green": "lime", "purple": "#8000ff"}.items():
+        paint(tmp_path / "photos" / f"{name}.png", colour)
+    (tmp_path / "captions.csv").write_text(CAPTIONS)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def searcher(photos: Path, tmp_path: Path) -> Searcher:
+    """The four pictures and their captions, searched with colours."""
+    build_index(photos, tmp_path / "captions.csv", FakeEncoder(), tmp_path / "index")
+    return Searcher(open_index(tmp_path / "index"), FakeEncoder())
+
+
+def names(hits: list[Hit]) -> list[str]:
+    """What was found, in order."""
+    return [hit.caption or hit.path for hit in hits]
+
+
+def test_words_find_pictures(searcher: Searcher) -> None:
+    hits = searcher.search("something Blue please", k=2)
+    assert names(hits) == ["blue.png", "purple.png"]
+    assert [hit.rank for hit in hits] == [1, 2]
+    assert 1 > hits[0].score > hits[1].score > 0
+
+
+def test_words_find_captions_when_told_so(searcher: Searcher) -> None:
+    (hit,) = searcher.search("blue all over", k=1, to="captions")
+    assert (hit.rank, hit.path, hit.caption) == (1, "blue.png", "blue all over")
+    assert hit.score == pytest.approx(1, abs=1e-12)
+
+
+def test_a_picture_finds_captions_however_it_comes(searcher: Searcher, photos: Path) -> None:
+    path = photos / "blue.png"
+    with Image.open(path) as image:
+        ways = [searcher.search(path), searcher.search(path.read_bytes()), searcher.search(image)]
+    assert set(names(ways[0])[:2]) == {"blue all over", "something blue"}
+    assert ways[0] == ways[1] == ways[2]
+    assert {hit.path for hit in ways[0][:2]} == {"blue.png"}
+
+
+def test_an_indexed_picture_scores_one_with_itself(searcher: Searcher, photos: Path) -> None:
+    best = searcher.search(photos / "purple.png", k=1, to="images")[0]
+    assert best.path == "purple.png"
+    assert best.score == pytest.approx(1, abs=1e-12)
+
+
+def test_a_str_is_always_words(searcher: Searcher, photos: Path) -> None:
+    assert searcher.search(str(photos / "red.png"), k=1)[0].score < 0.9
+
+
+def test_turned_and_transparent_pictures_are_seen_as_people_see_them(searcher: Searcher) -> None:
+    image = Image.new("RGBA", (8, 8), (0, 0, 255, 255))
+    assert names(searcher.search(image, k=1, to="images")) == ["blue.png"]
+
+
+def test_k_beyond_the_count_gives_all_there_is(searcher: Searcher) -> None:
+    assert len(searcher.search("red", k=1000)) == searcher.image_count == 4
+    assert len(searcher.search("red", k=1000, to="captions")) == searcher.caption_count == 4
+
+
+def test_equal_scores_stand_in_the_order_of_paths(photos: Path, tmp_path: Path) -> None:
+    for name in ("z.png", "a.png", "m/b.png"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        shutil.copy(photos / "red.png", photos / name)
+    build_index(photos, None, FakeEncoder(), tmp_path / "index")
+    searcher = Searcher(open_index(tmp_path / "index"), FakeEncoder())
+    assert names(searcher.search("red", k=4)) == ["a.png", "m/b.png", "red.png", "z.png"]
+    assert names(searcher.similar("m/b.png", k=3)) == ["a.png", "red.png", "z.png"]
+
+
+def test_similar_leaves_the_picture_itself_out(searcher: Searcher) -> None:
+    hits = searcher.similar("blue.png", k=10)
+    assert names(hits)[0] == "purple.png"
+    assert [hit.rank for hit in hits] == [1, 2, 3]
+    assert "blue.png" not in names(hits)
+
+
+def test_vectors_of_hits_give_back_their_scores(searcher: Searcher, photos: Path) -> None:
+    query = photos / "purple.png"
+    for to in ("images", "captions"):
+        hits = searcher.search(query, to=to)
+        scores = searcher.hit_vectors(hits) @ searcher.encode(query)
+        assert scores == pytest.approx([hit.score for hit in hits], abs=1e-6)
+    assert searcher.hit_vectors([]).shape == (0, 16)
+    assert np.array_equal(searcher.image_vectors(["red.png"]), searcher.hit_vectors([Hit(1, 1.0, "red.png")]))
+
+
+def test_captions_of_a_picture_and_their_vectors(searcher: Searcher, photos: Path) -> None:
+    assert searcher.captions_of("blue.png") == ("blue all over", "something blue")
+    assert np.array_equal(
+        searcher.caption_vectors("blue.png"), FakeEncoder().encode_texts(["blue all over", "something blue"])
+    )
+    assert searcher.captions_of("purple.png") == ()
+    assert searcher.caption_vectors("purple.png").shape == (0, 16)
+    assert searcher.image_path("red.png") == searcher.image_path(Hit(1, 1.0, "red.png"))
+    assert searcher.image_path("red.png").samefile(photos / "red.png")
+
+
+@pytest.mark.parametrize(
+    ("query", "options", "message"),
+    [
+        ("", {}, "the query is empty"),
+        (" \n", {}, "the query is empty"),
+        ("red", {"k": 0}, "k must be at least 1, not 0"),
+        ("red", {"to": "sounds"}, "to must be one of images, captions, not 'sounds'"),
+    ],
+)
+def test_bad_queries_are_refused(searcher: Searcher, query: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        searcher.search(query, **options)  # type: ignore[arg-type]
+
+
+def test_unknown_pictures_and_captions_are_refused(searcher: Searcher) -> None:
+    with pytest.raises(InputError, match=r"'nowhere.png' is not in the index"):
+        searcher.similar("nowhere.png")
+    with pytest.raises(InputError, match=r"'made up' is no caption of 'red.png'"):
+        searcher.hit_vectors([Hit(1, 1.0, "red.png", "made up")])
+
+
+def test_a_broken_picture_is_refused_with_its_reason(searcher: Searcher, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"")
+    with pytest.raises(ImageError, match="0 bytes"):
+        searcher.search(tmp_path / "broken.png")
+
+
+def test_an_index_without_captions_says_so_and_how_to_get_them(photos: Path, tmp_path: Path) -> None:
+    build_index(photos, None, FakeEncoder(), tmp_path / "index")
+    searcher = Searcher(open_index(tmp_path / "index"), FakeEncoder())
+    assert searcher.caption_count == 0
+    with pytest.raises(InputError, match=r"no captions to search.*build_index.py --images .* --captions FILE"):
+        searcher.search(photos / "red.png")
+    assert names(searcher.search(photos / "red.png", k=1, to="images")) == ["red.png"]
+
+
+def test_another_encoder_is_refused(searcher: Searcher) -> None:
+    with pytest.raises(IndexMismatchError, match=r"was built with checkpoint ffffffff.*this is 00000000"):
+        Searcher(searcher.index, FakeEncoder("0" * 64))
+
+
+def test_index_and_photos_can_be_moved_together(photos: Path, tmp_path: Path) -> None:
+    build_index(photos, None, FakeEncoder(), tmp_path / "index")
+    (tmp_path / "moved").mkdir()
+    for name in ("photos", "index"):
+        (tmp_path / name).rename(tmp_path / "moved" / name)
+    searcher = Searcher(open_index(tmp_path / "moved" / "index"), FakeEncoder())
+    assert searcher.image_path("red.png").is_file()
+
+
+@pytest.fixture
+def encoders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Every checkpoint opened gives the fake; returns where they were looked for."""
+    opened: list[Path] = []
+
+    def open_encoder(path: Path) -> FakeEncoder:
+        opened.append(path)
+        return FakeEncoder()
+
+    monkeypatch.setattr("crossmodal.encoder.open_encoder", open_encoder)
+    return opened
+
+
+class TestOpening:
+    def build(self, photos: Path, checkpoint: Path | None) -> Path:
+        encoder = FakeEncoder()
+        encoder.path = checkpoint
+        build_index(photos, photos.parent / "captions.csv", encoder, photos.parent / "index")
+        return photos.parent / "index"
+
+    def test_the_checkpoint_is_found_where_it_was(self, photos: Path, tmp_path: Path, encoders: list[Path]) -> None:
+        (tmp_path / "trained").mkdir()
+        index = self.build(photos, tmp_path / "trained")
+        assert names(open_searcher(str(index)).search("red", k=1)) == ["red.png"]
+        assert encoders == [tmp_path / "trained"]
+
+    def test_a_given_checkpoint_goes_before(self, photos: Path, encoders: list[Path]) -> None:
+        open_searcher(self.build(photos, None), "elsewhere")
+        assert encoders == [Path("elsewhere")]
+
+    def test_a_checkpoint_that_is_gone_is_named(self, photos: Path, tmp_path: Path) -> None:
+        with pytest.raises(
+            CheckpointError, match=r"checkpoint 'fake' .* is not at .*gone any more: .*--checkpoint DIR"
+        ):
+            open_searcher(self.build(photos, tmp_path / "gone"))
+
+    def test_no_index_is_said_before_anything_is_loaded(self, tmp_path: Path, encoders: list[Path]) -> None:
+        with pytest.raises(IndexStoreError, match="there is no index at"):
+            open_searcher(tmp_path, "elsewhere")
+        assert encoders == []
+
+
+@pytest.mark.usefixtures("encoders")
+class TestCommand:
+    @pytest.fixture
+    def index(self, photos: Path, tmp_path: Path) -> str:
+        (tmp_path / "trained").mkdir()
+        return str(TestOpening().build(photos, tmp_path / "trained"))
+
+    def test_prints_rank_score_and_path(self, index: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["search", "red", "--index", index, "-k", "2"]) == 0
+        rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+        assert [(row[0], row[2]) for row in rows] == [("1", "red.png"), ("2", "purple.png")]
+        assert float(rows[0][1]) > float(rows[1][1])
+
+    def test_a_picture_prints_captions(self, index: str, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["search", "--image", str(photos / "green.png"), "--index", index, "-k", "1"]) == 0
+        assert capsys.readouterr().out.endswith("\ta green leaf\n")
+
+    def test_json_has_the_attributes_of_a_hit(
+        self, index: str, photos: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["search", "red", "--index", index, "-k", "1", "--json"]) == 0
+        (hit,) = json.loads(capsys.readouterr().out)
+        assert hit == {"rank": 1, "score": pytest.approx(0.99, abs=0.02), "path": "red.png"}
+        assert cli.main(["search", "--image", str(photos / "red.png"), "--index", index, "--json"]) == 0
+        hits = json.loads(capsys.readouterr().out)
+        assert [sorted(hit) for hit in hits] == [["caption", "path", "rank", "score"]] * 4
+
+    @pytest.mark.parametrize("query", [[], ["red", "--image", "x.png"]])
+    def test_needs_words_or_a_picture(self, index: str, query: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["search", *query, "--index", index]) == 2
+        captured = capsys.readouterr()
+        assert (captured.out, captured.err) == ("", "error: give either WORDS or --image FILE\n")
