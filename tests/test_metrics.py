@@ -95,7 +95,7 @@ def test_an_owner_outside_the_gallery_is_refused():
 def test_k_below_one_and_nothing_to_find_are_refused():
     with pytest.raises(InputError, match="at least 1"):
         recall_at_k(tensor([0]), 0)
-    with pytest.raises(InputError, match="nothing to find|anything to find"):
+    with pytest.raises(InputError, match="anything to find"):
         recall_at_k(tensor([-1]), 1)
 
 

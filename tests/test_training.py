@@ -14,17 +14,9 @@ from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError, TrainingError
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
+from crossmodal.phases import learning_rate_factor, parameter_groups, set_trainable
 from crossmodal.recipes import RECIPES, Phase, recipe_named, smoke
-from crossmodal.training import (
-    Epoch,
-    Source,
-    Step,
-    Trainer,
-    diagnose,
-    learning_rate_factor,
-    parameter_groups,
-    set_trainable,
-)
+from crossmodal.training import Epoch, Source, Step, Trainer, diagnose
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
 HEADS = Phase("heads", epochs=2, batch_size=4, smallest_crop=1.0)

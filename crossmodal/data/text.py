@@ -48,10 +48,13 @@ class TextTokenizer:
     def trained_on(cls, texts: Iterable[str], size: int = 2000, max_length: int = 64) -> TextTokenizer:
         """A WordPiece vocabulary of at most `size` pieces learned from texts (of the training split only)."""
         from tokenizers import BertWordPieceTokenizer
+        from tokenizers.processors import BertProcessing
 
-        tokenizer = BertWordPieceTokenizer(lowercase=True)
-        tokenizer.train_from_iterator(texts, vocab_size=size, show_progress=False)
-        return cls(tokenizer.to_str(), max_length)
+        learner = BertWordPieceTokenizer(lowercase=True)
+        learner.train_from_iterator(texts, vocab_size=size, min_frequency=1, show_progress=False)
+        ends = {name: (name, learner.token_to_id(name)) for name in ("[SEP]", "[CLS]")}
+        learner.post_processor = BertProcessing(ends["[SEP]"], ends["[CLS]"])
+        return cls(learner.to_str(), max_length)
 
     @classmethod
     def load(cls, path: Path, max_length: int) -> TextTokenizer:
