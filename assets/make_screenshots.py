@@ -1,0 +1,192 @@
+"""Make the pictures of the app that the README shows: `python assets/make_screenshots.py [--out DIR] [--index DIR]`.
+
+Starts the app on the demo gallery (which the first start makes), drives headless Chromium through Playwright and
+writes PNGs: search both ways, "more like this", heatmap, training page and indexing, light and dark, desk and phone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESK, PHONE = (1400, 1000), (390, 844)
+QUERY = "a red car"
+SLOW_SECONDS = 180
+
+
+def chromium_path() -> str | None:
+    """Where Debian's Chromium is; None where it is not installed."""
+    return shutil.which("chromium")
+
+
+@contextlib.contextmanager
+def running_app(folder: Path, *arguments: str) -> Iterator[str]:
+    """The app, started in a folder on a free port of this machine; yields its address, and ends it afterwards.
+
+    Raises RuntimeError with the app's own words if it does not come up.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.headless", "true"]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1", *(["--", *arguments] if arguments else [])]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile() as words:
+        app = subprocess.Popen(command, cwd=folder, env=environment, stdout=words, stderr=words)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for(f"{address}/_stcore/health", app)
+            yield address
+        except BaseException:
+            words.seek(0)
+            sys.stderr.write(words.read().decode("utf-8", "replace"))
+            raise
+        finally:
+            app.terminate()
+            app.wait(timeout=20)
+
+
+@contextlib.contextmanager
+def browser(size: tuple[int, int] = DESK, dark: bool = False) -> Iterator[BrowserContext]:
+    """Headless Chromium with a profile of its own; size in CSS pixels."""
+    from playwright.sync_api import sync_playwright
+
+    executable = chromium_path()
+    if executable is None:
+        raise RuntimeError("chromium is not installed: `apt-get install chromium`")
+    with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=executable,
+            args=list(CHROMIUM_ARGUMENTS),
+            headless=True,
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            device_scale_factor=1,
+        )
+        context.set_default_timeout(1000 * SLOW_SECONDS)
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+def settled(page: Page) -> None:
+    """Wait until the page has drawn all it has been told to."""
+    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    page.wait_for_timeout(600)
+
+
+def search(page: Page, text: str) -> None:
+    """Type a text, and wait for its results."""
+    page.get_by_placeholder("Describe a picture").fill(text)
+    page.get_by_placeholder("Describe a picture").press("Enter")
+    page.wait_for_selector(".cm-total")
+    settled(page)
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    """Give a picture to search with, and wait for its captions."""
+    page.get_by_role("button", name="Search by picture").click()
+    files = [{"name": name, "mimeType": "image/jpeg", "buffer": content}]
+    page.locator("input[type=file]").set_input_files(files)  # type: ignore[arg-type]
+    page.wait_for_selector("[class*='st-key-cm-asked']")
+    page.keyboard.press("Escape")
+    settled(page)
+
+
+def main() -> None:
+    """Write the pictures."""
+    parser = argparse.ArgumentParser(description="Make the screenshots that the README shows.")
+    parser.add_argument("--out", type=Path, default=ROOT / "assets", help="folder for the PNGs (default: assets)")
+    parser.add_argument("--index", help="another gallery than the demo")
+    parser.add_argument("--query", default=QUERY, help=f"what to search for (default: {QUERY!r})")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    with running_app(ROOT, *(["--index", options.index] if options.index else [])) as address:
+        for dark in (False, True):
+            for size in (DESK, PHONE):
+                name = f"{'dark' if dark else 'light'}{'-phone' if size == PHONE else ''}"
+                with browser(size, dark) as context:
+                    _tour(context.new_page(), address, options.out, name, options.query)
+
+
+def _tour(page: Page, address: str, out: Path, name: str, query: str) -> None:
+    def keep(what: str) -> None:
+        page.screenshot(path=out / f"{what}-{name}.png")
+        print(f"{out / f'{what}-{name}.png'}")
+
+    page.goto(address)
+    page.wait_for_selector("[class*='st-key-cm-grid-sample']")
+    settled(page)
+    keep("welcome")
+    search(page, query)
+    keep("search")
+    picture = _first_picture(page)
+    page.get_by_role("button", name="More like this").first.click()
+    page.wait_for_selector("[class*='st-key-cm-asked']")
+    settled(page)
+    keep("more-like-this")
+    search(page, query)
+    page.get_by_text("Similarity heatmap").click()
+    page.wait_for_selector("[data-testid='stImage'] img, [data-testid='stImageContainer'] img")
+    settled(page)
+    keep("heatmap")
+    page.get_by_text("Similarity heatmap").click()
+    upload(page, "upload.jpg", picture)
+    keep("captions")
+    page.goto(f"{address}/training")
+    settled(page)
+    keep("training")
+    page.goto(f"{address}/index")
+    settled(page)
+    keep("index")
+
+
+def _first_picture(page: Page) -> bytes:
+    """The first result's thumbnail, as a file to upload."""
+    import base64
+
+    source = page.locator(".cm-tile img").first.get_attribute("src") or ""
+    return base64.b64decode(source.partition(",")[2])
+
+
+def _wait_for(address: str, app: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + SLOW_SECONDS
+    while time.monotonic() < end:
+        if app.poll() is not None:
+            raise RuntimeError(f"the app ended with status {app.returncode} before it answered")
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.3)
+    raise RuntimeError(f"the app did not answer within {SLOW_SECONDS} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Which galleries and checkpoints there are, and the one searcher each gallery has in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from crossmodal.index.manifest import MANIFEST, read_manifest
+from crossmodal.ui.demo import DEMO
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from crossmodal.index import Embedder, Manifest
+    from crossmodal.search import Searcher
+
+__all__ = ["INDEXES", "LockedEncoder", "checkpoints", "encoder_of", "galleries", "searcher_of", "starter"]
+
+INDEXES = Path("indexes")
+CHECKPOINT_FOLDERS = (Path("model-checkpoints"), Path("runs"))
+_LOADING = threading.Lock()
+
+
+class LockedEncoder:
+    """An encoder that several sessions and jobs may share: one thread at a time encodes, the others wait."""
+
+    def __init__(self, encoder: Embedder) -> None:
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self.fingerprint, self.dimension, self.name = encoder.fingerprint, encoder.dimension, encoder.name
+        self.preprocessing = encoder.preprocessing
+        self.path: Path | None = getattr(encoder, "path", None)
+
+    def preprocess(self, image: Image) -> NDArray[np.uint8]:
+        """As the encoder's."""
+        return self._encoder.preprocess(image)
+
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As the encoder's."""
+        with self._lock:
+            return self._encoder.encode_pixels(pixels)
+
+    def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """As the encoder's."""
+        with self._lock:
+            return self._encoder.encode_images(images)
+
+    def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> NDArray[np.float32]:
+        """As the encoder's."""
+        with self._lock:
+            return self._encoder.encode_texts(texts, batch_size)
+
+
+def galleries(also: Path | None = None) -> list[Path]:
+    """Folders a person may open: the one named at the start, the demo, then those below indexes/ by name."""
+    found = sorted(path.parent for path in INDEXES.glob(f"*/{MANIFEST}") if path.parent != DEMO)
+    first = [DEMO] if also is None or also.resolve() == DEMO.resolve() else [also, DEMO]
+    return first + [path for path in found if also is None or path.resolve() != also.resolve()]
+
+
+def checkpoints() -> list[Path]:
+    """Checkpoint directories below model-checkpoints/ and runs/ (three levels), the shipped one first."""
+    found = {
+        path.parent
+        for folder in CHECKPOINT_FOLDERS
+        for depth in ("*", "*/*", "*/*/*")
+        for path in folder.glob(f"{depth}/model.safetensors")
+        if not any(part.startswith(".") for part in path.parts)
+    }
+    return sorted(found, key=lambda path: (path.name != "starter", path.as_posix()))
+
+
+def starter() -> Path:
+    """The shipped checkpoint."""
+    from crossmodal.checkpoint import STARTER
+
+    return STARTER
+
+
+def encoder_of(checkpoint: Path) -> LockedEncoder:
+    """The one encoder this process has of a checkpoint, loaded on first use and again when its files change.
+
+    Raises CheckpointError.
+    """
+    with _LOADING:
+        return _loaded(str(checkpoint.resolve()), _stamp(checkpoint))
+
+
+def searcher_of(index: Path) -> Searcher:
+    """The one searcher of a gallery, opened on first use and again when a build has replaced the index.
+
+    Raises IndexStoreError or CheckpointError.
+    """
+    read_manifest(index)  # says what to do where there is none
+    manifest = hashlib.sha256((index / MANIFEST).read_bytes()).hexdigest()
+    return _opened(str(index.resolve()), manifest)
+
+
+@lru_cache(maxsize=2)
+def _loaded(checkpoint: str, stamp: tuple[Any, ...]) -> LockedEncoder:  # noqa: ARG001 - the stamp is part of the key
+    from crossmodal.encoder import open_encoder
+
+    return LockedEncoder(open_encoder(Path(checkpoint)))
+
+
+def _stamp(checkpoint: Path) -> tuple[Any, ...]:
+    names = ("model.safetensors", "config.json", "tokenizer.json")
+    files = [checkpoint / name for name in names if (checkpoint / name).is_file()]
+    return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Opening the gallery …")
+def _opened(index: str, manifest: str) -> Searcher:  # noqa: ARG001 - the manifest's hash is part of the key
+    from crossmodal.index import open_index
+    from crossmodal.search import Searcher
+
+    opened = open_index(index)
+    return Searcher(opened, encoder_of(_checkpoint_of(opened.manifest)))
+
+
+def _checkpoint_of(manifest: Manifest) -> Path:
+    recorded, shipped = manifest.checkpoint["path"], starter()
+    places = [] if recorded is None else [Path(recorded), shipped.parent.parent / recorded]
+    return next((place for place in places if place.is_dir()), shipped.parent / str(manifest.checkpoint["name"]))

@@ -1,0 +1,88 @@
+"""How the pages look, and the one way a user's text gets into them: escaped.
+
+Captions, file names and queries are anybody's; here they become HTML text or Markdown text, never markup.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ["STYLE", "asked", "caption_row", "facts", "heading", "large", "plain_markdown", "shown", "tile"]
+
+STYLE = Path(__file__).with_name("style.css")
+PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
+WORD_JOINER = "\u2060"
+
+
+def shown(text: str) -> str:
+    """Text as a page can carry it: bytes of a file name that are no UTF-8 become \\x escapes."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace")
+
+
+def plain_markdown(text: str) -> str:
+    """Text for a place that reads Markdown (an error, a progress bar), so that it shows as it is.
+
+    Streamlit looks for `:shortcodes:` after escapes are gone; an invisible joiner after the colon keeps them text.
+    """
+    return PUNCTUATION.sub(r"\\\1", SHORTCODE.sub(":" + WORD_JOINER, " ".join(shown(text).split())))
+
+
+def heading(title: str, line: str = "") -> str:
+    """The head of a page: a title and a quiet line."""
+    return f'<div class="cm-head"><h1>{_safe(title)}</h1><p dir="auto">{_safe(line)}</p></div>'
+
+
+def tile(address: str | None, text: str, rank: int | None = None, score: float | None = None) -> str:
+    """One picture of the grid. address: a data address, None when the picture is gone; text: caption or file name."""
+    badges = "" if rank is None else f'<span class="cm-rank">{rank}</span>'
+    badges += "" if score is None else f'<span class="cm-score" title="cosine similarity">{score:.3f}</span>'
+    safe = _safe(text)
+    caption = f'<figcaption dir="auto" title="{safe}">{safe}</figcaption>'
+    return f'<figure class="cm-tile"><div class="cm-picture">{_picture(address, text)}</div>{badges}{caption}</figure>'
+
+
+def caption_row(address: str | None, caption: str, name: str, rank: int, score: float) -> str:
+    """One found caption with its score, beside the picture it belongs to."""
+    return (
+        f'<div class="cm-caption"><div class="cm-picture">{_picture(address, name)}</div>'
+        f'<div><div class="cm-text" dir="auto">{_safe(caption)}</div>'
+        f'<div class="cm-name">{rank} · {_safe(name)}</div></div>'
+        f'<span class="cm-score" title="cosine similarity">{score:.3f}</span></div>'
+    )
+
+
+def asked(address: str | None, lead: str, name: str) -> str:
+    """The picture a search started from."""
+    return (
+        f'<div class="cm-asked">{_picture(address, name)}<div><div class="cm-quiet">{_safe(lead)}</div>'
+        f'<div class="cm-name" dir="auto">{_safe(name)}</div></div></div>'
+    )
+
+
+def large(address: str | None, name: str, captions: Iterable[str]) -> str:
+    """One picture in full with all its captions."""
+    lines = "".join(f'<li dir="auto">{_safe(caption)}</li>' for caption in captions)
+    listed = (
+        f'<ul class="cm-captions">{lines}</ul>' if lines else '<p class="cm-quiet">This picture has no caption.</p>'
+    )
+    return f'<div class="cm-large">{_picture(address, name)}</div>{listed}<p class="cm-quiet">{_safe(name)}</p>'
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> str:
+    """Names and values, one pair a line."""
+    lines = "".join(f'<dt>{_safe(name)}</dt><dd dir="auto">{_safe(value)}</dd>' for name, value in pairs)
+    return f'<dl class="cm-facts">{lines}</dl>'
+
+
+def _picture(address: str | None, text: str) -> str:
+    if address is None:
+        return f'<div class="cm-gone">{_safe(text)}<br>cannot be shown</div>'
+    return f'<img src="{_safe(address)}" alt="{_safe(text)}">'
+
+
+def _safe(text: str) -> str:
+    return html.escape(shown(text))

@@ -1,0 +1,45 @@
+"""Small JPEGs of the gallery's pictures, made once and kept in memory."""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crossmodal.data.images import load_image
+from crossmodal.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["as_data_address", "thumbnail"]
+
+TILE_PIXELS = 360
+
+
+def thumbnail(path: Path, pixels: int = TILE_PIXELS) -> str | None:
+    """The picture as a data address, its longer side at most `pixels`; None where it is gone or cannot be decoded."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return _made(str(path), facts.st_mtime_ns, facts.st_size, pixels)
+
+
+def as_data_address(image: Image, pixels: int = TILE_PIXELS) -> str:
+    """A picture as a JPEG data address, scaled down until its longer side is at most `pixels`."""
+    small = image.convert("RGB")
+    small.thumbnail((pixels, pixels))
+    buffer = BytesIO()
+    small.save(buffer, format="JPEG", quality=82, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+@lru_cache(maxsize=2048)
+def _made(path: str, changed: int, size: int, pixels: int) -> str | None:  # noqa: ARG001 - change and size are the key
+    try:
+        return as_data_address(load_image(Path(path)), pixels)
+    except ImageError:
+        return None

@@ -1,0 +1,45 @@
+"""A progress bar that follows a background job."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from crossmodal.ui.jobs import Job, Step
+from crossmodal.ui.look import plain_markdown
+
+__all__ = ["in_words", "watch"]
+
+
+def watch(job: Job) -> None:
+    """Draw the job's progress twice a second; the whole page is drawn anew when the job ends or its work changes."""
+    words = job.step.words
+
+    @st.fragment(run_every=0.5)
+    def follow() -> None:
+        if job.finished or job.step.words != words:
+            st.rerun()
+        st.progress(job.step.share, text=plain_markdown(in_words(job.step)))
+
+    if job.finished:
+        return
+    follow()
+
+
+def in_words(step: Step) -> str:
+    """One line: what is done, how far it is, how fast it goes and how long it takes yet."""
+    parts = [step.words]
+    if step.total:
+        parts.append(f"{step.done:,} of {step.total:,}")
+    if step.skipped:
+        parts.append(f"{step.skipped:,} skipped")
+    if step.rate:
+        parts.append(f"{step.rate:,.0f} a second")
+    if step.done and step.seconds_left > 0:
+        parts.append(_duration(step.seconds_left) + " left")
+    return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
