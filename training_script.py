@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
     run.add_argument("--out", type=Path, metavar="DIR", help="default runs/RECIPE")
     run.add_argument("--resume", action="store_true", help="go on where a killed run of the same command stood")
+    run.add_argument(
+        "--save-every", type=float, default=10.0, metavar="SECONDS", help="least time between two saves after epochs"
+    )
     run.add_argument("--smoke", action="store_true", help="seconds on generated data, to see that all runs")
     return options
 

@@ -47,7 +47,6 @@ from crossmodal.recipes.base import HEADS
 from crossmodal.training import Epoch, Source, Step, Trainer
 
 SAVE_STEPS_SECONDS = 300.0
-SAVE_EPOCHS_SECONDS = 10.0
 SCENE_VALIDATION = 1000
 
 
@@ -221,7 +220,7 @@ class Run:
             else:
                 bar.clear()
                 self._finish_epoch(event)
-                if time.monotonic() - self._saved > SAVE_EPOCHS_SECONDS:
+                if time.monotonic() - self._saved > self.options.save_every:
                     self._save()
         self._save()
 
