@@ -40,7 +40,11 @@ def model_card(
         low, high = report.intervals["rsum"]
         counts = f"{report.protocol['pictures']} | {report.protocol['captions']}"
         lines.append(f"| {name} | {counts} | {' | '.join(recalls)} | {report.rsum:.1f} ({low:.1f} to {high:.1f}) |")
+    if recipe.terms:
+        lines += ["", "## Data and terms", "", recipe.terms]
     lines += [
+        "",
+        "## How to read the numbers",
         "",
         "The best epoch was chosen on the validation split, so its numbers are a little flattering. `metrics.json` "
         "holds the same numbers with their protocol; `python -m crossmodal evaluate` measures them again.",

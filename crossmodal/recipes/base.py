@@ -46,6 +46,7 @@ class Recipe:
 
     scenes: how many generated pictures are trained on. photos: whether photos with captions are needed as well.
     pooling: "mean" or "cls". half: the checkpoint stores float16.
+    terms: for the model card, where data and starting weights come from and what they allow.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Recipe:
     photos: bool = True
     scenes: int = 0
     half: bool = False
+    terms: str = ""
 
 
 HEADS = Phase("heads", epochs=30, batch_size=256, head_lr=1e-3, dropout=0.3, smallest_crop=1.0)

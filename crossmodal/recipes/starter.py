@@ -10,6 +10,16 @@ from __future__ import annotations
 from crossmodal.recipes.base import HEADS, Phase, Recipe
 
 
+TERMS = """\
+- Photos and captions: Flickr8k (Hodosh, Young and Hockenmaier 2013), training split, squashed to 224×224. Flickr8k is
+  for research and teaching use only, and so is this checkpoint; no photo is in it.
+- Generated pictures and captions: `crossmodal/data/scenes.py`, training split, MIT like the code.
+- Image tower started from an ImageNet-pretrained MobileNetV2 (Apache-2.0, recovered from a quantised release).
+- Text tower started from sentence-transformers' all-MiniLM-L6-v2 (Apache-2.0). Its model card lists Flickr30k captions
+  among its training text, and Flickr30k shares most photos with Flickr8k: the text tower has seen sentences like those
+  it is judged on, though no pictures."""
+
+
 def starter() -> Recipe:
     """Heads on cached features, then both towers end to end with averaged weights.
 
@@ -40,5 +50,6 @@ def starter() -> Recipe:
         dimension=1024,
         scenes=3000,
         half=True,
+        terms=TERMS,
         phases=(HEADS, finetune),
     )
