@@ -92,6 +92,15 @@ def test_mean_pooling_ignores_padding():
     assert torch.allclose(short, padded, atol=1e-5)
 
 
+def test_training_batches_by_length_without_changing_the_features():
+    tower = TextEncoder(dimension=8, config=tiny_text_config(50) | {"hidden_dropout_prob": 0.0})
+    tower.eval()
+    lengths = torch.tensor([3, 9, 5, 2, 7, 9, 4])
+    ids = torch.randint(4, 50, (7, 9))
+    mask = (torch.arange(9)[None] < lengths[:, None]).long()
+    assert torch.allclose(tower._features_by_length(ids, mask), tower.features(ids, mask), atol=1e-5)
+
+
 def test_cls_pooling_takes_the_first_token():
     tower = tiny_text(pooling="cls").eval()
     ids, mask = torch.tensor([[2, 5, 3]]), torch.ones(1, 3, dtype=torch.int64)

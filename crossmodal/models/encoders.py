@@ -99,7 +99,17 @@ class TextEncoder(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids and mask (B, L) → unit vectors (B, D)."""
-        return self.project(self.features(ids, mask))
+        return self.project(self._features_by_length(ids, mask) if self.training else self.features(ids, mask))
+
+    def _features_by_length(self, ids: Tensor, mask: Tensor, parts: int = 4) -> Tensor:
+        """The same features, computed for sentences of like length together: a random batch is nearly half padding."""
+        lengths = mask.sum(1)
+        order = lengths.argsort()
+        pooled = [
+            self.features(ids[rows, : lengths[rows[-1]]], mask[rows, : lengths[rows[-1]]])
+            for rows in order.chunk(parts)
+        ]
+        return torch.cat(pooled)[order.argsort()]
 
 
 def declared_pooling(model: str) -> str | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from crossmodal.recipes.base import HEADS, Phase, Recipe
 
-
 TERMS = """\
 - Photos and captions: Flickr8k (Hodosh, Young and Hockenmaier 2013), training split, squashed to 224×224. Flickr8k is
   for research and teaching use only, and so is this checkpoint; no photo is in it.
