@@ -47,7 +47,7 @@ from crossmodal.recipes.base import HEADS
 from crossmodal.training import Epoch, Source, Step, Trainer
 
 SAVE_STEPS_SECONDS = 300.0
-SCENE_VALIDATION = 1000
+SCENE_VALIDATION = 200
 
 
 @dataclass(frozen=True)

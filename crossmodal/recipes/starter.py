@@ -27,7 +27,7 @@ def starter() -> Recipe:
     """
     finetune = Phase(
         "finetune",
-        epochs=16,
+        epochs=14,
         batch_size=64,
         image_lr=1e-4,
         text_lr=5e-5,
