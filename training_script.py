@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train; 0 on success, 2 on an error of ours, which is printed to stderr."""
+    """Train; 0 on success, 2 on an error of ours, which is printed to stderr, 130 when interrupted."""
     options = parser().parse_args(arguments)
     options.command = list(sys.argv[1:] if arguments is None else arguments)
     from crossmodal.runs import train
@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CrossmodalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped: the same command with --resume goes on from the last save", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ class Bar:
     def __init__(self, title: str) -> None:
         self.title = title
         self._started = time.monotonic()
-        self._shown = self._started if not sys.stderr.isatty() else 0.0
+        self._shown = self._started  # a rate from the first moment would mean nothing
         self._drawn = False
 
     def __enter__(self) -> Bar:
