@@ -30,7 +30,7 @@ def set_trainable(model: CrossModalModel, phase: Phase) -> None:
     backbone.stages[: backbone.frozen_stages].requires_grad_(False)
     if phase.freeze_word_embeddings and hasattr(transformer, "embeddings"):
         transformer.embeddings.requires_grad_(False)
-    model.image.dropout.p = model.text.dropout.p = phase.dropout
+    model.image.dropout.p, model.text.dropout.p = phase.image_dropout, phase.text_dropout
     model.train()
     backbone.train(bool(phase.image_lr))
     transformer.train(bool(phase.text_lr))

@@ -86,7 +86,7 @@ def test_a_state_of_another_run_is_refused():
 
 
 def test_training_learns_what_the_captions_say():
-    phase = replace(TOWERS, epochs=12, freeze_batch_norm=False, average=0.0, smallest_crop=0.8, dropout=0.0)
+    phase = replace(TOWERS, epochs=12, freeze_batch_norm=False, average=0.0, smallest_crop=0.8, image_dropout=0.0)
     epochs = [event for event in make_trainer([phase], count=24).run() if isinstance(event, Epoch)]
     assert epochs[-1].entry["loss"] < 0.8 * epochs[0].entry["loss"]
     # two of six validation pictures share each colour, so R@5 stands well above chance once colours are told apart

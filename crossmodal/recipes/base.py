@@ -24,7 +24,8 @@ class Phase:
     weight_decay: float = 0.01
     warmup: float = 0.05
     gradient_clip: float = 1.0
-    dropout: float = 0.1
+    image_dropout: float = 0.1
+    text_dropout: float = 0.1
     smallest_crop: float = 0.6
     mirror: bool = True
     jitter: float = 0.0
@@ -68,7 +69,7 @@ class Recipe:
     terms: str = ""
 
 
-HEADS = Phase("heads", epochs=30, batch_size=256, head_lr=1e-3, dropout=0.3, smallest_crop=1.0)
+HEADS = Phase("heads", epochs=30, batch_size=256, head_lr=1e-3, image_dropout=0.5, smallest_crop=1.0)
 
 
 def smoke(recipe: Recipe) -> Recipe:

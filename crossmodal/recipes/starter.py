@@ -7,6 +7,8 @@ Time, expected: see the model card in model-checkpoints/starter.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crossmodal.recipes.base import HEADS, Phase, Recipe
 
 TERMS = """\
@@ -33,7 +35,8 @@ def starter() -> Recipe:
         text_lr=5e-5,
         head_lr=5e-4,
         weight_decay=0.05,
-        dropout=0.2,
+        image_dropout=0.2,
+        text_dropout=0.2,
         smallest_crop=0.5,
         jitter=0.1,
         freeze_image_stages=4,
@@ -50,5 +53,5 @@ def starter() -> Recipe:
         scenes=3000,
         half=True,
         terms=TERMS,
-        phases=(HEADS, finetune),
+        phases=(replace(HEADS, image_dropout=0.3, text_dropout=0.3), finetune),
     )
