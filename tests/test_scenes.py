@@ -346,6 +346,20 @@ def test_an_interrupted_run_is_completed(tmp_path: Path) -> None:
     assert {name: (images / name).stat().st_mtime_ns for name in stamps} == stamps
 
 
+def test_a_picture_cut_off_while_written_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(_: Image.Image, path: Path, *__: object, **___: object) -> None:
+        path.write_bytes(b"half a picture")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            write_scenes(tmp_path, 1)
+    assert not list((tmp_path / "images").glob("*.jpg"))
+    write_scenes(tmp_path, 1)
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["scene-train-00001.jpg"]
+
+
 def test_another_seed_replaces_our_pictures_and_no_others(tmp_path: Path) -> None:
     write_scenes(tmp_path, 3, seed=0)
     before = (tmp_path / "images" / "scene-train-00001.jpg").read_bytes()
