@@ -59,6 +59,8 @@ def build(images: Path, captions: Path | None, checkpoint: Path | None, index: P
     with Bar("") as bar:
 
         def show(step: Progress) -> None:
+            if step.stage == "writing":
+                return
             skipped = f", {step.skipped:,} skipped" if step.skipped else ""
             text = f"{step.stage} {step.done:,}/{step.total:,}{skipped}"
             bar.line(text, step.rate, step.stage, step.seconds_left)

@@ -338,13 +338,15 @@ class TestRefusals:
             ("[]", "has schema None"),
             ('{"schema": 99}', "has schema 99, this version reads 1"),
             ('{"schema": 1}', "is damaged"),
+            (None, "is damaged"),
         ],
     )
     def test_a_damaged_manifest_is_refused_with_the_command(
-        self, photos: Path, tmp_path: Path, content: str, message: str
+        self, photos: Path, tmp_path: Path, content: str | None, message: str
     ) -> None:
         build_index(photos, None, FakeEncoder(), tmp_path / "index")
-        (tmp_path / "index" / "manifest.json").write_text(content)
+        path = tmp_path / "index" / "manifest.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "images": {}}) if content is None else content)
         with pytest.raises(IndexStoreError, match=message + ".*run `python build_index.py"):
             open_index(tmp_path / "index")
         assert build_index(photos, None, FakeEncoder(), tmp_path / "index").indexed == 3

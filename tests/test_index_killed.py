@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from crossmodal.errors import IndexStoreError
 from crossmodal.index import Progress, build_index, open_index
 from crossmodal.index.manifest import read_manifest
 from crossmodal.search import Searcher
@@ -103,6 +104,8 @@ def test_a_folder_that_changed_since_the_kill_keeps_what_was_embedded(tmp_path: 
     encoder = FakeEncoder()
     with pytest.raises(Killed):
         build_index(tmp_path / "photos", captions, encoder, tmp_path / "index", die_after(8), batch_size=4)
+    with pytest.raises(IndexStoreError, match="is not finished: run"):
+        open_index(tmp_path / "index")
     paint(tmp_path / "photos" / "aaa.png", "white")
     report = build_index(tmp_path / "photos", captions, encoder, tmp_path / "index", batch_size=4)
     assert (report.indexed, encoder.pictures) == (17, 17)

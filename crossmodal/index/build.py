@@ -18,13 +18,13 @@ from crossmodal.index.catalogue import Caption, Catalogue, Picture, Skipped, Sta
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
 from crossmodal.index.embedder import Embedder
 from crossmodal.index.journal import Outcome
-from crossmodal.index.manifest import MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
+from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
 from crossmodal.index.shelf import Shelf
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
 
 __all__ = ["BuildReport", "Progress", "build_index"]
 
-BUILDING, LOCK = "building", ".lock"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)

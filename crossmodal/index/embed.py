@@ -9,8 +9,9 @@ Shapes: B batch, n vectors of a unit, D embedding, S side in pixels.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -52,18 +53,19 @@ def embed_pictures(
     skipped = sum(bool(outcome.reason) for outcomes in journal.units.values() for outcome in outcomes)
     tick(done, skipped)
     pending = [unit for unit in range(len(units)) if unit not in journal.units]
-    for unit, decoded in _ahead(pending, units, lambda stamp: _decode(root, stamp, encoder, known)):
-        pixels = {row: values for row, (_, values) in enumerate(decoded) if values is not None}
-        journal.append(unit, [outcome for outcome, _ in decoded], _encode(encoder, pixels, batch_size))
-        done += len(decoded)
-        skipped += sum(bool(outcome.reason) for outcome, _ in decoded)
-        tick(done, skipped)
+    with closing(_ahead(pending, units, lambda stamp: _decode(root, stamp, encoder, known))) as coming:
+        for unit, decoded in coming:
+            pixels = {row: values for row, (_, values) in enumerate(decoded) if values is not None}
+            journal.append(unit, [outcome for outcome, _ in decoded], _encode(encoder, pixels, batch_size))
+            done += len(decoded)
+            skipped += sum(bool(outcome.reason) for outcome, _ in decoded)
+            tick(done, skipped)
     return [outcome for unit in range(len(units)) for outcome in journal.units[unit]]
 
 
 def _ahead(
     pending: Sequence[int], units: Sequence[Sequence[Stamp]], decode: Callable[[Stamp], Decoded]
-) -> Iterator[tuple[int, list[Decoded]]]:
+) -> Generator[tuple[int, list[Decoded]], None, None]:
     """Decode the pending units in order, a few ahead of the one that is asked for."""
     waiting: deque[tuple[int, list[Future[Decoded]]]] = deque()
     coming = iter(pending)

@@ -17,12 +17,13 @@ from crossmodal.errors import IndexMismatchError, IndexStoreError
 from crossmodal.index.embedder import Embedder
 
 __all__ = [
-    "MANIFEST", "SCHEMA", "Manifest", "build_command", "check_encoder", "hash_file", "read_manifest", "sync_folder",
-    "write_manifest",
+    "BUILDING", "MANIFEST", "SCHEMA", "Manifest", "build_command", "check_encoder", "hash_file", "read_manifest",
+    "sync_folder", "write_manifest",
 ]  # fmt: skip
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+BUILDING = "building"  # holds the journals of a build under way
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "schema": int, "created": str, "generation": str, "checkpoint": dict, "preprocessing": dict, "dimension": int,
     "images": dict, "captions": (dict, type(None)), "counts": dict, "files": dict,
 }  # fmt: skip
+_KEYS = {
+    "checkpoint": {"name", "fingerprint", "path"}, "images": {"path", "from_index"},
+    "captions": {"path", "sha256", "format"}, "counts": {"images", "captions", "skipped"},
+}  # fmt: skip
 
 
 def read_manifest(index: Path) -> Manifest:
@@ -66,17 +71,33 @@ def read_manifest(index: Path) -> Manifest:
     try:
         content = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise IndexStoreError(
-            f"there is no index at {index} (no {MANIFEST}): run `python build_index.py --images DIR --index {index}`"
-        ) from None
+        raise IndexStoreError(_why_absent(index)) from None
     except (OSError, ValueError) as error:
         raise IndexStoreError(f"{path} cannot be read ({error}): {_afresh(index)}") from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
         raise IndexStoreError(f"{path} has schema {schema!r}, this version reads {SCHEMA}: {_afresh(index)}")
-    if set(content) != set(_TYPES) or not all(isinstance(content[name], kind) for name, kind in _TYPES.items()):
+    if not _is_whole(content):
         raise IndexStoreError(f"{path} is damaged (its entries are not those of schema {SCHEMA}): {_afresh(index)}")
     return Manifest(**content)
+
+
+def _is_whole(content: dict[str, Any]) -> bool:
+    """Whether the entries are those of a manifest."""
+    return (
+        content.keys() == _TYPES.keys()
+        and all(isinstance(content[name], kind) for name, kind in _TYPES.items())
+        and all(set(content[name]) == keys for name, keys in _KEYS.items() if content[name] is not None)
+        and all(isinstance(facts, dict) and set(facts) == {"bytes", "sha256"} for facts in content["files"].values())
+    )
+
+
+def _why_absent(index: Path) -> str:
+    if (index / BUILDING).is_dir():
+        return (
+            f"the index {index} is not finished: run its `python build_index.py …` again, it goes on where it stopped"
+        )
+    return f"there is no index at {index} (no {MANIFEST}): run `python build_index.py --images DIR --index {index}`"
 
 
 def _afresh(index: Path) -> str:
