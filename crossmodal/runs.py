@@ -58,10 +58,11 @@ class SplitPictures:
     root: Path
     decoded: DecodedPictures
 
-    def source(self, tokenizer: TextTokenizer) -> Source:
+    def source(self, tokenizer: TextTokenizer, scene_share: float = 1.0) -> Source:
         """The same with its captions as token ids; a mirrored scene would make "left of" untrue."""
         captions = tuple(tuple(tokenizer.ids(record.captions)) for record in self.decoded.records)
-        return Source(self.name, self.decoded.pixels, captions, mirror=self.name != "scenes")
+        scenes = self.name == "scenes"
+        return Source(self.name, self.decoded.pixels, captions, not scenes, scene_share if scenes else 1.0)
 
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:
@@ -179,7 +180,8 @@ class Run:
         self._saved = time.monotonic()
         accelerator = Accelerator(cpu=options.cpu, mixed_precision=options.mixed_precision)
         sources, validation = (
-            [part.source(self.tokenizer) for part in self.splits[split]] for split in ("train", "val")
+            [part.source(self.tokenizer, self.recipe.scene_share) for part in self.splits[split]]
+            for split in ("train", "val")
         )
         self.trainer = Trainer(
             self.model,

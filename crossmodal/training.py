@@ -38,17 +38,21 @@ class Source:
     """Pictures with their captions, ready to train on or to validate on. A batch never mixes two sources.
 
     pixels: uint8 (N, 3, S, S), may be memory-mapped. captions: token ids of each picture's captions.
-    mirror: whether a mirrored picture keeps its captions true ("left of" does not).
+    mirror: whether a mirrored picture keeps its captions true ("left of" does not). share: of the pictures, how many
+    are drawn in an epoch, in (0, 1].
     """
 
     name: str
     pixels: NDArray[np.uint8]
     captions: tuple[tuple[Sequence[int], ...], ...]
     mirror: bool = True
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.pixels) != len(self.captions):
             raise InputError(f"{self.name}: {len(self.pixels)} pictures but captions of {len(self.captions)}")
+        if not 0 < self.share <= 1:
+            raise InputError(f"{self.name}: the share drawn in an epoch must be in (0, 1], not {self.share}")
         if not all(self.captions):
             raise InputError(f"{self.name}: a picture without captions cannot be trained on")
 
@@ -240,7 +244,8 @@ class Trainer:
             order = draw.permutation(len(source.captions))
             counts = np.array([len(captions) for captions in source.captions])
             choices = (draw.random(len(counts)) * counts).astype(np.int64)
-            starts = range(0, len(order) - size + 1, size)
+            last = max(size, round(source.share * len(order)))
+            starts = range(0, last - size + 1, size)
             plan += [(number, order[at : at + size], choices[order[at : at + size]]) for at in starts]
         return [plan[place] for place in draw.permutation(len(plan))]
 

@@ -101,6 +101,17 @@ def test_every_picture_is_seen_once_an_epoch_with_one_of_its_captions():
     assert {int(choice) for _, _, choices in plan for choice in choices} == {0, 1}
 
 
+def test_a_share_of_a_source_is_drawn_anew_every_epoch():
+    trainer = make_trainer([replace(TOWERS, batch_size=3)], count=24)
+    trainer.sources = (replace(trainer.sources[0], share=0.5),)
+    seen = []
+    for epoch in range(2):
+        trainer.position.epoch = epoch
+        seen.append(frozenset(int(row) for _, rows, _ in trainer._plan(trainer.phases[0]) for row in rows))
+    assert [len(rows) for rows in seen] == [12, 12]
+    assert seen[0] != seen[1]
+
+
 def test_heads_only_leaves_both_backbones_untouched():
     trainer = make_trainer([HEADS])
     before = weights(trainer)

@@ -45,8 +45,8 @@ class Phase:
 class Recipe:
     """A system: its towers, its data, its phases and what to expect of it.
 
-    scenes: how many generated pictures are trained on. photos: whether photos with captions are needed as well.
-    pooling: "mean" or "cls". half: the checkpoint stores float16.
+    scenes: how many generated pictures are trained on. scene_share: the share of them drawn in an epoch. photos:
+    whether photos with captions are needed as well. pooling: "mean" or "cls". half: the checkpoint stores float16.
     terms: for the model card, where data and starting weights come from and what they allow.
     """
 
@@ -65,6 +65,7 @@ class Recipe:
     max_length: int = 64
     photos: bool = True
     scenes: int = 0
+    scene_share: float = 1.0
     half: bool = False
     terms: str = ""
 
@@ -92,4 +93,5 @@ def smoke(recipe: Recipe) -> Recipe:
         image_size=64,
         photos=False,
         scenes=48,
+        scene_share=1.0,
     )

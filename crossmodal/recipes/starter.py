@@ -29,7 +29,7 @@ def starter() -> Recipe:
     """
     finetune = Phase(
         "finetune",
-        epochs=14,
+        epochs=15,
         batch_size=64,
         image_lr=1e-4,
         text_lr=5e-5,
@@ -51,6 +51,7 @@ def starter() -> Recipe:
         text_model="sentence-transformers/all-MiniLM-L6-v2",
         dimension=1024,
         scenes=3000,
+        scene_share=0.35,
         half=True,
         terms=TERMS,
         phases=(replace(HEADS, image_dropout=0.3, text_dropout=0.3), finetune),
