@@ -21,7 +21,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_known_args()[0]
 
 
-st.set_page_config(page_title="Crossmodal", page_icon=":material/image_search:", layout="wide")
+st.set_page_config(page_title="Crossmodal", page_icon=str(PAGES / "icon.svg"), layout="wide")
 st.html(STYLE)
 page = st.navigation(
     [

@@ -53,8 +53,8 @@ def similarity_heatmap(
     if (len(row_labels), len(column_labels)) != (rows, columns):
         raise InputError(f"{len(row_labels)} row and {len(column_labels)} column labels for a {rows}×{columns} matrix")
     longest = max(len(_shortened(label)) for label in row_labels)
-    width, height = 2.4 + 0.07 * longest + 0.62 * columns, 1.9 + 0.42 * rows
-    figure, axes = _blank(min(max(width, 5.0), 26.0), min(max(height, 2.6), 24.0), dark)
+    width, height = 2.4 + 0.07 * longest + 0.62 * columns, 1.7 + 0.4 * rows
+    figure, axes = _blank(min(max(width, 9.0), 26.0), min(height, 24.0), dark)
     low, high = _colour_range(matrix)
     seaborn.heatmap(
         matrix,
@@ -69,7 +69,7 @@ def similarity_heatmap(
         annot_kws={"fontsize": 8},
         xticklabels=False,
         yticklabels=False,
-        cbar_kws={"label": "cosine similarity", "fraction": 0.04, "pad": 0.02},
+        cbar_kws={"label": "cosine similarity" if rows > 3 else "", "fraction": 0.04, "pad": 0.02},
     )
     _tick_labels(axes, row_labels, column_labels)
     _finish(figure, axes, title, dark)
@@ -208,7 +208,7 @@ def _finish(figure: Figure, axes: Axes, title: str, dark: bool) -> None:
             spine.set_edgecolor(_ink(dark))
             spine.set_alpha(0.4)
         for label in (beside.xaxis.label, beside.yaxis.label):
-            label.set_color(_ink(dark))
+            label.set(color=_ink(dark), fontsize=9)
     for text in figure.findobj(Text):
         if isinstance(text, Text):
             text.set_parse_math(False)

@@ -57,7 +57,7 @@ def test_a_long_label_is_shortened_and_keeps_its_end():
 
 
 def test_the_heatmap_has_a_colour_bar_over_the_range_of_its_values():
-    figure = similarity_heatmap(np.array([[0.1, 0.9]]), ["q"], ["a", "b"])
+    figure = similarity_heatmap(np.array([[0.1, 0.9]] * 4), ["q"] * 4, ["a", "b"])
     assert figure.axes[1].get_ylabel() == "cosine similarity"
     assert figure.axes[1].get_ylim() == pytest.approx((0.1, 0.9))
 

@@ -47,7 +47,6 @@ def ask() -> Question:
             placeholder="Describe a picture …",
             label_visibility="collapsed",
             icon=":material/search:",
-            max_chars=MAX_TEXT,
             on_change=_text_changed,
         )
         with st.popover("Search by picture", icon=":material/photo_camera:"):
@@ -58,7 +57,7 @@ def ask() -> Question:
                 on_change=_picture_given,
                 help="Its captions are found, or pictures like it. It stays on this machine.",
             )
-    return Question(state.text.strip(), state.get("picture"), state.get("like", ""))
+    return Question(state.text.strip()[:MAX_TEXT], state.get("picture"), state.get("like", ""))
 
 
 def controls(question: Question) -> tuple[str, int]:
@@ -72,7 +71,7 @@ def controls(question: Question) -> tuple[str, int]:
         target = st.segmented_control(
             "Look for", list(NAMES), key=key, format_func=NAMES.__getitem__, required=True, label_visibility="collapsed"
         )
-        count = st.slider("How many", 1, MAX_COUNT, key="count", width=260, help="How many results to show")
+        count = st.slider("How many", 1, MAX_COUNT, key="count", width=260)
     state[f"kept-{key}"] = target
     return str(target), int(count)
 

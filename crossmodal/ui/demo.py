@@ -27,7 +27,13 @@ DEMO = Path("indexes/demo")
 DEMO_PICTURES = Path("indexes/demo-pictures")
 DEMO_COUNT = 1000
 DEMO_SPLIT = "test"
-DEMO_EXAMPLES = ("a red ball", "two cats on the grass", "a boat on the sea at night", "three yellow flowers")
+DEMO_EXAMPLES = (
+    "two red rockets in space",
+    "a penguin beside a snowman",
+    "a sailboat at sunset",
+    "three yellow balloons",
+    "a cat in a living room",
+)
 
 
 def start(encoder: Callable[[], Embedder]) -> Job:

@@ -41,11 +41,12 @@ def sample_grid(searcher: Searcher, paths: Sequence[str]) -> None:
 
 def caption_list(searcher: Searcher, hits: Sequence[Hit]) -> None:
     """Found captions, each with its score and the picture it belongs to."""
-    for hit in hits:
-        with st.container(key=f"cm-row-{hit.rank}", gap="small"):
-            address = thumbnail(searcher.image_path(hit.path), SMALL_PIXELS)
-            st.html(caption_row(address, hit.caption or "", hit.path, hit.rank, hit.score))
-            _buttons(searcher, hit.path, f"row-{hit.rank}")
+    with st.container(key="cm-list"):
+        for hit in hits:
+            with st.container(key=f"cm-row-{hit.rank}", horizontal=True, vertical_alignment="center", gap="small"):
+                address = thumbnail(searcher.image_path(hit.path), SMALL_PIXELS)
+                st.html(caption_row(address, hit.caption or "", hit.path, hit.rank, hit.score))
+                _buttons(searcher, hit.path, f"row-{hit.rank}")
 
 
 def download(question: Question, hits: Sequence[Hit]) -> None:
@@ -68,7 +69,7 @@ def heatmap(searcher: Searcher, question: Question, hits: Sequence[Hit]) -> None
     import numpy as np
 
     shown = hits[:HEATMAP_RESULTS]
-    labels = [f"{hit.rank}. {hit.caption or PurePosixPath(hit.path).name}" for hit in shown]
+    labels = [f"{hit.rank}. {hit.caption or _words_of(searcher, hit.path)}" for hit in shown]
     vectors = searcher.hit_vectors(shown)
     asked = question.text or (question.picture[0] if question.picture else PurePosixPath(question.like).name)
     dark = st.context.theme.type == "dark"
@@ -79,15 +80,19 @@ def heatmap(searcher: Searcher, question: Question, hits: Sequence[Hit]) -> None
         st.caption(f"The first {len(shown)} of {len(hits)} results are drawn.")
 
 
-def _tile(searcher: Searcher, path: str, key: str, rank: int | None = None, score: float | None = None) -> None:
+def _words_of(searcher: Searcher, path: str) -> str:
     captions = searcher.captions_of(path)
+    return captions[0] if captions else PurePosixPath(path).name
+
+
+def _tile(searcher: Searcher, path: str, key: str, rank: int | None = None, score: float | None = None) -> None:
     with st.container(key=f"cm-tile-{key}"):
-        st.html(tile(thumbnail(searcher.image_path(path)), captions[0] if captions else path, rank, score))
+        st.html(tile(thumbnail(searcher.image_path(path)), _words_of(searcher, path), rank, score))
         _buttons(searcher, path, key)
 
 
 def _buttons(searcher: Searcher, path: str, key: str) -> None:
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"cm-buttons-{key}"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", width="content"):
         st.button("More like this", key=f"like-{key}", type="tertiary", on_click=ask_for_more_like, args=(path,))
         if st.button("", key=f"open-{key}", type="tertiary", icon=":material/open_in_full:", help="Show in full"):
             _in_full(searcher, path)

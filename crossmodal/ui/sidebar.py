@@ -24,6 +24,7 @@ def choose_gallery(started_with: Path | None) -> None:
         wanted = st.query_params.get("gallery", "")
         state.gallery = next((key for key, path in offered.items() if path.name == wanted), state.default_gallery)
     with st.sidebar:
+        st.html('<div class="cm-brand"><span></span>Crossmodal</div>')
         st.selectbox("Gallery", list(offered), key="gallery", format_func=lambda key: _name(offered[key]))
         st.html(facts(_facts_of(gallery())))
 
@@ -55,7 +56,7 @@ def _facts_of(index: Path) -> list[tuple[str, str]]:
         ("Captions", f"{captions:,}" if captions else "none"),
         ("Checkpoint", str(manifest.checkpoint["name"])),
         ("Fingerprint", str(manifest.checkpoint["fingerprint"])[:8]),
-        ("Folder", Path(manifest.images["path"]).name),
+        ("Folder", "/".join(Path(manifest.images["path"]).parts[-2:])),
     ]
     skipped = manifest.counts.get("skipped", 0)
     return [*about, ("Skipped", f"{skipped:,}")] if skipped else about
