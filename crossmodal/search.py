@@ -5,6 +5,7 @@ Shapes: N items, D embedding, k hits.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crossmodal.errors import CheckpointError, InputError
+from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.index import Embedder, Index, Manifest, Vectors, build_command, check_encoder, open_index
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["DEFAULT_COUNT", "TARGETS", "Hit", "Searcher", "open_searcher"]
 
 DEFAULT_COUNT = 10
 TARGETS = ("images", "captions")
+_PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -174,14 +176,24 @@ class Searcher:
 
 
 def _picture(query: Path | Image | bytes) -> Image:
-    from PIL import ImageOps
     from PIL.Image import Image as Picture
 
     from crossmodal.data.images import load_image
 
-    if isinstance(query, Picture):
-        return ImageOps.exif_transpose(query).convert("RGB")
-    return load_image(query)
+    return load_image(_lossless(query) if isinstance(query, Picture) else query)
+
+
+def _lossless(image: Image) -> bytes:
+    """An opened picture as the bytes of a file, so that it is seen just as a file on the disk would be."""
+    from PIL import ImageOps
+
+    stream = io.BytesIO()
+    try:
+        upright = ImageOps.exif_transpose(image)
+        (upright if upright.mode in _PNG_MODES else upright.convert("RGB")).save(stream, "PNG")
+    except OSError as error:
+        raise ImageError(f"cannot be decoded ({error})") from error
+    return stream.getvalue()
 
 
 def open_searcher(index: Path | str, checkpoint: Path | str | None = None) -> Searcher:

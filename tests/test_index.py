@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from numpy.typing import NDArray
+from PIL import Image
 
 from crossmodal.data.images import load_image
 from crossmodal.errors import CheckpointError, DataError, IndexMismatchError, IndexStoreError, InputError
-from crossmodal.index import BuildReport, Progress, Vectors, build_index, check_encoder, open_index
-from crossmodal.index.journal import Journal, Outcome
-from crossmodal.index.nearest import Nearest, exact_cosines
+from crossmodal.index import BuildReport, Progress, Skipped, Vectors, build_index, check_encoder, open_index
 from crossmodal.search import Searcher
 from tests.broken_pictures import write_broken_pictures, write_good_pictures
 from tests.fakes import FakeEncoder, contents, paint, paint_many
@@ -45,84 +45,6 @@ def counts(report: BuildReport) -> dict[str, int]:
     """The counts that are not 0."""
     names = ("embedded", "reused", "added", "changed", "renamed", "removed")
     return {name: getattr(report, name) for name in names if getattr(report, name)}
-
-
-class TestNearest:
-    vectors: Vectors = np.array([[1, 0], [0, 1], [1, 0], [0.6, 0.8], [1, 0]], dtype=np.float32)
-
-    def test_rows_come_by_cosine_and_equal_ones_by_row(self) -> None:
-        rows, scores = Nearest(self.vectors).search(np.array([1, 0], dtype=np.float32), 4)
-        assert rows.tolist() == [0, 2, 4, 3]
-        assert scores == pytest.approx([1, 1, 1, 0.6])
-
-    def test_k_beyond_the_count_gives_all(self) -> None:
-        assert len(Nearest(self.vectors).search(self.vectors[0], 99)[0]) == 5
-
-    def test_an_empty_set_gives_nothing(self) -> None:
-        rows, scores = Nearest(np.empty((0, 2), dtype=np.float32)).search(self.vectors[0], 3)
-        assert (len(rows), len(scores)) == (0, 0)
-
-    def test_a_thousand_equal_rows_are_cut_in_row_order(self) -> None:
-        vectors = np.tile(np.array([[0.6, 0.8]], dtype=np.float32), (1000, 1))
-        assert Nearest(vectors).search(vectors[0], 5)[0].tolist() == [0, 1, 2, 3, 4]
-
-    def test_agrees_with_sorting_everything(self) -> None:
-        vectors = np.random.default_rng(0).normal(size=(500, 24)).astype(np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        expected = np.argsort(-(vectors.astype(np.float64) @ vectors[7].astype(np.float64)))[:10]
-        assert Nearest(vectors).search(vectors[7], 10)[0].tolist() == expected.tolist()
-
-    def test_cosines_are_exact_whatever_the_length(self) -> None:
-        vectors = np.array([[3, 4], [-3, -4], [0, 0]], dtype=np.float32)
-        assert exact_cosines(vectors[0], vectors, np.arange(3)).tolist() == [1.0, -1.0, 0.0]
-
-
-class TestJournal:
-    def write(self, path: Path) -> None:
-        journal = Journal(path, {"fingerprint": "a"}, 2)
-        journal.append(0, [Outcome("x", embedded=True), Outcome("", "torn")], np.array([[1, 2]], dtype=np.float32))
-        journal.append(1, [Outcome("y", embedded=True), Outcome("x")], np.array([[3, 4]], dtype=np.float32))
-        journal.close()
-
-    def test_remembers_units_and_vectors(self, tmp_path: Path) -> None:
-        self.write(tmp_path / "j")
-        journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
-        assert journal.units == {
-            0: [Outcome("x", "", True), Outcome("", "torn")],
-            1: [Outcome("y", "", True), Outcome("x")],
-        }
-        assert {key: vector.tolist() for key, vector in journal.vectors().items()} == {"x": [1, 2], "y": [3, 4]}
-        journal.close()
-
-    def test_other_settings_start_afresh(self, tmp_path: Path) -> None:
-        self.write(tmp_path / "j")
-        journal = Journal(tmp_path / "j", {"fingerprint": "b"}, 2)
-        assert (journal.units, journal.vectors()) == ({}, {})
-        journal.close()
-
-    def test_cut_anywhere_it_keeps_the_whole_units_before_the_cut_and_goes_on(self, tmp_path: Path) -> None:
-        self.write(tmp_path / "whole")
-        whole = (tmp_path / "whole").read_bytes()
-        kept = set()
-        for cut in range(len(whole)):
-            (tmp_path / "j").write_bytes(whole[:cut])
-            journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
-            kept.add(len(journal.units))
-            journal.append(9, [Outcome("z", embedded=True)], np.array([[5, 6]], dtype=np.float32))
-            journal.close()
-            again = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
-            assert again.vectors()["z"].tolist() == [5, 6]
-            again.close()
-        assert kept == {0, 1}
-
-    def test_a_flipped_bit_ends_it(self, tmp_path: Path) -> None:
-        self.write(tmp_path / "j")
-        damaged = bytearray((tmp_path / "j").read_bytes())
-        damaged[-1] ^= 1
-        (tmp_path / "j").write_bytes(damaged)
-        journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
-        assert list(journal.units) == [0]
-        journal.close()
 
 
 class TestBuild:
@@ -231,6 +153,20 @@ class TestBuild:
         assert counts(report) == {"embedded": 1, "reused": 1, "added": 1, "removed": 1}
         assert [skipped.path for skipped in report.skipped] == ["green.png"]
 
+    def test_a_picture_that_changes_while_it_is_read_waits_for_the_next_run(self, photos: Path, tmp_path: Path) -> None:
+        encoder = FakeEncoder()
+        preprocess = encoder.preprocess
+
+        def slow(image: Image.Image) -> NDArray[np.uint8]:
+            if image.getpixel((0, 0)) == (0, 0, 255):
+                paint(photos / "blue.png", "navy", size=20)
+            return preprocess(image)
+
+        encoder.preprocess = slow  # type: ignore[method-assign]
+        report = build_index(photos, None, encoder, tmp_path / "index")
+        assert report.skipped == (Skipped("blue.png", "changed while it was read: run again"),)
+        assert build_index(photos, None, encoder, tmp_path / "index").skipped == ()
+
     def test_only_broken_pictures_make_an_empty_index(self, tmp_path: Path) -> None:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "x.jpg").write_bytes(b"")
@@ -262,6 +198,20 @@ class TestBuild:
         build_index(tmp_path / "photos", None, FakeEncoder(crowded=True), tmp_path / "index", batch_size=4)
         vectors = open_index(tmp_path / "index").image_vectors
         assert np.array_equal(vectors[0], vectors[-1])
+
+    def test_every_batch_has_one_shape_whatever_is_in_it(self, tmp_path: Path) -> None:
+        paint_many(tmp_path / "photos", 6)
+        (tmp_path / "photos" / "001.png").write_bytes(b"")
+        encoder, shapes = FakeEncoder(), []
+        encode = encoder.encode_pixels
+
+        def watched(pixels: NDArray[np.uint8]) -> Vectors:
+            shapes.append(pixels.shape)
+            return encode(pixels)
+
+        encoder.encode_pixels = watched  # type: ignore[method-assign]
+        build_index(tmp_path / "photos", None, encoder, tmp_path / "index", batch_size=4)
+        assert shapes == [(4, 3, 8, 8)] * 2
 
     def test_progress_runs_to_the_end_of_every_stage(self, photos: Path, captions: Path, tmp_path: Path) -> None:
         (photos / "broken.png").write_bytes(b"")

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import Progress, build_index, open_index
+from crossmodal.index.journal import Journal, Outcome
 from crossmodal.index.manifest import read_manifest
 from crossmodal.search import Searcher
 from tests.fakes import FakeEncoder, contents, paint, paint_many
@@ -111,6 +113,16 @@ def test_a_folder_that_changed_since_the_kill_keeps_what_was_embedded(tmp_path: 
     assert (report.indexed, encoder.pictures) == (17, 17)
 
 
+def test_a_picture_changed_since_the_kill_is_read_again(tmp_path: Path) -> None:
+    captions = paint_many(tmp_path / "photos", 16)
+    with pytest.raises(Killed):
+        build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "index", die_after(8), batch_size=4)
+    paint(tmp_path / "photos" / "000.png", "white")
+    build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "index", batch_size=4)
+    build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "unbroken", batch_size=4)
+    assert contents(open_index(tmp_path / "index")) == contents(open_index(tmp_path / "unbroken"))
+
+
 def test_a_journal_of_another_checkpoint_is_thrown_away(tmp_path: Path) -> None:
     captions = paint_many(tmp_path / "photos", 16)
     with pytest.raises(Killed):
@@ -142,6 +154,54 @@ def test_an_index_published_while_it_is_opened_is_opened_anew(tmp_path: Path, mo
         "crossmodal.index.store.read_manifest", lambda path: stale.pop() if stale else read_manifest(path)
     )
     assert len(open_index(tmp_path / "index").catalogue.pictures) == 2
+
+
+class TestJournal:
+    def write(self, path: Path) -> None:
+        journal = Journal(path, {"fingerprint": "a"}, 2)
+        journal.append(0, [Outcome("x", embedded=True), Outcome("", "torn")], np.array([[1, 2]], dtype=np.float32))
+        journal.append(1, [Outcome("y", embedded=True), Outcome("x")], np.array([[3, 4]], dtype=np.float32))
+        journal.close()
+
+    def test_remembers_units_and_vectors(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "j")
+        journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
+        assert journal.units == {
+            0: [Outcome("x", "", True), Outcome("", "torn")],
+            1: [Outcome("y", "", True), Outcome("x")],
+        }
+        assert {key: vector.tolist() for key, vector in journal.vectors().items()} == {"x": [1, 2], "y": [3, 4]}
+        journal.close()
+
+    def test_other_settings_start_afresh(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "j")
+        journal = Journal(tmp_path / "j", {"fingerprint": "b"}, 2)
+        assert (journal.units, journal.vectors()) == ({}, {})
+        journal.close()
+
+    def test_cut_anywhere_it_keeps_the_whole_units_before_the_cut_and_goes_on(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "whole")
+        whole = (tmp_path / "whole").read_bytes()
+        kept = set()
+        for cut in range(len(whole)):
+            (tmp_path / "j").write_bytes(whole[:cut])
+            journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
+            kept.add(len(journal.units))
+            journal.append(9, [Outcome("z", embedded=True)], np.array([[5, 6]], dtype=np.float32))
+            journal.close()
+            again = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
+            assert again.vectors()["z"].tolist() == [5, 6]
+            again.close()
+        assert kept == {0, 1}
+
+    def test_a_flipped_bit_ends_it(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "j")
+        damaged = bytearray((tmp_path / "j").read_bytes())
+        damaged[-1] ^= 1
+        (tmp_path / "j").write_bytes(damaged)
+        journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
+        assert list(journal.units) == [0]
+        journal.close()
 
 
 def die_after(done: int) -> Callable[[Progress], None]:

@@ -74,9 +74,23 @@ def test_a_str_is_always_words(searcher: Searcher, photos: Path) -> None:
     assert searcher.search(str(photos / "red.png"), k=1)[0].score < 0.9
 
 
-def test_turned_and_transparent_pictures_are_seen_as_people_see_them(searcher: Searcher) -> None:
-    image = Image.new("RGBA", (8, 8), (0, 0, 255, 255))
-    assert names(searcher.search(image, k=1, to="images")) == ["blue.png"]
+@pytest.mark.parametrize(("mode", "suffix"), [("RGB", "jpg"), ("RGBA", "png"), ("CMYK", "jpg"), ("P", "gif")])
+def test_an_opened_picture_is_seen_like_its_file(searcher: Searcher, tmp_path: Path, mode: str, suffix: str) -> None:
+    image = Image.linear_gradient("L").resize((16, 8)).convert("RGB")
+    if mode == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize((16, 8)))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    image.convert(mode).save(tmp_path / f"query.{suffix}", exif=turned.tobytes())
+    with Image.open(tmp_path / f"query.{suffix}") as opened:
+        assert np.array_equal(searcher.encode(opened), searcher.encode(tmp_path / f"query.{suffix}"))
+
+
+def test_an_opened_picture_that_breaks_off_is_refused(searcher: Searcher, tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 50).save(tmp_path / "query.png")
+    (tmp_path / "query.png").write_bytes((tmp_path / "query.png").read_bytes()[:1000])
+    with Image.open(tmp_path / "query.png") as opened, pytest.raises(ImageError, match="cannot be decoded"):
+        searcher.encode(opened)
 
 
 def test_k_beyond_the_count_gives_all_there_is(searcher: Searcher) -> None:
@@ -170,6 +184,14 @@ def test_index_and_photos_can_be_moved_together(photos: Path, tmp_path: Path) ->
         (tmp_path / name).rename(tmp_path / "moved" / name)
     searcher = Searcher(open_index(tmp_path / "moved" / "index"), FakeEncoder())
     assert searcher.image_path("red.png").is_file()
+
+
+def test_an_index_moved_alone_finds_its_photos(photos: Path, tmp_path: Path) -> None:
+    build_index(photos, None, FakeEncoder(), tmp_path / "index")
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "index").rename(tmp_path / "far" / "away" / "index")
+    searcher = Searcher(open_index(tmp_path / "far" / "away" / "index"), FakeEncoder())
+    assert searcher.image_path("red.png").samefile(photos / "red.png")
 
 
 @pytest.fixture
