@@ -67,7 +67,11 @@ def running_app(folder: Path, *arguments: str) -> Iterator[str]:
             raise
         finally:
             app.terminate()
-            app.wait(timeout=20)
+            try:
+                app.wait(timeout=20)
+            except subprocess.TimeoutExpired:  # it may be loading a model, which no signal interrupts
+                app.kill()
+                app.wait()
 
 
 @contextlib.contextmanager
@@ -111,11 +115,11 @@ def search(page: Page, text: str) -> None:
 
 
 def upload(page: Page, name: str, content: bytes) -> None:
-    """Give a picture to search with, and wait for its captions."""
+    """Give a picture to search with, and wait for the captions found."""
     page.get_by_role("button", name="Search by picture").click()
     files = [{"name": name, "mimeType": "image/jpeg", "buffer": content}]
     page.locator("input[type=file]").set_input_files(files)  # type: ignore[arg-type]
-    page.wait_for_selector("[class*='st-key-cm-asked']")
+    page.wait_for_selector(".cm-caption")
     page.keyboard.press("Escape")
     settled(page)
 

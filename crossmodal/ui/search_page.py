@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SAMPLE = 15
 SMALL_PIXELS = 168
 LONGEST_EXAMPLE = 60
+NOUNS = {"images": "pictures", "captions": "captions"}
+NOT_YET = "The captions are still being indexed: the answer comes as soon as they are there."
+ADVICE = "Index its folder with a captions file, or look for pictures instead."
 
 
 def main() -> None:
@@ -41,7 +44,7 @@ def main() -> None:
     if job is not None:
         watch(job)
     if question:
-        _answer(searcher, question, target, count)
+        _answer(searcher, question, target, count, in_making=job is not None)
     else:
         _welcome(searcher)
 
@@ -102,12 +105,12 @@ def _examples(searcher: Searcher) -> Sequence[str]:
     return own[:4] or ("two dogs on a beach", "a red car", "people at a table", "a mountain at sunset")
 
 
-def _answer(searcher: Searcher, question: Question, target: str, count: int) -> None:
+def _answer(searcher: Searcher, question: Question, target: str, count: int, in_making: bool) -> None:
     total = searcher.image_count if target == "images" else searcher.caption_count
     if not _asked(searcher, question):
         return
     if total == 0:
-        st.info(f"This gallery holds no {target} to find. Index it with a captions file to find captions.")
+        st.info(NOT_YET if in_making else f"This gallery holds no {NOUNS[target]} to find. {ADVICE}")
         return
     began = time.perf_counter()
     hits = _hits(searcher, question, target, count)
@@ -122,8 +125,7 @@ def _answer(searcher: Searcher, question: Question, target: str, count: int) -> 
 
 def _listed(searcher: Searcher, question: Question, hits: Sequence[Hit], target: str, total: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        noun = "pictures" if target == "images" else "captions"
-        st.html(f'<p class="cm-quiet cm-total">Showing {len(hits):,} of {total:,} {noun}</p>', width="content")
+        st.html(f'<p class="cm-quiet cm-total">Showing {len(hits):,} of {total:,} {NOUNS[target]}</p>', width="content")
         with st.container(horizontal=True, width="content", vertical_alignment="center"):
             drawn = st.toggle("Similarity heatmap", key="heatmap")
             results.download(question, hits)
