@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform, augment
@@ -136,7 +136,7 @@ class Trainer:
         self.position = _Position()
         self.evaluated: dict[str, Tensor] = {}
         self._optimizer: Any = None
-        self._parameters: list[nn.Parameter] = []
+        self._parameters: list[Tensor] = []
         self._average: list[Tensor] = []
         self._restored: dict[str, Tensor] = {}
         self._features: dict[int, _Features] = {}

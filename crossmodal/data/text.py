@@ -5,6 +5,7 @@ Shapes: B sentences, L tokens of the longest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class TextTokenizer:
         self._tokenizer = Tokenizer.from_str(definition)
         self._tokenizer.enable_truncation(max_length)
         pad = next((name for name in ("[PAD]", "<pad>") if self._tokenizer.token_to_id(name) is not None), None)
-        self._pad = self._tokenizer.token_to_id(pad) if pad else 0
+        self._pad: int = (self._tokenizer.token_to_id(pad) if pad else None) or 0
         self._tokenizer.no_padding()
         self.max_length = max_length
 
@@ -46,15 +47,28 @@ class TextTokenizer:
 
     @classmethod
     def trained_on(cls, texts: Iterable[str], size: int = 2000, max_length: int = 64) -> TextTokenizer:
-        """A WordPiece vocabulary of at most `size` pieces learned from texts (of the training split only)."""
+        """A vocabulary of the most frequent words of texts (of the training split only), at most `size` pieces.
+
+        Other words fall apart into letters. Words are counted here, since the library's own trainer orders equal
+        counts differently in every process.
+        """
         from tokenizers import BertWordPieceTokenizer
         from tokenizers.processors import BertProcessing
 
-        learner = BertWordPieceTokenizer(lowercase=True)
-        learner.train_from_iterator(texts, vocab_size=size, min_frequency=1, show_progress=False)
-        ends = {name: (name, learner.token_to_id(name)) for name in ("[SEP]", "[CLS]")}
-        learner.post_processor = BertProcessing(ends["[SEP]"], ends["[CLS]"])
-        return cls(learner.to_str(), max_length)
+        plain = BertWordPieceTokenizer(lowercase=True)
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(
+                word for word, _ in plain.pre_tokenizer.pre_tokenize_str(plain.normalizer.normalize_str(text))
+            )
+        letters = sorted({letter for word in counts for letter in word})
+        pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{letter}" for letter in letters)]
+        words = sorted((word for word in counts if len(word) > 1), key=lambda word: (-counts[word], word))
+        pieces += words[: max(0, size - len(pieces))]
+        learned = BertWordPieceTokenizer({piece: number for number, piece in enumerate(pieces)}, lowercase=True)
+        ends = {name: (name, pieces.index(name)) for name in ("[SEP]", "[CLS]")}
+        learned.post_processor = BertProcessing(ends["[SEP]"], ends["[CLS]"])
+        return cls(learned.to_str(), max_length)
 
     @classmethod
     def load(cls, path: Path, max_length: int) -> TextTokenizer:

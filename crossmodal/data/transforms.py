@@ -46,7 +46,8 @@ class ImageTransform:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ImageTransform:
         """Rebuild from `as_dict`, with JSON's lists back as tuples."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        plain: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
+        return cls(**plain)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""

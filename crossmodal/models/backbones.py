@@ -139,7 +139,7 @@ def backbone_names() -> list[str]:
     """Every classification network torchvision offers."""
     from torchvision import models
 
-    return models.list_models(module=models)
+    return list(models.list_models(module=models))
 
 
 def build_backbone(name: str, weights: str = "none") -> Backbone:
