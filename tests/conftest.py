@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for a model on a hub
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
