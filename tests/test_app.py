@@ -250,6 +250,7 @@ def test_the_heatmap_of_the_results_is_drawn_on_demand(page: AppTest):
 )
 def test_a_broken_upload_is_refused_with_its_reason_and_the_page_lives_on(page: AppTest, content: bytes, reason: str):
     at = uploaded(page, "broken_*name*.jpg", content)
+    assert len(at.error) == 1
     assert "cannot be used" in at.error[0].value
     assert reason in at.error[0].value
     assert asked_for(at, "red").error == []
@@ -302,6 +303,12 @@ def test_the_model_is_loaded_once_for_all_runs_and_sessions(monkeypatch: pytest.
     assert len(loaded) == 1
 
 
+def test_two_galleries_of_one_checkpoint_share_its_encoder(gallery: Path, photos: Path):
+    build_index(photos, None, ColourEncoder(), Path("indexes/second"))
+    first, second = galleries.searcher_of(gallery), galleries.searcher_of(Path("indexes/second"))
+    assert first.encoder is second.encoder
+
+
 def test_the_first_start_makes_the_demo_gallery_and_answers():
     at = app().run()
     at.text_input("text").set_value("red").run()
@@ -317,6 +324,15 @@ def test_a_half_made_demo_gallery_is_completed():
     at = until(app().run(), lambda at: any("From this gallery of 6" in body for body in html_of(at)))
     assert (demo.DEMO_PICTURES / "images" / "scene-test-00002.jpg").exists()
     assert not at.error
+
+
+def test_a_demo_gallery_killed_before_its_captions_gets_them():
+    demo.prepare(ColourEncoder, lambda _: None)
+    shutil.rmtree(demo.DEMO)
+    build_index(demo.DEMO_PICTURES / "images", None, ColourEncoder(), demo.DEMO)
+    at = app().run()
+    assert any("From this gallery of 6" in body for body in html_of(at))
+    until(at, lambda at: any(">30<" in body for body in html_of(at)))
 
 
 def test_two_sessions_make_the_demo_gallery_once(monkeypatch: pytest.MonkeyPatch):
