@@ -19,7 +19,7 @@ from crossmodal.index import Embedder, Index, Manifest, Vectors, build_command, 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["DEFAULT_COUNT", "TARGETS", "Hit", "Searcher", "open_searcher"]
+__all__ = ["DEFAULT_COUNT", "TARGETS", "Hit", "Searcher", "open_searcher", "recorded_checkpoint"]
 
 DEFAULT_COUNT = 10
 TARGETS = ("images", "captions")
@@ -203,13 +203,17 @@ def open_searcher(index: Path | str, checkpoint: Path | str | None = None) -> Se
     IndexMismatchError if it is another one than the index was built with.
     """
     opened = open_index(index)
-    path = _recorded_checkpoint(opened.manifest, opened.path) if checkpoint is None else Path(checkpoint)
+    path = recorded_checkpoint(opened.manifest, opened.path) if checkpoint is None else Path(checkpoint)
     from crossmodal.encoder import open_encoder  # loads for seconds: only after the quick checks
 
     return Searcher(opened, open_encoder(path))
 
 
-def _recorded_checkpoint(manifest: Manifest, index: Path) -> Path:
+def recorded_checkpoint(manifest: Manifest, index: Path) -> Path:
+    """Where the checkpoint of an index lies: at its recorded place, below here or below the project, else by its name.
+
+    Raises CheckpointError if it is at none of them.
+    """
     recorded, name = manifest.checkpoint["path"], str(manifest.checkpoint["name"])
     places = [] if recorded is None else [Path(recorded), PROJECT / recorded]
     places.append(PROJECT / "model-checkpoints" / name)
