@@ -12,6 +12,7 @@ from torch import nn
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError, TrainingError
+from crossmodal.models.backbones import Backbone
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
 from crossmodal.phases import learning_rate_factor, parameter_groups, set_trainable
@@ -85,12 +86,14 @@ def test_a_state_of_another_run_is_refused():
         make_trainer([HEADS], seed=5).restore(tensors, position)
 
 
-def test_training_learns_what_the_captions_say():
-    phase = replace(TOWERS, epochs=12, freeze_batch_norm=False, average=0.0, smallest_crop=0.8, image_dropout=0.0)
-    epochs = [event for event in make_trainer([phase], count=24).run() if isinstance(event, Epoch)]
-    assert epochs[-1].entry["loss"] < 0.8 * epochs[0].entry["loss"]
-    # two of six validation pictures share each colour, so R@5 stands well above chance once colours are told apart
-    assert max(event.entry["text_to_image"]["R@5"] for event in epochs) >= 95
+def test_heads_learn_what_the_captions_say():
+    trainer = make_trainer([replace(HEADS, epochs=30, batch_size=12, head_lr=0.03)], count=24)
+    trainer.model.image.backbone = Backbone(nn.Sequential(nn.Identity()), nn.Identity(), has_map=True)  # mean colour
+    trainer.model.image.projection = nn.Linear(3, 8)
+    last = [event for event in trainer.run() if isinstance(event, Epoch)][-1].entry
+    # two of six validation pictures share a colour: told apart by it, a caption finds its own first half of the time
+    assert last["text_to_image"]["R@1"] == 50
+    assert last["text_to_image"]["R@5"] == 100
 
 
 def test_every_picture_is_seen_once_an_epoch_with_one_of_its_captions():
