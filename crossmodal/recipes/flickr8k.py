@@ -3,8 +3,8 @@
 Command:  python training_script.py --recipe flickr8k --images Images --captions captions.txt --splits .
 Time:     about 5 minutes an epoch on one GPU; DenseNet201 is too slow for a CPU: put another tower in its place
           (--image-backbone, --image-weights, --text-model), or train the heads alone (--heads-only).
-Expected: see the README's table for the heads alone on MobileNetV2 + MiniLM-L6. The system it follows never
-          reported recall.
+Expected: with --heads-only on MobileNetV2 + MiniLM-L6 a dev rsum of 255. The system it follows never reported
+          recall.
 """
 
 from __future__ import annotations
