@@ -1,20 +1,18 @@
 """The project's pictures of numbers: similarity heatmaps and training curves.
 
-Every function returns a `matplotlib.figure.Figure` of its own and touches no global state (no pyplot figures, no
-style context), so that several browser sessions may draw at once and nothing needs closing.
+Every function returns a sheet of its own (`crossmodal/canvas.py`). Pictures of pictures are in `drawings.py`.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal.canvas import blank, finish, ink, paper, shortened
 from crossmodal.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,13 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["history_curves", "save_figure", "similarity_heatmap", "similarity_matrix"]
 
-LABEL_LENGTH = 34
 ANNOTATED_CELLS = 160
 DIAGONAL_SAMPLE = 200
 RECALLS = ("R@1", "R@5", "R@10")
 RECALL_COLOURS = ("#E4572E", "#2E86AB", "#2A9D6F")
 LOSS_COLOUR = "#7A5CC4"
-FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC", "Segoe UI")
+SCORE_COLOURS = (*RECALL_COLOURS, "#D9A021", "#B0457B", "#5B7F1E", "#7A5CC4", "#6B7280")
 
 
 def similarity_heatmap(
@@ -52,9 +49,9 @@ def similarity_heatmap(
     rows, columns = matrix.shape
     if (len(row_labels), len(column_labels)) != (rows, columns):
         raise InputError(f"{len(row_labels)} row and {len(column_labels)} column labels for a {rows}×{columns} matrix")
-    longest = max(len(_shortened(label)) for label in row_labels)
+    longest = max(len(shortened(label)) for label in row_labels)
     width, height = 2.4 + 0.07 * longest + 0.62 * columns, 1.7 + 0.4 * rows
-    figure, axes = _blank(min(max(width, 9.0), 26.0), min(height, 24.0), dark)
+    figure, axes = _blank_one(min(max(width, 9.0), 26.0), min(height, 24.0), dark)
     low, high = _colour_range(matrix)
     seaborn.heatmap(
         matrix,
@@ -72,7 +69,7 @@ def similarity_heatmap(
         cbar_kws={"label": "cosine similarity" if rows > 3 else "", "fraction": 0.04, "pad": 0.02},
     )
     _tick_labels(axes, row_labels, column_labels)
-    _finish(figure, axes, title, dark)
+    _titled(figure, axes, title, dark)
     return figure
 
 
@@ -95,7 +92,7 @@ def similarity_matrix(similarity: NDArray[np.float32], title: str = "", dark: bo
     if total > DIAGONAL_SAMPLE:
         chosen = np.linspace(0, total - 1, DIAGONAL_SAMPLE).round().astype(int)
         matrix = matrix[np.ix_(chosen, chosen)]
-    figure, axes = _blank(6.4, 5.8, dark)
+    figure, axes = _blank_one(6.4, 5.8, dark)
     low, high = _colour_range(matrix)
     seaborn.heatmap(
         matrix,
@@ -112,15 +109,16 @@ def similarity_matrix(similarity: NDArray[np.float32], title: str = "", dark: bo
     axes.set_ylabel("pictures")
     shown = f"{len(matrix)} of {total} pairs" if total > len(matrix) else f"{total} pairs"
     summary = f"{shown} · mean on the diagonal {diagonal:.2f}, elsewhere {elsewhere:.2f}"
-    _finish(figure, axes, f"{title}\n{summary}" if title else summary, dark)
+    _titled(figure, axes, f"{title}\n{summary}" if title else summary, dark)
     return figure
 
 
 def history_curves(history: dict[str, Any], dark: bool = False) -> Figure:
-    """Curves of a training run: loss on the left, recall both ways and rsum on the right, phases marked.
+    """Curves of a training run: loss on the left, what the run is judged by on the right, phases marked.
 
-    history: the content of `history.json`: {"recipe": name, "epochs": [{"epoch", "phase", "loss", "image_to_text",
-    "text_to_image", "rsum"}, …]}. Recalls are percentages in [0, 100]; an epoch without a value leaves a gap.
+    history: the content of `history.json`: {"recipe": name, "epochs": [{"epoch", "phase", "loss", …}, …]}, each epoch
+    with either "image_to_text", "text_to_image" and "rsum", or "scores": {name: percent}. Recalls and scores are
+    percentages in [0, 100]; an epoch without a value leaves a gap.
 
     Raises InputError if the history holds no epoch.
     """
@@ -130,23 +128,34 @@ def history_curves(history: dict[str, Any], dark: bool = False) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     numbers = [int(epoch.get("epoch", index + 1)) for index, epoch in enumerate(epochs)]
-    figure, (loss, recall) = _blank_pair(dark)
+    figure, (loss, judged) = _blank_pair(dark)
     loss.plot(numbers, [_number(epoch.get("loss")) for epoch in epochs], color=LOSS_COLOUR, marker="o", markersize=4)
     loss.set_ylabel("loss")
-    _draw_recalls(figure, recall, numbers, epochs, dark)
-    for axes, title in ((loss, "Loss"), (recall, "Recall on the validation split")):
+    names = list(dict.fromkeys(name for epoch in epochs for name in _scores(epoch)))
+    if names:
+        _draw_scores(figure, judged, numbers, epochs, names, dark)
+    else:
+        _draw_recalls(figure, judged, numbers, epochs, dark)
+    right = "Scores" if names else "Recall"
+    for axes, title in ((loss, "Loss"), (judged, f"{right} on the validation split")):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")
         axes.set_xlim(min(numbers) - 0.5, max(numbers) + 0.5)
         _mark_phases(axes, numbers, [str(epoch.get("phase", "")) for epoch in epochs], dark)
         axes.grid(axis="y", alpha=0.25, linewidth=0.7)
         axes.spines[["top", "right"]].set_visible(False)
-        _finish(figure, axes, title, dark)
+        _titled(figure, axes, title, dark)
     return figure
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure to path (PNG, SVG or PDF by its suffix), making the folder where needed."""
+    """Write a figure to path, making the folder where needed.
+
+    Raises InputError if the path's suffix is of no format that can be written (PNG, SVG, PDF, JPEG, …).
+    """
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise InputError(f"{path} cannot be written: its suffix must be one of {', '.join(sorted(known))}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130, bbox_inches="tight", facecolor=figure.get_facecolor())
 
@@ -169,102 +178,36 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else float("nan")
 
 
-def _blank(width: float, height: float, dark: bool) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=_paper(dark))
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot(facecolor=_paper(dark))
+def _blank_one(width: float, height: float, dark: bool) -> tuple[Figure, Axes]:
+    figure = blank(width, height, dark)
+    return figure, figure.add_subplot(facecolor=paper(dark))
 
 
 def _blank_pair(dark: bool) -> tuple[Figure, tuple[Axes, Axes]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12.0, 4.4), layout="constrained", facecolor=_paper(dark))
-    FigureCanvasAgg(figure)
+    figure = blank(12.0, 4.4, dark)
     grid = figure.add_gridspec(1, 2, width_ratios=(1.0, 1.35))
-    left, right = (figure.add_subplot(grid[0, column], facecolor=_paper(dark)) for column in (0, 1))
+    left, right = (figure.add_subplot(grid[0, column], facecolor=paper(dark)) for column in (0, 1))
     return figure, (left, right)
 
 
-def _paper(dark: bool) -> str:
-    return "#11161D" if dark else "#FFFFFF"
-
-
-def _ink(dark: bool) -> str:
-    return "#D5DBE3" if dark else "#2B3440"
-
-
-def _finish(figure: Figure, axes: Axes, title: str, dark: bool) -> None:
-    """Give texts, spines and ticks one ink that reads on the paper; draw texts as they are, never as formulae."""
-    from matplotlib.text import Text
-
-    axes.set_title(title, fontsize=11, loc="left", pad=14 if title else 6, color=_ink(dark))
-    for beside in figure.axes:
-        beside.tick_params(colors=_ink(dark), labelsize=8, length=0)
-        for spine in beside.spines.values():
-            spine.set_edgecolor(_ink(dark))
-            spine.set_alpha(0.4)
-        for label in (beside.xaxis.label, beside.yaxis.label):
-            label.set(color=_ink(dark), fontsize=9)
-    for text in figure.findobj(Text):
-        if isinstance(text, Text):
-            text.set_parse_math(False)
-            text.set_text(_drawable(text.get_text()))
-            text.set_fontfamily(list(_families()))
+def _titled(figure: Figure, axes: Axes, title: str, dark: bool) -> None:
+    axes.set_title(title, fontsize=11, loc="left", pad=14 if title else 6, color=ink(dark))
+    finish(figure, dark)
 
 
 def _tick_labels(axes: Axes, row_labels: Sequence[str], column_labels: Sequence[str]) -> None:
     rows, columns = len(row_labels), len(column_labels)
-    steep = max(len(_shortened(label)) for label in column_labels) > 4
+    steep = max(len(shortened(label)) for label in column_labels) > 4
     axes.set_yticks(np.arange(rows) + 0.5)
     axes.set_xticks(np.arange(columns) + 0.5)
-    axes.set_yticklabels([_shortened(label) for label in row_labels], rotation=0, parse_math=False)
+    axes.set_yticklabels([shortened(label) for label in row_labels], rotation=0, parse_math=False)
     axes.set_xticklabels(
-        [_shortened(label) for label in column_labels],
+        [shortened(label) for label in column_labels],
         rotation=35 if steep else 0,
         ha="right" if steep else "center",
         rotation_mode="anchor" if steep else "default",
         parse_math=False,
     )
-
-
-def _shortened(label: str) -> str:
-    """One line of drawable characters, at most 34 long; the middle of a path or sentence gives way."""
-    line = _drawable(" ".join(label.split())) or "–"
-    if len(line) <= LABEL_LENGTH:
-        return line
-    tail = LABEL_LENGTH // 3
-    return f"{line[: LABEL_LENGTH - tail - 1].rstrip()}…{line[-tail:].lstrip()}"
-
-
-@lru_cache(maxsize=1)
-def _families() -> tuple[str, ...]:
-    from matplotlib import font_manager
-
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ("DejaVu Sans", *(family for family in FALLBACK_FONTS if family in installed))
-
-
-@lru_cache(maxsize=1)
-def _covered() -> frozenset[int]:
-    """Code points some font of ours can draw."""
-    from matplotlib import font_manager
-    from matplotlib.ft2font import FT2Font
-
-    points: set[int] = set()
-    for family in _families():
-        points.update(FT2Font(font_manager.findfont(family)).get_charmap())
-    return frozenset(points)
-
-
-def _drawable(text: str) -> str:
-    """The text with a box for each character no font can draw, and without invisible control characters."""
-    visible = (character for character in text if character == "\n" or unicodedata.category(character)[0] != "C")
-    covered = _covered()
-    return "".join(character if character == "\n" or ord(character) in covered else "□" for character in visible)
 
 
 def _draw_recalls(figure: Figure, axes: Axes, numbers: list[int], epochs: list[dict[str, Any]], dark: bool) -> None:
@@ -278,17 +221,34 @@ def _draw_recalls(figure: Figure, axes: Axes, numbers: list[int], epochs: list[d
     axes.set_ylim(0, 100)
     beside = axes.twinx()
     rsums = [_number(epoch.get("rsum")) for epoch in epochs]
-    beside.plot(numbers, rsums, color=_ink(dark), linestyle=":", marker=".", linewidth=1.8)
+    beside.plot(numbers, rsums, color=ink(dark), linestyle=":", marker=".", linewidth=1.8)
     beside.set_ylabel("rsum (0–600)")
     beside.set_ylim(0, 600)
     beside.spines[["top", "left"]].set_visible(False)
     keys = [Line2D([], [], color=colour, label=name) for name, colour in zip(RECALLS, RECALL_COLOURS, strict=True)]
     keys += [
-        Line2D([], [], color=_ink(dark), linestyle="-", label="picture → text"),
-        Line2D([], [], color=_ink(dark), linestyle="--", label="text → picture"),
-        Line2D([], [], color=_ink(dark), linestyle=":", linewidth=1.8, label="rsum"),
+        Line2D([], [], color=ink(dark), linestyle="-", label="picture → text"),
+        Line2D([], [], color=ink(dark), linestyle="--", label="text → picture"),
+        Line2D([], [], color=ink(dark), linestyle=":", linewidth=1.8, label="rsum"),
     ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=6, frameon=False, fontsize=8, labelcolor=_ink(dark))
+    figure.legend(handles=keys, loc="outside lower center", ncols=6, frameon=False, fontsize=8, labelcolor=ink(dark))
+
+
+def _scores(epoch: dict[str, Any]) -> dict[str, Any]:
+    scores = epoch.get("scores")
+    return scores if isinstance(scores, dict) else {}
+
+
+def _draw_scores(
+    figure: Figure, axes: Axes, numbers: list[int], epochs: list[dict[str, Any]], names: list[str], dark: bool
+) -> None:
+    for order, name in enumerate(names):
+        values = [_number(_scores(epoch).get(name)) for epoch in epochs]
+        colour = SCORE_COLOURS[order % len(SCORE_COLOURS)]
+        axes.plot(numbers, values, color=colour, marker="o", markersize=3, linewidth=1.6, label=shortened(name))
+    axes.set_ylabel("percent")
+    axes.set_ylim(0, 100)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8, labelcolor=ink(dark))
 
 
 def _mark_phases(axes: Axes, numbers: list[int], phases: list[str], dark: bool) -> None:
@@ -300,7 +260,7 @@ def _mark_phases(axes: Axes, numbers: list[int], phases: list[str], dark: bool) 
         end = starts[order + 1] if order + 1 < len(starts) else len(phases)
         left, right = numbers[start] - 0.5, numbers[end - 1] + 0.5
         if order % 2:
-            axes.axvspan(left, right, color=_ink(dark), alpha=0.07, linewidth=0)
+            axes.axvspan(left, right, color=ink(dark), alpha=0.07, linewidth=0)
         axes.annotate(
             phases[start],
             ((left + right) / 2, 1.0),
@@ -309,5 +269,5 @@ def _mark_phases(axes: Axes, numbers: list[int], phases: list[str], dark: bool) 
             textcoords="offset points",
             ha="center",
             fontsize=8,
-            color=_ink(dark),
+            color=ink(dark),
         )

@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "errors progress",
         "data",
         "models",
-        "losses",
+        "losses gradient_cache",
         "metrics",
         "evaluation",
         "recipes",
@@ -32,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "checkpoint",
         "encoder",
         "index",
-        "search explain relevance figures",
+        "search explain relevance canvas figures drawings",
         "runs",
         "ui cli api",
     )

@@ -1,0 +1,56 @@
+"""The command line: `python -m crossmodal COMMAND …`. Results to stdout, talk to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from crossmodal.cli.data import add_scenes_arguments, add_validate_arguments, run_scenes, run_validate
+from crossmodal.cli.evaluate import add_evaluate_arguments, run_evaluate
+from crossmodal.cli.recipes import add_recipes_arguments, run_recipes
+from crossmodal.cli.reconstruct import add_reconstruct_arguments, run_reconstruct
+from crossmodal.cli.search import add_match_arguments, add_search_arguments, run_match, run_search
+from crossmodal.errors import CrossmodalError
+
+
+class Command(NamedTuple):
+    """One subcommand: its one-line help, what adds its options, and what runs it and returns the exit status."""
+
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+COMMANDS: dict[str, Command] = {
+    "evaluate": Command("Measure recall both ways, with protocol and intervals.", add_evaluate_arguments, run_evaluate),
+    "match": Command("How probable it is that a sentence describes a picture.", add_match_arguments, run_match),
+    "recipes": Command("List what can be trained, on what, for how long.", add_recipes_arguments, run_recipes),
+    "reconstruct": Command(
+        "Draw pictures beside what a decoder makes of their vectors.", add_reconstruct_arguments, run_reconstruct
+    ),
+    "scenes": Command("Draw pictures with captions that are true of them.", add_scenes_arguments, run_scenes),
+    "search": Command("Find pictures or captions with words or a picture.", add_search_arguments, run_search),
+    "validate": Command("Check pictures, captions and splits before use.", add_validate_arguments, run_validate),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 on success, 2 on an error of ours, which is printed to stderr, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="crossmodal", description="Find pictures with words and words with pictures.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.add_arguments(subparsers.add_parser(name, help=command.help, description=command.help))
+    options = parser.parse_args(arguments)
+    try:
+        return COMMANDS[options.command].run(options)
+    except CrossmodalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, `| head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
