@@ -1,11 +1,13 @@
-"""Image backbones from torchvision, by name, with their pooled width read off.
+"""Image backbones by name, from torchvision or our own, with their pooled width read off.
 
 Shapes: B batch, H×W pixels, h×w places of the feature map, W channels of it.
 """
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crossmodal.errors import InputError, WeightsError
+from crossmodal.models.networks import NETWORKS
+
+# torchvision's published DenseNet files name "denselayer1.norm.1.weight" what its network calls "denselayer1.norm1…"
+OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+HEADS = ("classifier.", "fc.", "heads.", "head.")
 
 
 class FoldingSequential(nn.Sequential):
@@ -70,24 +77,25 @@ def _fold_frozen_norms(module: nn.Module) -> nn.Module:
 
 
 class Backbone(nn.Module):
-    """A torchvision network without its classifier.
+    """A network without its classifier.
 
     stages: the blocks up to the feature map, in order, so that the first few can be frozen; a network without that
-    structure (a vision transformer) has one stage, which gives pooled features at once. width: W.
+    structure (a vision transformer) has one stage, which gives pooled features at once. width: W, read off with a
+    picture of `side` pixels.
     """
 
-    def __init__(self, stages: nn.Sequential, after: nn.Module, has_map: bool) -> None:
+    def __init__(self, stages: nn.Sequential, after: nn.Module, has_map: bool, side: int = 224) -> None:
         super().__init__()
         self.stages = cast(nn.Sequential, _fold_frozen_norms(stages))
         self.after = after
         self.has_map = has_map
         self.frozen_stages = 0
-        self.width = self._read_width()
+        self.width = self._read_width(side)
 
-    def _read_width(self) -> int:
+    def _read_width(self, side: int) -> int:
         training = self.training
         with torch.no_grad():
-            width = int(self.eval()(torch.zeros(1, 3, 224, 224)).shape[1])
+            width = int(self.eval()(torch.zeros(1, 3, side, side)).shape[1])
         self.train(training)
         return width
 
@@ -136,38 +144,50 @@ def _stages(name: str, network: Any) -> tuple[nn.Sequential, nn.Module, bool]:
 
 
 def backbone_names() -> list[str]:
-    """Every classification network torchvision offers."""
+    """Every classification network torchvision offers, and our own."""
     from torchvision import models
 
-    return list(models.list_models(module=models))
+    return [*models.list_models(module=models), *NETWORKS]
 
 
 def build_backbone(name: str, weights: str = "none") -> Backbone:
-    """A torchvision network by name, without its classifier.
+    """A network by name, without its classifier.
 
     weights: "imagenet" (downloaded by torchvision), "none" (random), or the path of a state dict of the whole
     network (.safetensors, or .pt/.pth read with weights_only=True).
 
     Raises InputError for an unknown name, WeightsError for weights that are absent or do not fit.
     """
-    from torchvision import models
-
     known = backbone_names()
     if name not in known:
         near = [other for other in known if other[:4] == name[:4]] or ["efficientnet_b0", "mobilenet_v2", "resnet50"]
-        raise InputError(f"image backbone {name!r} is not one of torchvision's; near ones: {', '.join(near)}")
-    options = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
-    network = models.get_model(name, weights=None, **options)
+        own = f"torchvision's nor of our own ({', '.join(NETWORKS)})"
+        raise InputError(f"image backbone {name!r} is neither one of {own}; near ones: {', '.join(near)}")
+    network = NETWORKS[name].build() if name in NETWORKS else _torchvision(name)
     if weights == "imagenet":
         network.load_state_dict(_downloaded(name))
     elif weights != "none":
         _load_file(network, name, Path(weights))
+    if name in NETWORKS:
+        stages = cast(nn.Sequential, network)
+        return Backbone(stages, nn.Identity(), NETWORKS[name].has_map, NETWORKS[name].side)
     return Backbone(*_stages(name, network))
+
+
+def _torchvision(name: str) -> nn.Module:
+    from torchvision import models
+
+    options = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+    return cast(nn.Module, models.get_model(name, weights=None, **options))
 
 
 def _downloaded(name: str) -> dict[str, Tensor]:
     from torchvision import models
 
+    if name in NETWORKS:
+        raise WeightsError(
+            f"{name} is our own and has no ImageNet weights: start from random ones with --image-weights none"
+        )
     try:
         state = models.get_model_weights(name).DEFAULT.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a truncated download is a RuntimeError
@@ -175,7 +195,12 @@ def _downloaded(name: str) -> dict[str, Tensor]:
             f"ImageNet weights of {name} cannot be downloaded ({error}): give a local file with "
             "--image-weights PATH, or start from random weights with --image-weights none"
         ) from error
-    return cast("dict[str, Tensor]", dict(state))
+    return _renamed(state)
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors under the names that torchvision's networks have today."""
+    return {OLD_DENSENET_NAME.sub(r"\1\2", name): tensor for name, tensor in state.items()}
 
 
 def _load_file(network: nn.Module, name: str, path: Path) -> None:
@@ -188,12 +213,11 @@ def _load_file(network: nn.Module, name: str, path: Path) -> None:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        missing, unexpected = network.load_state_dict(state, strict=False)
+        missing, unexpected = network.load_state_dict(_renamed(state), strict=False)
     except Exception as error:  # safetensors, pickle and torch raise many kinds for a file that is not theirs
         raise WeightsError(f"--image-weights {path}: not a state dict of {name} ({error})") from error
-    heads = ("classifier.", "fc.", "heads.", "head.")
-    lacking = [key for key in missing if not key.startswith(heads)]
-    surplus = [key for key in unexpected if not key.startswith(heads)]
+    lacking = [key for key in missing if not key.startswith(HEADS)]
+    surplus = [key for key in unexpected if not key.startswith(HEADS)]
     if lacking or surplus:
         raise WeightsError(
             f"--image-weights {path}: not a state dict of {name}: {len(lacking)} tensors lacking "

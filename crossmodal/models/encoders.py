@@ -1,4 +1,4 @@
-"""The two towers. Each is a pretrained backbone, pooled, and one linear projection to the shared space.
+"""The two towers. Each is a backbone, pooled, and one linear projection to the shared space.
 
 Shapes: B batch, D embedding, W pooled width of the backbone, H×W pixels, h×w places of the feature map, L tokens.
 The projection stays one linear layer on average-pooled features, so that a score splits exactly over places and words.
@@ -24,7 +24,8 @@ TINY_TEXT_MODEL = "tiny"
 class ImageEncoder(nn.Module):
     """Pictures → unit vectors: backbone, average pool, dropout, linear.
 
-    backbone: a torchvision model's name. dimension: D. weights: "imagenet", "none" or the path of a state dict.
+    backbone: a torchvision model's name, or one of our own small networks'. dimension: D. weights: "imagenet", "none"
+    or the path of a state dict.
     """
 
     def __init__(
@@ -34,6 +35,16 @@ class ImageEncoder(nn.Module):
         self.backbone: Backbone = build_backbone(backbone, weights)
         self.dropout = nn.Dropout(dropout)
         self.projection = nn.Linear(self.backbone.width, dimension)
+
+    @property
+    def dimension(self) -> int:
+        """D, of the vectors."""
+        return self.projection.out_features
+
+    @property
+    def width(self) -> int:
+        """W, of the pooled features."""
+        return self.projection.in_features
 
     def feature_map(self, images: Tensor) -> Tensor:
         """Normalised (B, 3, H, W) → features before pooling (B, W, h, w). Raises InputError for a tower without one."""
@@ -52,7 +63,49 @@ class ImageEncoder(nn.Module):
         return self.project(self.features(images))
 
 
-class TextEncoder(nn.Module):
+class TextTower(nn.Module):
+    """What every text tower is: a trunk that gives pooled features, dropout, and a projection to unit vectors.
+
+    dropout: before the projection. projection: linear, or the identity where the trunk gives the vectors at once.
+    """
+
+    dropout: nn.Dropout
+    projection: nn.Linear | nn.Identity
+
+    @property
+    def trunk(self) -> nn.Module:
+        """All that comes before dropout and projection."""
+        raise NotImplementedError
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The tower's shape as JSON values, "model_type" among them: all that is needed to rebuild it."""
+        raise NotImplementedError
+
+    @property
+    def width(self) -> int:
+        """W, of the pooled features."""
+        raise NotImplementedError
+
+    @property
+    def dimension(self) -> int:
+        """D, of the vectors."""
+        return self.projection.out_features if isinstance(self.projection, nn.Linear) else self.width
+
+    def features(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """ids and mask (B, L) → pooled features (B, W)."""
+        raise NotImplementedError
+
+    def project(self, features: Tensor) -> Tensor:
+        """Pooled features (B, W) → unit vectors (B, D)."""
+        return F.normalize(self.projection(self.dropout(features)), dim=-1)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """ids and mask (B, L) → unit vectors (B, D)."""
+        return self.project(self.features(ids, mask))
+
+
+class TextEncoder(TextTower):
     """Sentences → unit vectors: transformer, masked mean (or [CLS]) pool, dropout, linear.
 
     model: a Hugging Face model's name or folder. pooling: "mean" or "cls". config: a transformers config as a dict,
@@ -73,7 +126,17 @@ class TextEncoder(nn.Module):
         self.transformer = _transformer(model, config)
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
-        self.projection = nn.Linear(int(cast(Any, self.transformer).config.hidden_size), dimension)
+        self.projection = nn.Linear(self.width, dimension)
+
+    @property
+    def trunk(self) -> nn.Module:
+        """The transformer."""
+        return self.transformer
+
+    @property
+    def width(self) -> int:
+        """W, of the transformer's hidden states."""
+        return int(cast(Any, self.transformer).config.hidden_size)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -92,10 +155,6 @@ class TextEncoder(nn.Module):
             return tokens[:, 0]
         weights = mask[..., None].to(tokens.dtype)
         return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1)
-
-    def project(self, features: Tensor) -> Tensor:
-        """Pooled features (B, W) → unit vectors (B, D)."""
-        return F.normalize(self.projection(self.dropout(features)), dim=-1)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids and mask (B, L) → unit vectors (B, D)."""
