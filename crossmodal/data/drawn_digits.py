@@ -43,7 +43,7 @@ def drawn_digits(count: int, seed: int = 0, split: str = "train", size: int = 28
 
 def _draw(digit: int, size: int, chance: Random) -> NDArray[np.uint8]:
     """One grey digit (S, S)."""
-    sheet = _glyph(digit, chance.randrange(5))
+    sheet = _glyph(digit, chance.randrange(4))
     turn, slant = chance.uniform(-_MOST_TURN, _MOST_TURN), chance.uniform(-0.2, 0.2)
     wide, high = 1 / chance.uniform(0.75, 1.1), 1 / chance.uniform(0.85, 1.1)
     across, down = chance.uniform(-7, 7), chance.uniform(-7, 7)

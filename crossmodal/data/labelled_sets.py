@@ -3,7 +3,8 @@
 Nothing that a file holds is run. CIFAR's files are pickles, but torchvision's constructor compares the MD5 sum of every
 batch with the published one before it opens the first, and that of the file of names before it opens that; a file with
 another content never reaches pickle. SVHN's and STL-10's files are checked likewise; the MNIST family has no published
-sums of its unpacked files, but they are plain numbers, and their shapes and labels are checked here.
+sums of its unpacked files, but they are plain numbers (or tensors of an older torchvision, read with weights_only), and
+shapes and labels are checked here.
 
 Shapes: N pictures, C channels, S side in pixels.
 """
@@ -13,7 +14,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,27 +104,23 @@ def _unpacking(absent: Sequence[str], source: Any, wanted: Wanted) -> str | None
 
 def _open(source: Any, arguments: dict[str, Any], files: Files, wanted: Wanted, download: bool) -> Any:
     try:
-        with warnings.catch_warnings():
-            # NumPy 2.4 warns of the way in which NumPy 1.x pickled CIFAR's arrays
-            warnings.filterwarnings("ignore", ".*align should be passed", np.exceptions.VisibleDeprecationWarning)
-            return source(str(wanted.root), download=download, **arguments)
+        return source(str(wanted.root), download=download, **arguments)
     except Exception as error:  # damaged bytes make readers raise anything, from AssertionError to KeyError
-        absent = [path for path, _ in files if not (wanted.root / path).is_file()]
-        if download and absent:
-            raise DataError(
-                f"{wanted.title} cannot be downloaded to {wanted.root} ({error or type(error).__name__}): try again "
-                f"later with {wanted.download_command}, or put {absent[0]} there yourself"
-            ) from error
+        reason = str(error) or type(error).__name__
         bad = _changed(files, wanted.root)
-        reason = f"{', '.join(bad)} has not the published content" if bad else str(error) or type(error).__name__
-        raise _damage(wanted, reason) from error
+        if download and bad:
+            raise DataError(
+                f"{wanted.title} cannot be downloaded to {wanted.root} ({reason}): try again later with "
+                f"{wanted.download_command}, or put {bad[0]} there yourself"
+            ) from error
+        raise _damage(wanted, f"{', '.join(bad)} has not the published content" if bad else reason) from error
 
 
 def _changed(files: Files, root: Path) -> list[str]:
-    """The files whose MD5 sum is not the published one."""
+    """The files that are absent or whose MD5 sum is not the published one."""
     from torchvision.datasets.utils import check_integrity
 
-    return [path for path, md5 in files if md5 and not check_integrity(root / path, md5)]
+    return [path for path, md5 in files if not check_integrity(root / path, md5)]
 
 
 def _damage(wanted: Wanted, reason: str) -> DataError:
