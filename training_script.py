@@ -16,11 +16,16 @@ from crossmodal.errors import CrossmodalError
 def parser() -> argparse.ArgumentParser:
     """The options; those left out stay as the recipe says."""
     options = argparse.ArgumentParser(description="Train a two-tower model by a recipe.")
-    options.add_argument("--recipe", required=True, metavar="NAME", help="flickr30k, flickr8k, scenes or starter")
+    options.add_argument("--recipe", required=True, metavar="NAME", help="`python -m crossmodal recipes` lists them")
     data = options.add_argument_group("data")
     data.add_argument("--images", type=Path, metavar="DIR", help="folder of photos")
     data.add_argument("--captions", type=Path, metavar="FILE", help="captions in any format `validate` can read")
     data.add_argument("--splits", type=Path, metavar="DIR", help="folder with lists of train / dev / test pictures")
+    data.add_argument(
+        "--data", metavar="NAME", help="labelled pictures: mnist, cifar10, …, folder (recipes with labels)"
+    )
+    data.add_argument("--root", type=Path, metavar="DIR", help="where the labelled pictures lie")
+    data.add_argument("--download", action="store_true", help="let torchvision fetch them into --root")
     towers = options.add_argument_group("towers")
     towers.add_argument("--image-backbone", metavar="NAME", help="any torchvision network, e.g. mobilenet_v2")
     towers.add_argument("--image-weights", metavar="imagenet|none|PATH", help="pretrained weights of the backbone")
@@ -30,10 +35,13 @@ def parser() -> argparse.ArgumentParser:
         choices=["mean", "cls"],
         help="how tokens become one vector; a sentence-transformers folder says it itself",
     )
+    towers.add_argument("--image-size", type=int, metavar="S", help="side of the pictures in pixels")
     towers.add_argument("--dimension", type=int, metavar="D", help="size of the shared space")
     run = options.add_argument_group("run")
     run.add_argument("--heads-only", action="store_true", help="freeze both backbones and cache their features once")
     run.add_argument("--epochs", type=int, metavar="N", help="epochs of the last phase")
+    run.add_argument("--loss", metavar="NAME", help="another loss on vectors: siglip, triplet, multi_positive_clip, …")
+    run.add_argument("--chunk", type=int, metavar="N", help="pictures in memory at once, by gradient caching")
     run.add_argument("--batch-size", type=int, metavar="N", help="pairs a step, in every phase")
     run.add_argument("--lr-scale", type=float, default=1.0, metavar="X", help="multiplies every learning rate")
     run.add_argument("--seed", type=int, default=0, metavar="N")

@@ -24,17 +24,24 @@ from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import CheckpointError, CrossmodalError
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder
+from crossmodal.models.heads import ImageDecoder, MatchHead
+from crossmodal.models.scorer import PairScorer
+from crossmodal.models.text_towers import build_text_tower
 
 SCHEMA = 1
+ABILITIES = ("vectors", "words", "labels", "pairs", "decoding")
 FINGERPRINTED = ("model.safetensors", "config.json", "tokenizer.json")
 STARTER = Path(__file__).resolve().parent.parent / "model-checkpoints" / "starter"
+
+
+AnyModel = CrossModalModel | PairScorer
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A loaded checkpoint: the model in eval mode and all that prepares its input."""
 
-    model: CrossModalModel
+    model: AnyModel
     tokenizer: TextTokenizer
     transform: ImageTransform
     config: dict[str, Any]
@@ -42,18 +49,40 @@ class Checkpoint:
 
 
 def model_config(
-    model: CrossModalModel, backbone: str, tokenizer: TextTokenizer, transform: ImageTransform, **about: Any
+    model: AnyModel, backbone: str, tokenizer: TextTokenizer, transform: ImageTransform, **facts: Any
 ) -> dict[str, Any]:
-    """What is needed to rebuild a model's shape and its input, as JSON values; about: free facts (recipe, seed, …)."""
-    return {
+    """What is needed to rebuild a model's shape and its input, as JSON values.
+
+    facts: further entries; "labels", the only words a model of classes knows; "judged_by"; "about", free facts.
+    """
+    text = {"config": model.text.config, "max_length": tokenizer.max_length}
+    config: dict[str, Any] = {
         "schema": SCHEMA,
-        "kind": "dual_encoder",
-        "dimension": model.image.projection.out_features,
+        "kind": "pair_scorer" if isinstance(model, PairScorer) else "dual_encoder",
+        "dimension": model.image.dimension,
         "image": {"backbone": backbone, "transform": transform.as_dict()},
-        "text": {"config": model.text.config, "pooling": model.text.pooling, "max_length": tokenizer.max_length},
-        "learn_temperature": model.logit_scale.requires_grad,
-        "about": about,
+        "text": text | ({"pooling": model.text.pooling} if isinstance(model.text, TextEncoder) else {}),
     }
+    if isinstance(model, PairScorer):
+        config["text"]["dimension"] = model.text.dimension
+    else:
+        config["learn_temperature"] = model.logit_scale.requires_grad
+        config["logit_bias"] = model.logit_bias is not None
+        config["decoder"] = model.decoder is not None
+    return config | facts
+
+
+def abilities(path: Path) -> frozenset[str]:
+    """What a checkpoint can do, from its config alone; a subset of ABILITIES. Raises CheckpointError.
+
+    "vectors": pictures become vectors, so it can be indexed. "words": so does any sentence. "labels": only the names of
+    its classes do. "pairs": it scores a picture with a sentence. "decoding": it draws what a vector looks like.
+    """
+    config = read_config(path)
+    if config.get("kind") == "pair_scorer":
+        return frozenset({"pairs"})
+    found = {"vectors", "labels" if config.get("labels") else "words"}
+    return frozenset(found | ({"decoding"} if config.get("decoder") else set()))
 
 
 def save_checkpoint(
@@ -132,12 +161,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     config = read_config(path)
     try:
-        dimension, text = config["dimension"], config["text"]
-        image = ImageEncoder(config["image"]["backbone"], dimension)
-        text_tower = TextEncoder(dimension=dimension, pooling=text["pooling"], config=text["config"])
+        model = _rebuilt(config)
         transform = ImageTransform.from_dict(config["image"]["transform"])
-        tokenizer = TextTokenizer.load(path / "tokenizer.json", text["max_length"])
-        model = CrossModalModel(image, text_tower, learn_temperature=config["learn_temperature"])
+        tokenizer = TextTokenizer.load(path / "tokenizer.json", config["text"]["max_length"])
         weights = {name: tensor.float() for name, tensor in load_file(path / "model.safetensors").items()}
         model.load_state_dict(_as_in(model, weights))
     except CrossmodalError:
@@ -147,7 +173,24 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(model.eval(), tokenizer, transform, config, path)
 
 
-def _as_in(model: CrossModalModel, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _rebuilt(config: dict[str, Any]) -> AnyModel:
+    """The model of a config, with random weights."""
+    dimension, text = config["dimension"], config["text"]
+    image = ImageEncoder(config["image"]["backbone"], dimension)
+    pooling, text_dimension = text.get("pooling", "mean"), text.get("dimension", dimension)
+    tower = build_text_tower("", text_dimension, pooling, text["config"])
+    if config["kind"] == "pair_scorer":
+        return PairScorer(image, tower, MatchHead(dimension, text_dimension))
+    return CrossModalModel(
+        image,
+        tower,
+        learn_temperature=config["learn_temperature"],
+        logit_bias=0.0 if config.get("logit_bias") else None,
+        decoder=ImageDecoder(dimension) if config.get("decoder") else None,
+    )
+
+
+def _as_in(model: AnyModel, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Counters and other integers back in the model's own types."""
     own = model.state_dict()
     return {name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in weights.items()}

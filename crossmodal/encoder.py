@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from crossmodal.checkpoint import Checkpoint, fingerprint, load_checkpoint
+from crossmodal.errors import InputError, NotIndexableError
 from crossmodal.models.allocator import keep_freed_memory
+from crossmodal.models.scorer import PairScorer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,15 +28,27 @@ class Encoder:
     """A checkpoint that encodes. One thread at a time may call `encode_…`; `preprocess` is free of state.
 
     fingerprint: hex digest of the checkpoint's files. dimension: D. name: the checkpoint directory's name.
-    preprocessing: all that shapes the input, as JSON values; an index remembers it.
+    preprocessing: all that shapes the input, as JSON values; an index remembers it. labels: the only words it knows;
+    empty where it knows any. can_decode: whether it can draw what a vector looks like.
+
+    Raises NotIndexableError for a checkpoint that scores pairs.
     """
 
     def __init__(self, checkpoint: Checkpoint, fingerprint: str) -> None:
+        if isinstance(checkpoint.model, PairScorer):
+            raise NotIndexableError(
+                f"{checkpoint.path} scores pairs of a picture and a sentence and gives no vectors, so it can be neither "
+                f"indexed nor searched: use `python -m crossmodal match --checkpoint {checkpoint.path}`, or let it "
+                f"re-order what another checkpoint finds, `python -m crossmodal search … --rerank {checkpoint.path}`"
+            )
         self._checkpoint = checkpoint
+        self._model = checkpoint.model
         self.fingerprint = fingerprint
         self.name = checkpoint.path.name
         self.path = checkpoint.path
         self.dimension = int(checkpoint.config["dimension"])
+        self.labels: tuple[str, ...] = tuple(checkpoint.config.get("labels") or ())
+        self.can_decode = self._model.decoder is not None
         self.preprocessing: dict[str, Any] = {
             "image": checkpoint.transform.as_dict(),
             "text": {"max_length": checkpoint.tokenizer.max_length},
@@ -47,7 +61,7 @@ class Encoder:
     def encode_pixels(self, pixels: NDArray[np.uint8], batch_size: int = 32) -> Vectors:
         """uint8 (B, 3, S, S) → float32 unit vectors (B, D)."""
         checkpoint = self._checkpoint
-        vectors = checkpoint.model.embed_images(torch.from_numpy(pixels), checkpoint.transform, batch_size)
+        vectors = self._model.embed_images(torch.from_numpy(pixels), checkpoint.transform, batch_size)
         return np.asarray(vectors.numpy(), dtype=np.float32)
 
     def encode_images(self, images: Sequence[Image], batch_size: int = 32) -> Vectors:
@@ -57,15 +71,25 @@ class Encoder:
         return self.encode_pixels(np.stack([self.preprocess(image) for image in images]), batch_size)
 
     def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
-        """Sentences → float32 unit vectors (N, D)."""
-        checkpoint = self._checkpoint
-        ids = checkpoint.tokenizer.ids(texts)
-        vectors = checkpoint.model.embed_texts(ids, checkpoint.tokenizer, batch_size)
+        """Sentences → float32 unit vectors (N, D). Raises InputError for a word that a model of classes does not know."""
+        tokenizer = self._checkpoint.tokenizer
+        unknown = [text for text in texts if self.labels and not tokenizer.knows(text)]
+        if unknown:
+            raise InputError(f"{self.name} knows no {unknown[0]!r}, only its classes: {', '.join(self.labels)}")
+        vectors = self._model.embed_texts(tokenizer.ids(texts), tokenizer, batch_size)
         return np.asarray(vectors.numpy(), dtype=np.float32)
+
+    def decode(self, vectors: Vectors) -> NDArray[np.float32]:
+        """Unit vectors (N, D) → grey pictures (N, 28, 28) in [0, 1]. Raises InputError without a decoder."""
+        drawn = self._model.decode(torch.from_numpy(np.asarray(vectors, dtype=np.float32)))
+        return np.asarray(drawn[:, 0].numpy(), dtype=np.float32)
 
 
 def open_encoder(checkpoint: Path | str) -> Encoder:
-    """Load a checkpoint directory for encoding. Raises CheckpointError. Touches no network."""
+    """Load a checkpoint directory for encoding. Touches no network.
+
+    Raises CheckpointError if it cannot be loaded, NotIndexableError if it scores pairs and has no vectors.
+    """
     path = Path(checkpoint)
     keep_freed_memory()
     return Encoder(load_checkpoint(path), fingerprint(path))

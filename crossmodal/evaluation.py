@@ -51,12 +51,20 @@ class Report:
     intervals: dict[str, tuple[float, float]]
     protocol: dict[str, Any]
 
+    @property
+    def score(self) -> float:
+        """What decides the best epoch: rsum."""
+        return self.rsum
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What a training's history keeps of it."""
+        return {"rsum": self.rsum, "image_to_text": self.image_to_text, "text_to_image": self.text_to_image}
+
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
         return {
-            "rsum": self.rsum,
-            "image_to_text": self.image_to_text,
-            "text_to_image": self.text_to_image,
+            **self.entry,
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             "protocol": self.protocol,
         }
@@ -73,6 +81,41 @@ class Report:
         low, high = self.intervals.get("rsum", (float("nan"), float("nan")))
         lines.append(f"rsum {self.rsum:.1f} [{low:.1f}, {high:.1f}]")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What a recipe without captions is judged by: named numbers, and the protocol they hold for.
+
+    kind: "labels", "classes" or "pairs". score: what decides the best epoch. headline: the numbers that matter, in
+    words. values: every number by name, shares in percent, cosines in [-1, 1]. curves: which of them a training's
+    curves show, in percent. rows: a table, one dict a row. warnings: what should not be overlooked.
+    """
+
+    kind: str
+    score: float
+    headline: str
+    values: dict[str, float]
+    protocol: dict[str, Any]
+    curves: dict[str, float]
+    rows: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What a training's history keeps of it."""
+        return {"scores": self.curves}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        facts = {"kind": self.kind, "headline": self.headline, "values": self.values, "rows": list(self.rows)}
+        return {**facts, "warnings": list(self.warnings), "protocol": self.protocol}
+
+    def __str__(self) -> str:
+        lines = [self.headline, *(f"{name}: {value:.4g}" for name, value in self.values.items())]
+        if self.rows:
+            lines += ["", "  ".join(self.rows[0]), *("  ".join(map(str, row.values())) for row in self.rows)]
+        return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
 def split_hash(records: Sequence[Record]) -> str:

@@ -216,13 +216,14 @@ class Loss:
 
     compute: the function. texts: the columns, "one" caption a picture, "all" its captions, or "labels", every label.
     scalars: the model's own scalars that follow the two matrices, in order. first_epoch: options of a run's first
-    epoch only.
+    epoch only. unit: whether the matrix holds cosines, or plain products of vectors of any length.
     """
 
     compute: Callable[..., Tensor]
     texts: str
     scalars: tuple[str, ...] = ()
     first_epoch: Mapping[str, Any] = field(default_factory=dict)
+    unit: bool = True
 
 
 LOSSES: dict[str, Loss] = {
@@ -232,7 +233,7 @@ LOSSES: dict[str, Loss] = {
     "triplet": Loss(triplet, "one", first_epoch={"hardest": False}),
     "contrastive": Loss(contrastive, "one"),
     "arcface": Loss(arcface, "labels"),
-    "softmax": Loss(softmax, "labels"),
+    "softmax": Loss(softmax, "labels", unit=False),
 }
 
 

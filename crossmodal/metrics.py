@@ -127,3 +127,46 @@ def bootstrap_intervals(
     values["rsum"] = torch.stack(list(values.values())).sum(0)
     edge: Callable[[Tensor, float], float] = lambda value, at: round(float(value.quantile(at)), 2)  # noqa: E731
     return {name: (edge(value, (1 - level) / 2), edge(value, (1 + level) / 2)) for name, value in values.items()}
+
+
+def precision_at_k(vectors: Tensor, labels: Tensor, k: int, block: int = 1024) -> float:
+    """Mean share of an item's own label among its k nearest other items, in [0, 1].
+
+    vectors: unit (N, D). labels: (N,) int64. With fewer than k others, all of them count.
+    Raises InputError for fewer than two items or k < 1.
+
+    >>> precision_at_k(torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), torch.tensor([0, 0, 1]), k=1)
+    0.6666666666666666
+    """
+    if len(vectors) < 2 or k < 1:
+        raise InputError(f"precision@{k} needs k of at least 1 and two items, not {len(vectors)}")
+    k = min(k, len(vectors) - 1)
+    shares = []
+    for start in range(0, len(vectors), block):
+        scores = vectors[start : start + block] @ vectors.T
+        rows = torch.arange(len(scores))
+        scores[rows, rows + start] = -torch.inf
+        nearest = scores.topk(k).indices
+        shares.append((labels[nearest] == labels[start : start + block, None]).double().mean(1))
+    return float(torch.cat(shares).mean())
+
+
+def balanced_accuracy(true: Tensor, false: Tensor, threshold: float = 0.5) -> float:
+    """Mean of the share of true pairs above the threshold and of false pairs at or below it, in [0, 1].
+
+    >>> balanced_accuracy(torch.tensor([0.9, 0.4]), torch.tensor([0.5, 0.1]))
+    0.75
+    """
+    return (float((true > threshold).double().mean()) + float((false <= threshold).double().mean())) / 2
+
+
+def area_under_curve(true: Tensor, false: Tensor) -> float:
+    """Probability that a true pair scores above a false one, ties counting half, in [0, 1].
+
+    >>> area_under_curve(torch.tensor([0.9, 0.4]), torch.tensor([0.4, 0.1]))
+    0.875
+    """
+    ordered = false.double().sort().values
+    below = torch.searchsorted(ordered, true.double())
+    upto = torch.searchsorted(ordered, true.double(), right=True)
+    return float((below + upto).double().mean()) / (2 * len(false))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crossmodal.evaluation import Report
+from crossmodal.evaluation import Report, ScoreReport
 from crossmodal.metrics import RECALLS
 from crossmodal.recipes import Recipe
 
@@ -16,30 +16,25 @@ def model_card(
     seed: int,
     trained_on: Mapping[str, int],
     history: Mapping[str, Any],
-    reports: Mapping[str, Report],
+    reports: Mapping[str, Report | ScoreReport],
 ) -> str:
     """A model card as Markdown. trained_on: pictures by origin; reports: by split."""
     seconds = sum(entry["seconds"] for entry in history["epochs"])
     origins = ", ".join(f"{count:,} {name}" for name, count in trained_on.items())
+    trained = "one random caption a picture an epoch" if not recipe.labelled else "every label equally often"
     lines = [
         f"# {recipe.name}",
         "",
-        f"{recipe.summary}. Image tower {recipe.image_backbone}, {recipe.dimension} dimensions, "
+        f"{recipe.summary}. Image tower {recipe.image_backbone}, {_output(recipe)}, "
         f"{recipe.image_size}×{recipe.image_size} pixels.",
         "",
-        f"- Trained on: {origins}, one random caption a picture an epoch",
+        f"- Trained on: {origins}{', ' + trained if recipe.balanced or not recipe.labelled else ''}",
         f"- Command: `{command}`",
-        f"- Seed: {seed}. Epochs: {len(history['epochs'])}, {seconds / 60:.0f} minutes",
+        f"- Seed: {seed}. Loss: {recipe.loss}. Epochs: {len(history['epochs'])}, {seconds / 60:.0f} minutes",
         "",
-        "| split | pictures | captions | image → text R@1 / 5 / 10 | text → image R@1 / 5 / 10 | rsum (95 % interval)|",
-        "|---|---|---|---|---|---|",
+        *_retrieval({name: report for name, report in reports.items() if isinstance(report, Report)}),
+        *_scores({name: report for name, report in reports.items() if isinstance(report, ScoreReport)}),
     ]
-    for name, report in reports.items():
-        sides = (report.image_to_text, report.text_to_image)
-        recalls = (" / ".join(f"{side[f'R@{k}']:.1f}" for k in RECALLS) for side in sides)
-        low, high = report.intervals["rsum"]
-        counts = f"{report.protocol['pictures']} | {report.protocol['captions']}"
-        lines.append(f"| {name} | {counts} | {' | '.join(recalls)} | {report.rsum:.1f} ({low:.1f} to {high:.1f}) |")
     if recipe.terms:
         lines += ["", "## Data and terms", "", recipe.terms]
     lines += [
@@ -50,3 +45,37 @@ def model_card(
         "holds the same numbers with their protocol; `python -m crossmodal evaluate` measures them again.",
     ]
     return "\n".join(lines)
+
+
+def _output(recipe: Recipe) -> str:
+    return "a probability for a pair" if recipe.kind == "pair_scorer" else f"{recipe.dimension} dimensions"
+
+
+def _retrieval(reports: Mapping[str, Report]) -> list[str]:
+    """The table of recalls, nothing without one."""
+    if not reports:
+        return []
+    lines = [
+        "| split | pictures | captions | image → text R@1 / 5 / 10 | text → image R@1 / 5 / 10 | rsum (95 % interval)|",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, report in reports.items():
+        sides = (report.image_to_text, report.text_to_image)
+        recalls = (" / ".join(f"{side[f'R@{k}']:.1f}" for k in RECALLS) for side in sides)
+        low, high = report.intervals["rsum"]
+        counts = f"{report.protocol['pictures']} | {report.protocol['captions']}"
+        lines.append(f"| {name} | {counts} | {' | '.join(recalls)} | {report.rsum:.1f} ({low:.1f} to {high:.1f}) |")
+    return lines
+
+
+def _scores(reports: Mapping[str, ScoreReport]) -> list[str]:
+    """Every number of each split, side by side where the splits have the same."""
+    if not reports:
+        return []
+    names = list(dict.fromkeys(name for report in reports.values() for name in report.values))
+    lines = ["| | " + " | ".join(reports) + " |", "|---|" + "---|" * len(reports)]
+    for name in names:
+        cells = (f"{report.values[name]:.4g}" if name in report.values else "–" for report in reports.values())
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    warnings = [f"- {split}: {warning}" for split, report in reports.items() for warning in report.warnings]
+    return lines + (["", *warnings] if warnings else [])

@@ -12,7 +12,7 @@ import json
 import shlex
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from crossmodal.checkpoint import (
+    Checkpoint,
     load_checkpoint,
     load_training_state,
     model_config,
@@ -28,122 +29,39 @@ from crossmodal.checkpoint import (
     save_training_state,
     write_document,
 )
-from crossmodal.data.pairs import Record, load_pairs
-from crossmodal.data.pixels import DecodedPictures, decode_pictures
-from crossmodal.data.scenes import write_scenes
-from crossmodal.data.splits import split_records
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
-from crossmodal.errors import InputError, TrainingError
-from crossmodal.evaluation import Report, retrieval_report, split_hash
+from crossmodal.errors import TrainingError
 from crossmodal.figures import history_curves, save_figure, similarity_matrix
 from crossmodal.model_card import model_card
 from crossmodal.models.allocator import keep_freed_memory
 from crossmodal.models.dual import CrossModalModel
-from crossmodal.models.encoders import TINY_TEXT_MODEL, ImageEncoder, TextEncoder, declared_pooling, tiny_text_config
+from crossmodal.models.scorer import PairScorer
+from crossmodal.objectives import EmbeddingObjective, MatchObjective, Objective
 from crossmodal.progress import Bar
-from crossmodal.recipes import Recipe, recipe_named, smoke
-from crossmodal.recipes.base import HEADS
-from crossmodal.training import Epoch, Source, Step, Trainer
+from crossmodal.recipes import Recipe
+from crossmodal.reports import AnyReport, checkpoint_report
+from crossmodal.run_data import SplitPictures, read_splits
+from crossmodal.run_models import build_model, chosen_recipe
+from crossmodal.training import Epoch, Step, Trainer
 
 SAVE_STEPS_SECONDS = 300.0
-SCENE_VALIDATION = 200
 
 
-@dataclass(frozen=True)
-class SplitPictures:
-    """One split of one origin ("photos" or "scenes"), decoded."""
-
-    name: str
-    root: Path
-    decoded: DecodedPictures
-
-    def source(self, tokenizer: TextTokenizer, scene_share: float = 1.0) -> Source:
-        """The same with its captions as token ids; a mirrored scene would make "left of" untrue."""
-        captions = tuple(tuple(tokenizer.ids(record.captions)) for record in self.decoded.records)
-        scenes = self.name == "scenes"
-        return Source(self.name, self.decoded.pixels, captions, not scenes, scene_share if scenes else 1.0)
-
-
-def chosen_recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe with the options that were given in place of its own values. Raises InputError."""
-    recipe = recipe_named(options.recipe)
-    if options.smoke:
-        recipe = smoke(recipe)
-    if options.heads_only:
-        recipe = replace(recipe, phases=(replace(HEADS, epochs=1) if options.smoke else HEADS,))
-    pooling = options.pooling or (declared_pooling(options.text_model) if options.text_model else None)
-    given = {
-        "image_backbone": options.image_backbone,
-        "image_weights": options.image_weights,
-        "text_model": options.text_model,
-        "dimension": options.dimension,
-        "pooling": pooling,
-    }
-    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
-    if options.epochs is not None and options.epochs < 1:
-        raise InputError(f"--epochs must be at least 1, not {options.epochs}")
-    phases = [
-        replace(
-            phase,
-            batch_size=options.batch_size or phase.batch_size,
-            head_lr=phase.head_lr * options.lr_scale,
-            image_lr=phase.image_lr * options.lr_scale,
-            text_lr=phase.text_lr * options.lr_scale,
-        )
-        for phase in recipe.phases
-    ]
-    phases[-1] = replace(phases[-1], epochs=options.epochs or phases[-1].epochs)
-    return replace(recipe, phases=tuple(phases))
-
-
-def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dict[str, list[SplitPictures]]:
-    """Decoded pictures with captions for "train", "val" and "test", photos before scenes.
-
-    Raises InputError if the recipe needs photos and none are named, DataError for files that cannot be read.
-    """
-    splits: dict[str, list[SplitPictures]] = {"train": [], "val": [], "test": []}
-    transform = ImageTransform(size=recipe.image_size)
-
-    def decode(name: str, split: str, root: Path, records: tuple[Record, ...]) -> None:
-        captioned = tuple(record for record in records if record.captions)
-        if captioned:
-            with Bar(f"decoding {name}, {split}") as bar:
-                decoded = decode_pictures(root, captioned, transform, cache, bar.update)
-            for picture, reason in decoded.skipped:
-                print(f"skipped {picture}: {reason}", file=sys.stderr)
-            splits[split].append(SplitPictures(name, root, decoded))
-
-    if recipe.photos:
-        if options.images is None or options.captions is None:
-            raise InputError(f"recipe {recipe.name} trains on photos: name them with --images DIR --captions FILE")
-        pairs = load_pairs(options.images, options.captions)
-        for split, records in split_records(pairs.records, options.splits, options.seed).items():
-            decode("photos", split, options.images, records)
-    if recipe.scenes:
-        counts = {"train": recipe.scenes, "val": min(SCENE_VALIDATION, recipe.scenes)}
-        for split, count in counts.items():
-            folder = cache / f"scenes-{split}-{count}"
-            with Bar(f"drawing scenes, {split}") as bar:
-                captions = write_scenes(folder, count, seed=0, split=split, progress=bar.update)
-            decode("scenes", split, folder / "images", load_pairs(folder / "images", captions).records)
-    for split in ("train", "val"):
-        if not splits[split]:
-            raise InputError(f"no picture with captions is in the {split} split: see --splits, or `validate`")
-    return splits
-
-
-def build_model(recipe: Recipe, splits: dict[str, list[SplitPictures]]) -> tuple[CrossModalModel, TextTokenizer]:
-    """Both towers as the recipe says, and the tokeniser; the vocabulary of a tiny text tower is of train alone."""
-    image = ImageEncoder(recipe.image_backbone, recipe.dimension, weights=recipe.image_weights)
-    if recipe.text_model == TINY_TEXT_MODEL:
-        texts = [text for part in splits["train"] for record in part.decoded.records for text in record.captions]
-        tokenizer = TextTokenizer.trained_on(texts, max_length=recipe.max_length)
-        config: dict[str, Any] | None = tiny_text_config(tokenizer.vocabulary_size)
-    else:
-        tokenizer, config = TextTokenizer.pretrained(recipe.text_model, recipe.max_length), None
-    text = TextEncoder(recipe.text_model, recipe.dimension, recipe.pooling, config=config)
-    return CrossModalModel(image, text, recipe.temperature, recipe.learn_temperature), tokenizer
+def build_objective(
+    recipe: Recipe,
+    model: CrossModalModel | PairScorer,
+    tokenizer: TextTokenizer,
+    transform: ImageTransform,
+    splits: dict[str, list[SplitPictures]],
+) -> Objective[Any]:
+    """What a recipe minimises, with its data."""
+    sources, validation = ([part.source(tokenizer, recipe) for part in splits[split]] for split in ("train", "val"))
+    if isinstance(model, PairScorer):
+        return MatchObjective(model, tokenizer, transform, sources, validation, **recipe.loss_options)
+    return EmbeddingObjective(
+        model, tokenizer, transform, sources, validation, recipe.loss, recipe.loss_options, recipe.judged_by
+    )
 
 
 class Run:
@@ -162,7 +80,7 @@ class Run:
         torch.manual_seed(options.seed)
         self.splits = read_splits(options, self.recipe, self.out.parent / "cache")
         self.out.mkdir(parents=True, exist_ok=True)
-        self.transform = ImageTransform(size=self.recipe.image_size)
+        self.transform = ImageTransform.in_range(self.recipe.image_size, self.recipe.value_range)
         self.model, self.tokenizer = build_model(self.recipe, self.splits)
         self.command = "python training_script.py " + shlex.join(options.command)
         self.config = model_config(
@@ -170,31 +88,28 @@ class Run:
             self.recipe.image_backbone,
             self.tokenizer,
             self.transform,
-            recipe=self.recipe.name,
-            seed=options.seed,
-            command=self.command,
+            labels=self._labels(),
+            judged_by=self.recipe.judged_by,
+            about={"recipe": self.recipe.name, "seed": options.seed, "command": self.command},
         )
         self.history: dict[str, Any] = {"recipe": self.recipe.name, "epochs": []}
         self._best: dict[str, Tensor] | None = None
         self._last: Epoch | None = None
         self._saved = time.monotonic()
-        accelerator = Accelerator(cpu=options.cpu, mixed_precision=options.mixed_precision)
-        sources, validation = (
-            [part.source(self.tokenizer, self.recipe.scene_share) for part in self.splits[split]]
-            for split in ("train", "val")
-        )
-        self.trainer = Trainer(
-            self.model,
-            self.tokenizer,
-            self.transform,
-            sources,
-            validation,
-            self.recipe.phases,
-            options.seed,
-            accelerator,
-        )
+        self.trainer = self._trainer(self.recipe, self.model)
         if options.resume:
             self._resume()
+
+    def _labels(self) -> list[str]:
+        """The only words that a model of classes knows; none where any word has a vector."""
+        words = self.splits["train"][0].words
+        return [text for text, _, _ in words] if words and self.recipe.text_model == "labels" else []
+
+    def _trainer(self, recipe: Recipe, model: CrossModalModel | PairScorer) -> Trainer:
+        options = self.options
+        accelerator = Accelerator(cpu=options.cpu, mixed_precision=options.mixed_precision)
+        objective = build_objective(recipe, model, self.tokenizer, self.transform, self.splits)
+        return Trainer(objective, recipe.phases, options.seed, accelerator)
 
     def _resume(self) -> None:
         if not self.state_path.exists():
@@ -232,10 +147,13 @@ class Run:
         self._last = event
         if event.best:
             self._best = self.trainer.evaluated
-        others = "".join(f"  {name} rsum {value:.1f}" for name, value in entry.get("other rsum", {}).items())
+        scores = entry["scores"] if "scores" in entry else {"rsum": entry["rsum"]}
+        scores |= {f"{name} rsum": value for name, value in entry.get("other rsum", {}).items()}
+        told = "  ".join(f"{name} {value:.1f}" for name, value in scores.items())
+        best = " (best)" if event.best else ""
         print(
-            f"{entry['phase']} epoch {entry['epoch']}: loss {entry['loss']:.3f}  rsum {entry['rsum']:.1f}"
-            f"{' (best)' if event.best else ''}{others}  {entry['seconds']:.0f} s",
+            f"{entry['phase']} epoch {entry['epoch']}: loss {entry['loss']:.3f}  {told}{best}  "
+            f"{entry['seconds']:.0f} s",
             flush=True,
         )
         for note in event.notes:
@@ -251,33 +169,52 @@ class Run:
         if self._last:
             write_document(self.out / "history.json", self.history)
             save_figure(history_curves(self.history), self.out / "curves.png")
-            title = f"validation pictures × their captions, epoch {self._last.entry['epoch']}"
-            save_figure(similarity_matrix(self._last.similarity, title), self.out / "similarity.png")
+            if self._last.similarity is not None:
+                title = f"validation pictures × their captions, epoch {self._last.entry['epoch']}"
+                save_figure(similarity_matrix(self._last.similarity, title), self.out / "similarity.png")
         save_training_state(self.state_path, *self.trainer.state())
         self._best, self._last, self._saved = None, None, time.monotonic()
 
-    def report(self) -> dict[str, Report]:
+    def report(self) -> dict[str, AnyReport]:
         """Evaluate the best checkpoint as it was stored, on every split that was not trained on; write its card."""
         checkpoint = load_checkpoint(self.out / "best")
         reports = {}
         for split in ("val", "test"):
             for part in self.splits[split]:
-                source = part.source(checkpoint.tokenizer)
-                pixels = torch.from_numpy(source.pixels[:])
-                counts = torch.tensor([len(captions) for captions in source.captions])
-                flat = [ids for captions in source.captions for ids in captions]
-                reports[f"{part.name} {split}"] = retrieval_report(
-                    checkpoint.model.embed_images(pixels, checkpoint.transform),
-                    checkpoint.model.embed_texts(flat, checkpoint.tokenizer),
-                    torch.repeat_interleave(torch.arange(len(counts)), counts),
-                    {"split": f"{part.name} {split}", "split hash": split_hash(part.decoded.records)},
-                )
+                protocol = {"split": f"{part.name} {split}", "split hash": part.hash}
+                source = part.source(checkpoint.tokenizer, self.recipe)
+                reports[f"{part.name} {split}"] = checkpoint_report(checkpoint, source, protocol)
+        if self.recipe.rival:
+            reports |= self._rival_reports(set(reports))
         metrics = {name: report.as_dict() for name, report in reports.items()}
         write_document(self.out / "best" / "metrics.json", metrics)
         write_document(self.out / "best" / "history.json", self.history)
-        trained_on = {part.name: len(part.decoded.records) for part in self.splits["train"]}
+        trained_on = {part.name: len(part.pixels) for part in self.splits["train"]}
         card = model_card(self.recipe, self.command, self.options.seed, trained_on, self.history, reports)
         write_document(self.out / "best" / "README.md", card)
+        return reports
+
+    def _rival_reports(self, names: set[str]) -> dict[str, AnyReport]:
+        """The same towers on the same data for as long, with the rival loss: trained here, reported and not kept."""
+        phases = self.recipe.phases[:1]
+        recipe = replace(self.recipe, loss=self.recipe.rival, loss_options={}, decoder=False, phases=phases)
+        torch.manual_seed(self.options.seed)
+        model, _ = build_model(recipe, self.splits)
+        trainer = self._trainer(recipe, model)
+        with Bar(f"training the same tower with {recipe.loss}") as bar:
+            for event in trainer.run():
+                if isinstance(event, Step):
+                    bar.line(f"{recipe.loss} epoch {event.epoch + 1}", event.rate, "pictures", event.seconds_left)
+        epochs = trainer.position.finished_epochs
+        rival = Checkpoint(model, self.tokenizer, self.transform, self.config, self.out)
+        reports: dict[str, AnyReport] = {}
+        for split in ("val", "test"):
+            for part in self.splits[split]:
+                name = f"{part.name} {split}"
+                if name in names:
+                    source = part.source(self.tokenizer, recipe)
+                    protocol = {"split": name, "loss": recipe.loss, "epochs": epochs}
+                    reports[f"{name}, {recipe.loss} instead"] = checkpoint_report(rival, source, protocol)
         return reports
 
 
@@ -291,6 +228,13 @@ def train(options: argparse.Namespace) -> int:
     before = f", {trained:.0f} s of them before the resume" if trained else ""
     print(f"\ntrained {spent:.0f} s{before}; best checkpoint: {run.out / 'best'}")
     for name, report in reports.items():
-        print(f"\n{name}: {report.protocol['pictures']} pictures, {report.protocol['captions']} captions\n{report}")
-    print(f"\nnext: python build_index.py --images DIR --checkpoint {run.out / 'best'}")
+        print(f"\n{name}: {report.protocol['pictures']} pictures\n{report}")
+    print(f"\nnext: {_next_command(run)}")
     return 0
+
+
+def _next_command(run: Run) -> str:
+    best = run.out / "best"
+    if run.recipe.kind == "pair_scorer":
+        return f'python -m crossmodal match --checkpoint {best} --image FILE --text "…"'
+    return f"python build_index.py --images DIR --checkpoint {best}"

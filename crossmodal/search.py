@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.index import Embedder, Index, Manifest, Vectors, build_command, check_encoder, open_index
@@ -19,7 +21,7 @@ from crossmodal.index import Embedder, Index, Manifest, Vectors, build_command, 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["DEFAULT_COUNT", "TARGETS", "Hit", "Searcher", "open_searcher", "recorded_checkpoint"]
+__all__ = ["DEFAULT_COUNT", "TARGETS", "Hit", "Searcher", "open_searcher", "recorded_checkpoint", "rerank"]
 
 DEFAULT_COUNT = 10
 TARGETS = ("images", "captions")
@@ -31,18 +33,21 @@ PROJECT = Path(__file__).resolve().parent.parent
 class Hit:
     """One answer. rank: from 1. score: exact cosine in [-1, 1]. path: of the picture, relative to the images folder.
 
-    caption: the caption found; None where the picture itself was.
+    caption: the caption found; None where the picture itself was. probability: of a pair scorer that re-ordered the
+    hits, in [0, 1]; None where none did.
     """
 
     rank: int
     score: float
     path: str
     caption: str | None = None
+    probability: float | None = None
 
     def as_dict(self) -> dict[str, int | float | str]:
-        """The same as JSON values; caption only where one was found."""
+        """The same as JSON values; caption and probability only where there is one."""
         values: dict[str, int | float | str] = {"rank": self.rank, "score": self.score, "path": self.path}
-        return values if self.caption is None else {**values, "caption": self.caption}
+        optional = {"caption": self.caption, "probability": self.probability}
+        return values | {name: value for name, value in optional.items() if value is not None}
 
 
 class Searcher:
@@ -194,6 +199,42 @@ def _lossless(image: Image) -> bytes:
     except OSError as error:
         raise ImageError(f"cannot be decoded ({error})") from error
     return stream.getvalue()
+
+
+class ScoresPairs(Protocol):
+    """What re-ordering asks of a pair scorer."""
+
+    def probabilities(self, images: Sequence[Image], texts: Sequence[str]) -> NDArray[np.float32]:
+        """Pictures and sentences, pair by pair → probability that they belong together (N,)."""
+
+
+def rerank(
+    searcher: Searcher, query: str | Path | Image | bytes, hits: Sequence[Hit], scorer: ScoresPairs
+) -> list[Hit]:
+    """The same hits by the probability of a pair scorer, best first; scores stay the cosines they were found by.
+
+    query: what the hits were found with. A found picture that is gone from the disk or unreadable keeps no probability
+    and comes last.
+
+    Raises InputError unless each pair is a picture and a sentence.
+    """
+    pairs: list[tuple[int, Image, str]] = []
+    if isinstance(query, str):
+        if any(hit.caption is not None for hit in hits):
+            raise InputError("a pair scorer judges a picture with a sentence, not two sentences: look for images")
+        for place, hit in enumerate(hits):
+            with suppress(ImageError):
+                pairs.append((place, _picture(searcher.image_path(hit)), query))
+    else:
+        picture = _picture(query)
+        captions = [hit.caption for hit in hits]
+        if None in captions:
+            raise InputError("a pair scorer judges a picture with a sentence, not two pictures: look for captions")
+        pairs = [(place, picture, caption) for place, caption in enumerate(captions) if caption is not None]
+    scores = scorer.probabilities([image for _, image, _ in pairs], [text for _, _, text in pairs])
+    found = {place: float(score) for (place, _, _), score in zip(pairs, scores, strict=True)}
+    order = sorted(range(len(hits)), key=lambda place: (-found.get(place, -1.0), place))
+    return [replace(hits[place], rank=rank, probability=found.get(place)) for rank, place in enumerate(order, 1)]
 
 
 def open_searcher(index: Path | str, checkpoint: Path | str | None = None) -> Searcher:

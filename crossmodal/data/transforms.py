@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+DRAWN_SIZE = 28  # pixels a side of what a decoder draws
+VALUE_RANGES = {  # mean and deviation of values in [0, 1], and so what pixels become
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+    "symmetric": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,14 @@ class ImageTransform:
             raise InputError(f"fit must be 'squash' or 'crop', not {self.fit!r}")
         if self.size < 1:
             raise InputError(f"size must be at least 1 pixel, not {self.size}")
+
+    @classmethod
+    def in_range(cls, size: int, value_range: str) -> ImageTransform:
+        """Squash to size; value_range: "imagenet", "symmetric" (to [-1, 1]) or "unit" (to [0, 1])."""
+        if value_range not in VALUE_RANGES:
+            raise InputError(f"value range must be one of {', '.join(VALUE_RANGES)}, not {value_range!r}")
+        mean, std = VALUE_RANGES[value_range]
+        return cls(size=size, mean=mean, std=std)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ImageTransform:
@@ -77,12 +91,18 @@ class ImageTransform:
 
 
 def augment(
-    pixels: Tensor, generator: torch.Generator, smallest: float = 0.6, flip: bool = True, jitter: float = 0.0
+    pixels: Tensor,
+    generator: torch.Generator,
+    smallest: float = 0.6,
+    flip: bool = True,
+    jitter: float = 0.0,
+    rotation: float = 0.0,
 ) -> Tensor:
-    """Random resized crop, mirror and light colour changes of a whole batch, for training only.
+    """Random resized crop, mirror, turn and light colour changes of a whole batch, for training only.
 
     pixels: uint8 (B, 3, S, S). smallest: least share of the area kept, in (0, 1]. jitter: greatest relative change
-    of brightness, contrast and saturation. Returns float32 (B, 3, S, S), values in 0..255.
+    of brightness, contrast and saturation. rotation: greatest angle in degrees, either way. Returns float32
+    (B, 3, S, S), values in 0..255.
 
     Raises InputError if smallest is outside (0, 1].
     """
@@ -99,8 +119,12 @@ def augment(
     affine = torch.zeros(batch, 2, 3)
     affine[:, 0, 0], affine[:, 0, 2] = width * mirror, uniform(-1, 1) * (1 - width)
     affine[:, 1, 1], affine[:, 1, 2] = height, uniform(-1, 1) * (1 - height)
+    if rotation:
+        angle = uniform(-rotation, rotation).deg2rad()
+        turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(batch, 2, 2)
+        affine[:, :, :2] = turn @ affine[:, :, :2]
     values = pixels.float()
-    if smallest < 1 or flip:
+    if smallest < 1 or flip or rotation:
         grid = F.affine_grid(affine.to(values.device), list(pixels.shape), align_corners=False)
         values = F.grid_sample(values, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     if jitter:
@@ -113,3 +137,20 @@ def augment(
         grey = values.mean(1, keepdim=True)
         values = (grey + (values - grey) * saturation).clamp(0, 255)
     return values
+
+
+def as_drawn(values: Tensor) -> Tensor:
+    """Pictures as a decoder should draw them: (B, 3, S, S) in 0..255 → grey (B, 1, 28, 28) in [0, 1]."""
+    grey = values.float().mean(1, keepdim=True) / 255
+    if grey.shape[-1] == DRAWN_SIZE:
+        return grey
+    shape = (DRAWN_SIZE, DRAWN_SIZE)
+    return F.interpolate(grey, shape, mode="bilinear", antialias=True, align_corners=False)
+
+
+def as_seen(drawn: Tensor, size: int) -> Tensor:
+    """What a decoder drew, as an encoder sees it: grey (N, 1, 28, 28) in [0, 1] → uint8 (N, 3, size, size)."""
+    values = drawn * 255
+    if size != drawn.shape[-1]:
+        values = F.interpolate(values, (size, size), mode="bicubic", antialias=True, align_corners=False)
+    return values.round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)

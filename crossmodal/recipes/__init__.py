@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crossmodal.errors import InputError
+from crossmodal.recipes.arcface import arcface
 from crossmodal.recipes.base import Phase, Recipe, smoke
 from crossmodal.recipes.flickr8k import flickr8k
 from crossmodal.recipes.flickr30k import flickr30k
+from crossmodal.recipes.match import match
+from crossmodal.recipes.mnist_labels import mnist_labels
 from crossmodal.recipes.scenes import scenes
 from crossmodal.recipes.starter import starter
 
@@ -16,6 +19,9 @@ __all__ = ["RECIPES", "Phase", "Recipe", "recipe_named", "smoke"]
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "flickr30k": flickr30k,
     "flickr8k": flickr8k,
+    "match": match,
+    "mnist_labels": mnist_labels,
+    "arcface": arcface,
     "scenes": scenes,
     "starter": starter,
 }

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+KINDS = ("dual_encoder", "pair_scorer")
+SMOKE_SCENES = 48
+SMOKE_DIGITS = 240
 
 
 @dataclass(frozen=True)
 class Phase:
     """One stretch of training with its own learning rates. A learning rate of 0 keeps that part frozen.
 
-    smallest_crop: least share of a picture's area that a random crop keeps. jitter: greatest relative colour change.
+    text_lr: of the text tower before its projection; of class centres, which have none. head_lr: of projections, of the
+    match head and of the logit scale. smallest_crop: least share of a picture's area that a random crop keeps.
+    rotation: greatest angle in degrees, either way. jitter: greatest relative colour change.
     freeze_image_stages: how many first stages of the image tower stay as they are. average: decay per step of the
     running mean of the weights, which is what is validated and kept; 0 keeps the last weights. patience: epochs
-    without a better validation rsum before the phase ends; 0 never ends early.
+    without a better validation score before the phase ends; 0 never ends early. until: the validation score that ends
+    the phase early; 0 never does. halve_every: epochs after which all rates halve, in place of warm-up and cosine.
+    chunk: pictures that a step holds in memory at once, by gradient caching; 0 holds the whole batch.
+    vectors: weight of the loss on the vectors. reconstruction: weight of the decoder's loss.
     """
 
     name: str
@@ -21,19 +32,26 @@ class Phase:
     image_lr: float = 0.0
     text_lr: float = 0.0
     head_lr: float = 1e-3
+    decoder_lr: float = 0.0
     weight_decay: float = 0.01
     warmup: float = 0.05
+    halve_every: int = 0
     gradient_clip: float = 1.0
     image_dropout: float = 0.1
     text_dropout: float = 0.1
     smallest_crop: float = 0.6
     mirror: bool = True
+    rotation: float = 0.0
     jitter: float = 0.0
     freeze_image_stages: int = 0
     freeze_word_embeddings: bool = False
     freeze_batch_norm: bool = True
     average: float = 0.0
     patience: int = 0
+    until: float = 0.0
+    chunk: int = 0
+    vectors: float = 1.0
+    reconstruction: float = 0.0
 
     @property
     def heads_only(self) -> bool:
@@ -45,15 +63,26 @@ class Phase:
 class Recipe:
     """A system: its towers, its data, its phases and what to expect of it.
 
-    scenes: how many generated pictures are trained on. scene_share: the share of them drawn in an epoch. photos:
-    whether photos with captions are needed as well. pooling: "mean" or "cls". half: the checkpoint stores float16.
-    terms: for the model card, where data and starting weights come from and what they allow.
+    kind: "dual_encoder" gives unit vectors, "pair_scorer" a score for a picture with a sentence. loss, loss_options: a
+    name in `crossmodal.losses.LOSSES` and what it is given. pooling: "mean" or "cls". value_range: what pixels become,
+    "imagenet" (its mean and deviation), "symmetric" [-1, 1] or "unit" [0, 1].
+    photos: whether photos with captions are needed. scenes: how many generated pictures are trained on. scene_share:
+    the share of them drawn in an epoch. labelled: name of a labelled data set in place of captions; written_forms:
+    whether its digits are called by many written forms instead of one name. balanced: draw every class equally often.
+    judged_by: "retrieval", "labels", "classes" or "pairs". decoder: whether vectors can be drawn again.
+    rival: a loss that the same image tower is trained with in the same run, for comparison.
+    half: the checkpoint stores float16. terms: for the model card, where data and starting weights come from and what
+    they allow.
     """
 
     name: str
     summary: str
+    time: str
     expected: str
     phases: tuple[Phase, ...]
+    kind: str = "dual_encoder"
+    loss: str = "symmetric_clip"
+    loss_options: Mapping[str, Any] = field(default_factory=dict)
     image_backbone: str = "efficientnet_b0"
     image_weights: str = "imagenet"
     text_model: str = "sentence-transformers/all-MiniLM-L12-v2"
@@ -62,36 +91,58 @@ class Recipe:
     temperature: float = 0.07
     learn_temperature: bool = True
     image_size: int = 224
+    value_range: str = "imagenet"
     max_length: int = 64
     photos: bool = True
     scenes: int = 0
     scene_share: float = 1.0
+    labelled: str = ""
+    written_forms: bool = False
+    balanced: bool = False
+    judged_by: str = "retrieval"
+    decoder: bool = False
+    rival: str = ""
     half: bool = False
     terms: str = ""
+
+    @property
+    def data(self) -> str:
+        """What it is trained on, in words."""
+        parts = ["photos with captions"] if self.photos else []
+        parts += ["generated scenes"] if self.scenes else []
+        parts += [f"labelled pictures ({self.labelled})"] if self.labelled else []
+        return " and ".join(parts)
 
 
 HEADS = Phase("heads", epochs=30, batch_size=256, head_lr=1e-3, image_dropout=0.5, smallest_crop=1.0)
 
 
 def smoke(recipe: Recipe) -> Recipe:
-    """The same recipe in seconds on a CPU: generated scenes, a small image tower, a tiny text tower, an epoch a phase.
+    """The same recipe in seconds on a CPU: generated pictures, small towers, an epoch a phase.
 
-    Nothing pretrained, so batch norm learns its statistics.
+    Nothing pretrained, so batch norm learns its statistics. A recipe whose towers are small already keeps them.
     """
     phases = tuple(
-        replace(phase, epochs=1, batch_size=min(phase.batch_size, 16), freeze_batch_norm=False, freeze_image_stages=0)
+        replace(
+            phase,
+            epochs=1,
+            batch_size=min(phase.batch_size, 16),
+            freeze_batch_norm=phase.freeze_batch_norm and not phase.image_lr,
+            freeze_image_stages=0,
+            until=0.0,
+        )
         for phase in recipe.phases
     )
+    small = replace(recipe, phases=phases, image_weights="none", photos=False, scene_share=1.0)
+    if recipe.labelled:
+        return replace(small, labelled="drawn_digits")
+    own = recipe.image_weights == "none"
     return replace(
-        recipe,
-        phases=phases,
-        image_backbone="mobilenet_v2",
-        image_weights="none",
-        text_model="tiny",
+        small,
+        image_backbone=recipe.image_backbone if own else "mobilenet_v2",
+        text_model=recipe.text_model if own else "tiny",
         pooling="mean",
-        dimension=32,
+        dimension=min(recipe.dimension, 32) if recipe.kind == "dual_encoder" else recipe.dimension,
         image_size=64,
-        photos=False,
-        scenes=48,
-        scene_share=1.0,
+        scenes=SMOKE_SCENES,
     )

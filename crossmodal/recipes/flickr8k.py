@@ -1,10 +1,11 @@
 """DenseNet201 + BERT's [CLS], 256 dimensions, fixed temperature 0.05, every weight trained.
 
 Command:  python training_script.py --recipe flickr8k --images Images --captions captions.txt --splits .
-Time:     about 5 minutes an epoch on one GPU; DenseNet201 is too slow for a CPU: put another tower in its place
-          (--image-backbone, --image-weights, --text-model), or train the heads alone (--heads-only).
-Expected: with --heads-only on MobileNetV2 + MiniLM-L6 a dev rsum of 255. The system it follows never reported
-          recall.
+          On a CPU put smaller towers in their place, by options alone: --image-backbone mobilenet_v2
+          --image-weights mobilenet_v2_imagenet.safetensors --text-model all-MiniLM-L6-v2
+Time:     about 5 minutes an epoch on one GPU; 4 minutes an epoch on 2 cores with the smaller towers.
+Expected: with the smaller towers see `expected` below. The system it follows never reported recall; its training loss
+          fell from 0.849 to 0.158.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ def flickr8k() -> Recipe:
     return Recipe(
         name="flickr8k",
         summary="DenseNet201 + BERT [CLS], 256 dimensions, fixed temperature; --heads-only for a minute on a CPU",
+        time="4 minutes an epoch on 2 cores with MobileNetV2 + MiniLM-L6",
         expected="heads only, MobileNetV2 + MiniLM-L6: dev rsum ≥ 255",
         image_backbone="densenet201",
         text_model="bert-base-uncased",

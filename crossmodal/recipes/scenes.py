@@ -18,6 +18,7 @@ def scenes() -> Recipe:
     return Recipe(
         name="scenes",
         summary="generated scenes alone, no photos needed",
+        time="2 minutes an epoch on 2 cores, small towers",
         expected="no number claimed",
         dimension=256,
         photos=False,

@@ -1,0 +1,274 @@
+"""Two towers on one unit sphere: a loss on the cosines of a batch, and a decoder that draws vectors again.
+
+Shapes: N pictures, B batch, M texts, V words, W pooled width, D embedding, S side in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from crossmodal.data.sources import Source, Words
+from crossmodal.data.text import TextTokenizer
+from crossmodal.data.transforms import ImageTransform, as_drawn, as_seen
+from crossmodal.errors import InputError
+from crossmodal.evaluation import Report, ScoreReport, retrieval_report
+from crossmodal.gradient_cache import backward_in_chunks
+from crossmodal.label_evaluation import class_report, label_report
+from crossmodal.losses import loss_named, reconstruction
+from crossmodal.models.batching import eval_mode
+from crossmodal.models.dual import CrossModalModel
+from crossmodal.objectives.base import Batch, Judgement, Objective, ln_of_batch
+from crossmodal.recipes import Phase
+
+SHOWN_PAIRS = 40
+NO_LABELS = "this loss needs labelled pictures: choose another --loss, or a recipe with labels"
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The texts of a batch: ids of each, the picture of the batch it came with (M,), which match what (B, M)."""
+
+    ids: Sequence[Sequence[int]]
+    picture: np.ndarray
+    rows: np.ndarray | None
+    positive: Tensor
+
+
+@dataclass(frozen=True)
+class _Features:
+    """Cached pooled features of one source: image (V, N, W) for V views; text (C, W) of all captions, None of words."""
+
+    image: Tensor
+    text: Tensor | None
+
+
+class EmbeddingObjective(Objective[CrossModalModel]):
+    """A loss by name on the cosines of pictures with texts.
+
+    options: what the loss is given besides. judged_by: "retrieval" for pictures with captions, "labels" or "classes"
+    for labelled ones. Raises InputError for an unknown loss, or one that needs labels where there are none.
+    """
+
+    def __init__(
+        self,
+        model: CrossModalModel,
+        tokenizer: TextTokenizer,
+        transform: ImageTransform,
+        sources: Sequence[Source],
+        validation: Sequence[Source],
+        loss: str = "symmetric_clip",
+        options: Mapping[str, Any] | None = None,
+        judged_by: str = "retrieval",
+    ) -> None:
+        super().__init__(model, tokenizer, transform, sources, validation)
+        self.loss_name, self.loss, self.options = loss, loss_named(loss), dict(options or {})
+        self.judged_by = judged_by
+        if self.loss.texts == "labels" and any(source.words is None for source in self.sources):
+            raise InputError(f"--loss {loss}: {NO_LABELS}")
+        self._features: dict[int, _Features] = {}
+        self._starts = [np.cumsum([0, *map(len, source.captions)]) for source in self.sources]
+
+    def chance(self, batch_size: int) -> tuple[str, float] | None:
+        """ln of the batch for symmetric CLIP; the others have no one number."""
+        return ln_of_batch(batch_size) if self.loss_name == "symmetric_clip" else None
+
+    def prepare(self, phase: Phase) -> None:
+        """Cache pooled features once where both backbones are frozen."""
+        self._features = self._cached_features() if phase.heads_only else {}
+
+    def backward(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:
+        """One batch, at once or in chunks by gradient caching."""
+        if phase.chunk and phase.chunk < len(batch.rows):
+            return self._backward_in_chunks(phase, batch, first_epoch, accelerator)
+        with accelerator.autocast():
+            image, values = self._image_vectors(phase, batch)
+        total = image.new_zeros(())
+        if phase.vectors:
+            texts = self._texts(batch)
+            with accelerator.autocast():
+                text = self._text_vectors(batch, texts, slice(None))
+            total = phase.vectors * self._loss(image.float(), text.float(), texts.positive, first_epoch)
+        if phase.reconstruction:
+            decoder = self.model.decoder
+            if decoder is None:
+                raise InputError(f"phase {phase.name} trains a decoder, but the recipe has none")
+            with accelerator.autocast():
+                drawn = decoder(image)
+            total = total + phase.reconstruction * reconstruction(drawn.float(), as_drawn(values))
+        accelerator.backward(total)
+        return float(total.detach())
+
+    def _backward_in_chunks(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:
+        texts, size = self._texts(batch), phase.chunk
+
+        def encode(number: int) -> tuple[Tensor, Tensor]:
+            start = number * size
+            first, last = np.searchsorted(texts.picture, [start, start + size])
+            with accelerator.autocast():
+                image, _ = self._image_vectors(phase, batch.part(start, size))
+                text = self._text_vectors(batch, texts, slice(int(first), int(last)))
+            return image.float(), text.float()
+
+        loss = backward_in_chunks(
+            encode,
+            -(-len(batch.rows) // size),
+            lambda image, text: self._loss(image, text, texts.positive, first_epoch),
+            accelerator.backward,
+        )
+        return float(loss)
+
+    def after_step(self) -> None:
+        """Keep the logit scale in its range."""
+        self.model.clamp_logit_scale()
+
+    def _loss(self, image: Tensor, text: Tensor, positive: Tensor, first_epoch: bool) -> Tensor:
+        scalars = [getattr(self.model, name) for name in self.loss.scalars]
+        options = {**self.options, **(self.loss.first_epoch if first_epoch else {})}
+        loss: Tensor = self.loss.compute(image @ text.T, positive.to(image.device), *scalars, **options)
+        return loss
+
+    def _texts(self, batch: Batch) -> _Texts:
+        """What the batch's pictures are compared with, and which of it is theirs."""
+        source = self.sources[batch.source]
+        mine = batch.rows if source.labels is None else source.labels[batch.rows]
+        positions = np.arange(len(batch.rows))
+        if self.loss.texts == "labels" and source.words is not None:
+            words = source.words
+            picture, rows, theirs = np.zeros(len(words.ids), np.int64), None, words.labels
+            ids = list(words.ids)
+        else:
+            if self.loss.texts == "all":
+                counts = [len(source.captions[row]) for row in batch.rows]
+                picture = np.repeat(positions, counts)
+                choices = np.concatenate([np.arange(count) for count in counts])
+            else:
+                picture, choices = positions, batch.choices
+            ids = [source.captions[row][choice] for row, choice in zip(batch.rows[picture], choices, strict=True)]
+            rows, theirs = self._starts[batch.source][batch.rows[picture]] + choices, mine[picture]
+        return _Texts(ids, picture, rows, torch.from_numpy(mine[:, None] == theirs[None, :]))
+
+    def _image_vectors(self, phase: Phase, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Vectors (B, D) and the pixels they are of, float32 (B, 3, S, S) in 0..255."""
+        if not self._features:
+            values = self.augmented(phase, batch)
+            return self._projected(
+                self.model.image, self.model.image.features(self.transform.normalise(values))
+            ), values
+        cached, at = self._features[batch.source].image, torch.from_numpy(batch.rows)
+        view = torch.randint(len(cached), (len(at),))
+        vectors = self._projected(self.model.image, cached[view, at].to(self.device))
+        if not phase.reconstruction:
+            return vectors, vectors
+        values = torch.from_numpy(self.sources[batch.source].pixels[batch.rows]).to(self.device).float()
+        return vectors, torch.where(view.to(self.device).bool()[:, None, None, None], values.flip(-1), values)
+
+    def _text_vectors(self, batch: Batch, texts: _Texts, part: slice) -> Tensor:
+        """Vectors of a part of the batch's texts (m, D)."""
+        cached = self._features[batch.source].text if self._features else None
+        if cached is not None and texts.rows is not None:
+            return self._projected(self.model.text, cached[torch.from_numpy(texts.rows[part])].to(self.device))
+        ids = texts.ids[part]
+        if not ids:
+            return torch.empty(0, self.model.text.dimension, device=self.device)
+        tower, padded = self.model.text, self.padded(ids)
+        vectors: Tensor = tower(*padded) if self.loss.unit else self._projected(tower, tower.features(*padded))
+        return vectors
+
+    def _projected(self, tower: Any, features: Tensor) -> Tensor:
+        """Unit vectors, or plain ones for a loss that wants those."""
+        vectors: Tensor = tower.project(features) if self.loss.unit else tower.projection(tower.dropout(features))
+        return vectors
+
+    def _cached_features(self) -> dict[int, _Features]:
+        """Pooled features of every source, once: of each picture (and its mirror where that keeps captions true)."""
+        cached = {}
+        for number, source in enumerate((*self.sources, *self.validation)):
+            pixels = torch.from_numpy(np.asarray(source.pixels))
+            views = [self.model.image_features(pixels, self.transform)]
+            if source.mirror and number < len(self.sources):
+                views.append(self.model.image_features(pixels.flip(-1), self.transform))
+            text = self.model.text_features(source.all_captions, self.tokenizer) if source.words is None else None
+            cached[number] = _Features(torch.stack(views), text)
+        return cached
+
+    # -- validation -------------------------------------------------------------------------------------------------
+
+    def judge(self, phase: Phase) -> Judgement:
+        """Retrieval both ways, or what labelled pictures are judged by; of each validation source."""
+        vectors = [self._validation_vectors(number) for number in range(len(self.validation))]
+        reports = [self._report(number, *vectors[number], phase) for number in range(len(vectors))]
+        image, text = vectors[0]
+        others = {source.name: report.score for source, report in zip(self.validation[1:], reports[1:], strict=True)}
+        warnings = tuple(w for report in reports if isinstance(report, ScoreReport) for w in report.warnings)
+        entry = {**reports[0].entry, **({"other rsum": others} if others else {})}
+        entry |= {"logit_scale": float(self.model.logit_scale.detach().exp())} if self.loss.scalars else {}
+        return Judgement(reports[0].score, entry, image, _leading(self.validation[0], image, text), warnings)
+
+    def _report(self, number: int, image: Tensor, text: Tensor, phase: Phase) -> Report | ScoreReport:
+        source = self.validation[number]
+        if source.words is None:
+            return retrieval_report(image, text, torch.from_numpy(source.owner), samples=0)
+        drawn = redrawn(self.model, image, source, self.transform) if phase.reconstruction else None
+        return labelled_report(self.judged_by, image, text, source, {"split": source.name}, drawn)
+
+    def _validation_vectors(self, number: int) -> tuple[Tensor, Tensor]:
+        """Unit vectors of a validation source: image (N, D), and of its captions or of its words, text (M, D)."""
+        source = self.validation[number]
+        ids = source.all_captions if source.words is None else source.words.ids
+        cached = self._features.get(len(self.sources) + number)
+        if cached is None:
+            image = self.model.embed_images(torch.from_numpy(np.asarray(source.pixels)), self.transform)
+            return image, self.model.embed_texts(ids, self.tokenizer)
+        with torch.no_grad(), eval_mode(self.model):
+            image = self.model.image.project(cached.image[0].to(self.device)).cpu()
+            if cached.text is not None:
+                return image, self.model.text.project(cached.text.to(self.device)).cpu()
+        return image, self.model.embed_texts(ids, self.tokenizer)
+
+
+def labelled_report(
+    judged_by: str,
+    image: Tensor,
+    text: Tensor,
+    source: Source,
+    protocol: dict[str, Any],
+    drawn: tuple[Tensor, float] | None = None,
+) -> ScoreReport:
+    """The report of labelled pictures: image (N, D), text (V, D) of their words. Raises InputError without labels."""
+    words: Words | None = source.words
+    if words is None or source.labels is None:
+        raise InputError(f"{source.name} has no labels to be judged by")
+    labels = torch.from_numpy(source.labels)
+    if judged_by == "labels":
+        return label_report(image, labels, text, words, protocol)
+    return class_report(image, labels, text, words, protocol, drawn)
+
+
+def redrawn(model: CrossModalModel, image: Tensor, source: Source, transform: ImageTransform) -> tuple[Tensor, float]:
+    """The vectors (N, D) of pictures drawn from `image` (N, D), and their mean squared error against the pictures."""
+    drawn = model.decode(image)
+    vectors = model.embed_images(as_seen(drawn, transform.size), transform)
+    parts = torch.from_numpy(np.asarray(source.pixels)).split(1024)
+    wanted = torch.cat([as_drawn(part.float()) for part in parts])
+    return vectors, float(reconstruction(drawn, wanted))
+
+
+def _leading(source: Source, image: Tensor, text: Tensor) -> np.ndarray:
+    """Cosines (n, n) of the first pictures with their first captions, or of pictures of each label with its word."""
+    if source.words is None or source.labels is None:
+        first = np.unique(source.owner, return_index=True)[1][:SHOWN_PAIRS]
+        return np.asarray((image[source.owner[first]] @ text[first].T).numpy(), dtype=np.float32)
+    words = {int(label): row for row, label in reversed(list(enumerate(source.words.labels)))}
+    each = max(1, SHOWN_PAIRS // len(words))
+    pictures = [
+        row for label in list(words)[::-1][:SHOWN_PAIRS] for row in np.flatnonzero(source.labels == label)[:each]
+    ]
+    columns = [words[int(source.labels[row])] for row in pictures]
+    return np.asarray((image[pictures] @ text[columns].T).numpy(), dtype=np.float32)

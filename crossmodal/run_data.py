@@ -1,0 +1,157 @@
+"""What a recipe is trained and judged on: photos, generated scenes or labelled pictures, decoded, by split.
+
+Shapes: N pictures, S side in pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.data.drawn_digits import drawn_digits
+from crossmodal.data.labelled import LabelledPictures, load_labelled
+from crossmodal.data.pairs import Record, load_pairs
+from crossmodal.data.pixels import decode_pictures
+from crossmodal.data.scenes import write_scenes
+from crossmodal.data.sources import Source, Words
+from crossmodal.data.spellings import WITHHELD, WRITTEN_FORMS
+from crossmodal.data.splits import split_records
+from crossmodal.data.text import TextTokenizer
+from crossmodal.data.transforms import ImageTransform
+from crossmodal.errors import InputError
+from crossmodal.evaluation import split_hash
+from crossmodal.progress import Bar
+from crossmodal.recipes import Recipe
+from crossmodal.recipes.base import SMOKE_DIGITS
+
+SCENE_VALIDATION = 200
+LABELLED_VALIDATION = 12  # every so many-th training picture is kept for validation
+DRAWN_DIGITS = "drawn_digits"
+Captions = tuple[tuple[Sequence[int], ...], ...]
+
+
+@dataclass(frozen=True)
+class SplitPictures:
+    """One split of one origin ("photos", "scenes" or a labelled set's name), decoded.
+
+    pixels: uint8 (N, 3, S, S). records: names and captions of pictures; of labelled ones none. labels: int64 (N,).
+    words: (text, label, withheld) of all that labels are called.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    records: tuple[Record, ...] = ()
+    labels: NDArray[np.int64] | None = None
+    words: tuple[tuple[str, int, bool], ...] = ()
+
+    @property
+    def texts(self) -> list[str]:
+        """Every caption or word that may be trained on."""
+        captions = [text for record in self.records for text in record.captions]
+        return captions + [text for text, _, withheld in self.words if not withheld]
+
+    @property
+    def hash(self) -> str:
+        """Names the exact pictures with their captions or labels."""
+        if self.labels is None:
+            return split_hash(self.records)
+        return split_hash([Record(str(row), (str(label),)) for row, label in enumerate(self.labels)])
+
+    def source(self, tokenizer: TextTokenizer, recipe: Recipe) -> Source:
+        """The same with captions as token ids; a mirrored scene would make "left of" untrue, a mirrored digit is none."""
+        if self.labels is None:
+            captions: Captions = tuple(tuple(tokenizer.ids(record.captions)) for record in self.records)
+            scenes = self.name == "scenes"
+            return Source(self.name, self.pixels, captions, not scenes, recipe.scene_share if scenes else 1.0)
+        texts, owners, withheld = zip(*self.words, strict=True)
+        words = Words(texts, tuple(tokenizer.ids(texts)), np.array(owners, np.int64), np.array(withheld, np.bool_))
+        of_label = {int(label): words.of_label(int(label)) for label in np.unique(self.labels)}
+        captions = tuple(of_label[int(label)] for label in self.labels)
+        return Source(self.name, self.pixels, captions, labels=self.labels, words=words, balanced=recipe.balanced)
+
+
+def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dict[str, list[SplitPictures]]:
+    """Decoded pictures for "train", "val" and "test", photos before scenes.
+
+    Raises InputError if the recipe needs data and none are named, DataError for files that cannot be read.
+    """
+    if recipe.labelled:
+        return _labelled(options, recipe)
+    splits: dict[str, list[SplitPictures]] = {"train": [], "val": [], "test": []}
+    transform = ImageTransform(size=recipe.image_size)
+
+    def decode(name: str, split: str, root: Path, records: Sequence[Record]) -> None:
+        captioned = tuple(record for record in records if record.captions)
+        if captioned:
+            with Bar(f"decoding {name}, {split}") as bar:
+                decoded = decode_pictures(root, captioned, transform, cache, bar.update)
+            _tell_skipped(decoded.skipped)
+            splits[split].append(SplitPictures(name, decoded.pixels, decoded.records))
+
+    if recipe.photos:
+        if options.images is None or options.captions is None:
+            raise InputError(f"recipe {recipe.name} trains on photos: name them with --images DIR --captions FILE")
+        pairs = load_pairs(options.images, options.captions)
+        for split, records in split_records(pairs.records, options.splits, options.seed).items():
+            decode("photos", split, options.images, records)
+    if recipe.scenes:
+        counts = {"train": recipe.scenes, "val": min(SCENE_VALIDATION, recipe.scenes)}
+        for split, count in counts.items():
+            folder = cache / f"scenes-{split}-{count}"
+            with Bar(f"drawing scenes, {split}") as bar:
+                captions = write_scenes(folder, count, seed=0, split=split, progress=bar.update)
+            decode("scenes", split, folder / "images", load_pairs(folder / "images", captions).records)
+    for split in ("train", "val"):
+        if not splits[split]:
+            raise InputError(f"no picture with captions is in the {split} split: see --splits, or `validate`")
+    return splits
+
+
+def labelled_split(
+    name: str, root: Path | None, split: str, size: int, written_forms: bool, download: bool = False
+) -> SplitPictures:
+    """One split ("train" or "test") of a labelled set by name, with the words its labels go by.
+
+    Raises InputError without a root or where written forms are asked of other pictures than digits; DataError likewise.
+    """
+    if name == DRAWN_DIGITS:
+        pictures: LabelledPictures = drawn_digits(SMOKE_DIGITS, seed=0, split=split, size=size)
+    elif root is None:
+        raise InputError(f"the labelled pictures {name!r} need their folder: --root DIR, and --download to fetch them")
+    else:
+        pictures = load_labelled(name, root, split, size, download)
+    _tell_skipped(pictures.skipped)
+    words = [(text, label, False) for label, text in enumerate(pictures.label_names)]
+    if written_forms:
+        if pictures.label_names != tuple("0123456789"):
+            raise InputError(f"written forms are of the digits 0 to 9; {name} holds {', '.join(pictures.label_names)}")
+        words = [(form, digit, form == WITHHELD[digit]) for digit, forms in WRITTEN_FORMS.items() for form in forms]
+    return SplitPictures(name, pictures.pixels, labels=pictures.labels, words=tuple(words))
+
+
+def _labelled(options: argparse.Namespace, recipe: Recipe) -> dict[str, list[SplitPictures]]:
+    """The set's own test split, and every twelfth of its training pictures, drawn by the seed, to validate on."""
+    arguments = (recipe.image_size, recipe.written_forms, options.download)
+    everything = labelled_split(recipe.labelled, options.root, "train", *arguments)
+    test = labelled_split(recipe.labelled, options.root, "test", *arguments)
+    count = len(everything.pixels)
+    drawn = np.random.default_rng(options.seed).permutation(count)
+    kept = max(1, count // LABELLED_VALIDATION)
+    rows = {"val": np.sort(drawn[:kept]), "train": np.sort(drawn[kept:])}
+    labels = everything.labels if everything.labels is not None else np.zeros(count, np.int64)
+    parts = {
+        split: SplitPictures(everything.name, everything.pixels[chosen], labels=labels[chosen], words=everything.words)
+        for split, chosen in rows.items()
+    }
+    return {"train": [parts["train"]], "val": [parts["val"]], "test": [test]}
+
+
+def _tell_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    for picture, reason in skipped:
+        print(f"skipped {picture}: {reason}", file=sys.stderr)

@@ -1,0 +1,103 @@
+"""From a recipe and a person's options to the recipe that runs, and to its model with random or pretrained weights."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from crossmodal.data.text import TextTokenizer, tokenizer_for
+from crossmodal.errors import InputError
+from crossmodal.losses import loss_named
+from crossmodal.models.dual import CrossModalModel
+from crossmodal.models.encoders import TINY_TEXT_MODEL, ImageEncoder, declared_pooling
+from crossmodal.models.heads import ImageDecoder, MatchHead
+from crossmodal.models.scorer import PairScorer
+from crossmodal.models.text_towers import OWN_TEXT_MODELS, build_text_tower, text_config
+from crossmodal.recipes import Recipe, recipe_named, smoke
+from crossmodal.recipes.base import HEADS
+from crossmodal.run_data import SplitPictures
+
+SIGLIP_BIAS = -10.0  # Zhai et al. 2023: at first nearly every pair is false
+SCORER_WIDTHS = (512, 256)  # of a pair scorer's picture side and text side
+
+
+def chosen_recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe with the options that were given in place of its own values. Raises InputError."""
+    recipe = recipe_named(options.recipe)
+    if options.data and not recipe.labelled:
+        raise InputError(f"recipe {recipe.name} is not trained on labelled pictures: --data has no meaning for it")
+    if options.data:
+        recipe = replace(recipe, labelled=options.data)
+    if options.smoke:
+        recipe = smoke(recipe)
+    if options.heads_only:
+        recipe = replace(recipe, phases=(replace(HEADS, epochs=1) if options.smoke else HEADS,))
+    if options.loss:
+        recipe = _with_loss(recipe, options.loss)
+    pooling = options.pooling or (declared_pooling(options.text_model) if options.text_model else None)
+    given = {
+        "image_backbone": options.image_backbone,
+        "image_weights": options.image_weights,
+        "image_size": options.image_size,
+        "text_model": options.text_model,
+        "dimension": options.dimension,
+        "pooling": pooling,
+    }
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    return _with_phases(recipe, options)
+
+
+def _with_loss(recipe: Recipe, name: str) -> Recipe:
+    loss = loss_named(name)
+    if recipe.kind != "dual_encoder":
+        raise InputError(f"recipe {recipe.name} scores pairs: --loss is for recipes that give vectors")
+    if loss.texts == "labels" and not recipe.labelled:
+        raise InputError(f"--loss {name} needs labelled pictures, recipe {recipe.name} has captions")
+    return replace(recipe, loss=name, loss_options={})
+
+
+def _with_phases(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+    if options.epochs is not None and options.epochs < 1:
+        raise InputError(f"--epochs must be at least 1, not {options.epochs}")
+    if options.chunk is not None and (options.chunk < 1 or recipe.kind != "dual_encoder" or recipe.decoder):
+        raise InputError(
+            f"--chunk {options.chunk}: gradient caching takes chunks of at least 1 picture, and only of losses on vectors"
+        )
+    scale = options.lr_scale
+    phases = [
+        replace(
+            phase,
+            batch_size=options.batch_size or phase.batch_size,
+            chunk=options.chunk or phase.chunk,
+            head_lr=phase.head_lr * scale,
+            image_lr=phase.image_lr * scale,
+            text_lr=phase.text_lr * scale,
+            decoder_lr=phase.decoder_lr * scale,
+        )
+        for phase in recipe.phases
+    ]
+    phases[-1] = replace(phases[-1], epochs=options.epochs or phases[-1].epochs)
+    return replace(recipe, phases=tuple(phases))
+
+
+def build_model(
+    recipe: Recipe, splits: dict[str, list[SplitPictures]]
+) -> tuple[CrossModalModel | PairScorer, TextTokenizer]:
+    """Both towers as the recipe says, and the tokeniser; a vocabulary is of the training split alone."""
+    texts = [text for part in splits["train"] for text in part.texts]
+    tokenizer = tokenizer_for(recipe.text_model, texts, recipe.max_length)
+    config: dict[str, Any] | None = None
+    scorer = recipe.kind == "pair_scorer"
+    image_width, text_width = SCORER_WIDTHS if scorer else (recipe.dimension, recipe.dimension)
+    if recipe.text_model in (*OWN_TEXT_MODELS, TINY_TEXT_MODEL):
+        config = text_config(recipe.text_model, tokenizer.vocabulary_size, text_width, recipe.max_length)
+    image = ImageEncoder(recipe.image_backbone, image_width, weights=recipe.image_weights)
+    text = build_text_tower(recipe.text_model, text_width, recipe.pooling, config)
+    if scorer:
+        return PairScorer(image, text, MatchHead(image_width, text_width)), tokenizer
+    bias = SIGLIP_BIAS if "logit_bias" in loss_named(recipe.loss).scalars else None
+    temperature = 0.1 if bias is not None else recipe.temperature  # Zhai et al. 2023: logits start at 10 · cosine
+    decoder = ImageDecoder(recipe.dimension) if recipe.decoder else None
+    learned = recipe.learn_temperature and bool(loss_named(recipe.loss).scalars)
+    return CrossModalModel(image, text, temperature, learned, bias, decoder), tokenizer
