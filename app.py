@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from crossmodal.errors import CrossmodalError
 from crossmodal.ui import sidebar
+from crossmodal.ui.galleries import checkpoints, gallery_can
 from crossmodal.ui.look import STYLE, plain_markdown
 
 PAGES = Path(__file__).resolve().parent / "crossmodal" / "ui"
@@ -21,19 +23,27 @@ def arguments() -> argparse.Namespace:
     return parser.parse_known_args()[0]
 
 
+def pages() -> list[StreamlitPage]:
+    """The pages there is something for: pairs need a checkpoint that judges them, vectors one that draws them."""
+    search = st.Page(
+        PAGES / "search_page.py", title="Search", icon=":material/search:", url_path="search", default=True
+    )
+    pair = st.Page(PAGES / "pair_page.py", title="Pair", icon=":material/join_inner:", url_path="pair")
+    vectors = st.Page(PAGES / "vectors_page.py", title="Vectors", icon=":material/blur_on:", url_path="vectors")
+    training = st.Page(PAGES / "training_page.py", title="Training", icon=":material/monitoring:", url_path="training")
+    index = st.Page(
+        PAGES / "index_page.py", title="Index a folder", icon=":material/create_new_folder:", url_path="index"
+    )
+    offered = [pair] if checkpoints("pairs") else []
+    offered += [vectors] if gallery_can(sidebar.gallery(), "decoding") else []
+    return [search, *offered, training, index]
+
+
 st.set_page_config(page_title="Crossmodal", page_icon=str(PAGES / "icon.svg"), layout="wide")
 st.html(STYLE)
-page = st.navigation(
-    [
-        st.Page(PAGES / "search_page.py", title="Search", icon=":material/search:", url_path="search", default=True),
-        st.Page(PAGES / "training_page.py", title="Training", icon=":material/monitoring:", url_path="training"),
-        st.Page(PAGES / "index_page.py", title="Index a folder", icon=":material/create_new_folder:", url_path="index"),
-    ],
-    position="top",
-)
+sidebar.choose_gallery(arguments().index)
 try:
-    sidebar.choose_gallery(arguments().index)
-    page.run()
+    st.navigation(pages(), position="top").run()
 except CrossmodalError as error:
     st.error(plain_markdown(str(error)))
 sidebar.footer()

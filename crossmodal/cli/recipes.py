@@ -45,7 +45,7 @@ def _table(rows: Sequence[dict[str, str]]) -> str:
     widths = {name: min(size, limit + (spare // len(wide) if wide else 0)) for name, size in natural.items()}
     lines = []
     for row in ({name: name.upper() for name in natural}, *rows):
-        cells = [textwrap.wrap(row[name], widths[name]) or [""] for name in natural]
+        cells = [textwrap.wrap(row[name], widths[name], break_on_hyphens=False) or [""] for name in natural]
         for parts in zip_longest(*cells, fillvalue=""):
             padded = (part.ljust(size) for part, size in zip(parts, widths.values(), strict=True))
             lines.append("  ".join(padded).rstrip())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from crossmodal.data.images import IMAGE_SUFFIXES
-from crossmodal.ui.look import plain_markdown
+from crossmodal.ui.look import plain_markdown, shown
 from crossmodal.ui.view import DEFAULT_COUNT, MAX_COUNT, MAX_TEXT, View
 
 __all__ = ["Question", "ask", "ask_for_more_like", "ask_text", "clear", "controls", "examples", "publish"]
@@ -21,48 +21,77 @@ NAMES = {"images": "Pictures", "captions": "Captions"}
 
 @dataclass(frozen=True)
 class Question:
-    """text, picture (file name and bytes) or like (path of an indexed picture): at most one of them is set."""
+    """text, picture (file name and bytes) or like (path of an indexed picture): at most one of them is set.
+
+    captioned: whether the gallery has captions to find.
+    """
 
     text: str = ""
     picture: tuple[str, bytes] | None = None
     like: str = ""
+    captioned: bool = True
 
     @property
     def default_target(self) -> str:
-        """What this question looks for unless told: a text and "more like this" pictures, a picture captions."""
-        return "captions" if self.picture else "images"
+        """What this question looks for unless told: a text and "more like this" pictures, a picture captions if any."""
+        return "captions" if self.picture and self.captioned else "images"
 
     def __bool__(self) -> bool:
         return bool(self.text or self.picture or self.like)
 
 
-def ask() -> Question:
-    """Draw the text line and the upload, and return what is asked now."""
+def ask(labels: Sequence[str] = (), captioned: bool = True) -> Question:
+    """Draw the text line and the upload, and return what is asked now.
+
+    labels: the only words that can be asked; they are offered to choose from in place of the text line.
+    captioned: whether the gallery has captions to find.
+    """
     _adopt_address()
     state = st.session_state
     with st.container(horizontal=True, vertical_alignment="bottom", key="cm-asking"):
-        st.text_input(
-            "Describe a picture",
-            key="text",
-            placeholder="Describe a picture …",
-            label_visibility="collapsed",
-            icon=":material/search:",
-            on_change=_text_changed,
-        )
+        if labels:
+            _choice(labels)
+        else:
+            st.text_input(
+                "Describe a picture",
+                key="text",
+                placeholder="Describe a picture …",
+                label_visibility="collapsed",
+                icon=":material/search:",
+                on_change=_text_changed,
+            )
         with st.popover("Search by picture", icon=":material/photo_camera:"):
             st.file_uploader(
                 "A picture to search with",
                 type=sorted(suffix[1:] for suffix in IMAGE_SUFFIXES),
                 key=f"upload-{state.setdefault('uploads', 0)}",
                 on_change=_picture_given,
-                help="Its captions are found, or pictures like it. It stays on this machine.",
+                help=("Its captions are found, or pictures" if captioned else "Pictures are found that are")
+                + " like it. It stays on this machine.",
             )
-    return Question(state.text.strip()[:MAX_TEXT], state.get("picture"), state.get("like", ""))
+    return Question(state.text.strip()[:MAX_TEXT], state.get("picture"), state.get("like", ""), captioned)
+
+
+def _choice(labels: Sequence[str]) -> None:
+    state = st.session_state
+    known = {label.casefold(): label for label in labels}
+    state.text = known.get(state.text.strip().casefold(), "")  # words of another gallery or of an edited address
+    st.selectbox(
+        "Choose what the pictures show",
+        ["", *labels],
+        key="text",
+        format_func=lambda label: shown(label) or "Choose what the pictures show …",
+        label_visibility="collapsed",
+        on_change=_text_changed,
+    )
 
 
 def controls(question: Question) -> tuple[str, int]:
     """Draw what to look for and how many; returns ("images" or "captions", k)."""
     state = st.session_state
+    if not question.captioned:
+        state.pop("wanted_target", None)
+        return "images", int(st.slider("How many", 1, MAX_COUNT, key="count", width=260))
     key = f"to-{question.default_target}"
     if key not in state:
         wanted = state.pop("wanted_target", None) or state.get(f"kept-{key}", question.default_target)

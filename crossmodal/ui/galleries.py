@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from crossmodal.errors import CheckpointError, IndexStoreError, InputError
 from crossmodal.index.manifest import MANIFEST, read_manifest
 from crossmodal.ui.demo import DEMO
 
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from crossmodal.index import Embedder, Manifest
+    from crossmodal.scorer import Scorer
     from crossmodal.search import Searcher
 
-__all__ = ["INDEXES", "LockedEncoder", "checkpoints", "encoder_of", "galleries", "searcher_of", "starter"]
+__all__ = [
+    "INDEXES", "LockedEncoder", "LockedScorer", "can", "checkpoints", "encoder_of", "galleries", "gallery_can",
+    "has_captions", "labels_of", "scorer_of", "searcher_of", "starter",
+]  # fmt: skip
 
 INDEXES = Path("indexes")
 CHECKPOINT_FOLDERS = (Path("model-checkpoints"), Path("runs"))
@@ -38,6 +43,8 @@ class LockedEncoder:
         self.fingerprint, self.dimension, self.name = encoder.fingerprint, encoder.dimension, encoder.name
         self.preprocessing = encoder.preprocessing
         self.path: Path | None = getattr(encoder, "path", None)
+        self.labels: tuple[str, ...] = getattr(encoder, "labels", ())
+        self.can_decode: bool = getattr(encoder, "can_decode", False)
 
     def preprocess(self, image: Image) -> NDArray[np.uint8]:
         """As the encoder's."""
@@ -58,6 +65,28 @@ class LockedEncoder:
         with self._lock:
             return self._encoder.encode_texts(texts, batch_size)
 
+    def decode(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Unit vectors (N, D) → grey pictures (N, 28, 28) in [0, 1]. Raises InputError where there is no decoder."""
+        if not self.can_decode:
+            raise InputError(f"{self.name} has no decoder, so its vectors cannot be drawn")
+        with self._lock:
+            drawn: NDArray[np.float32] = self._encoder.decode(vectors)  # type: ignore[attr-defined]
+            return drawn
+
+
+class LockedScorer:
+    """A scorer that several sessions may share: one thread at a time scores, the others wait."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self._lock = threading.Lock()
+        self.name, self.fingerprint = scorer.name, scorer.fingerprint
+
+    def probabilities(self, images: Sequence[Image], texts: Sequence[str]) -> NDArray[np.float32]:
+        """As the scorer's."""
+        with self._lock:
+            return self._scorer.probabilities(images, texts)
+
 
 def galleries(also: Path | None = None) -> list[Path]:
     """Folders a person may open: the one named at the start, the demo, then those below indexes/ by name."""
@@ -66,8 +95,11 @@ def galleries(also: Path | None = None) -> list[Path]:
     return first + [path for path in found if also is None or path.resolve() != also.resolve()]
 
 
-def checkpoints() -> list[Path]:
-    """Checkpoint directories below model-checkpoints/ and runs/ (three levels), the shipped one first."""
+def checkpoints(*abilities: str) -> list[Path]:
+    """Checkpoint directories below model-checkpoints/ and runs/ (three levels), the shipped one first.
+
+    abilities: what each of them must be able to do, as `crossmodal.checkpoint.abilities` names it.
+    """
     found = {
         path.parent
         for folder in CHECKPOINT_FOLDERS
@@ -75,7 +107,39 @@ def checkpoints() -> list[Path]:
         for path in folder.glob(f"{depth}/model.safetensors")
         if not any(part.startswith(".") for part in path.parts)
     }
-    return sorted(found, key=lambda path: (path.name != "starter", path.as_posix()))
+    able = [path for path in found if all(can(path, ability) for ability in abilities)]
+    return sorted(able, key=lambda path: (path.name != "starter", path.as_posix()))
+
+
+def can(checkpoint: Path, ability: str) -> bool:
+    """Whether a checkpoint has an ability: "vectors", "words", "labels", "pairs", "decoding"; a broken one none."""
+    from crossmodal.checkpoint import abilities
+
+    try:
+        return ability in abilities(checkpoint)
+    except CheckpointError:
+        return False
+
+
+def gallery_can(index: Path, ability: str) -> bool:
+    """Whether the checkpoint of a gallery has an ability; False while there is no index."""
+    try:
+        return can(_checkpoint_of(read_manifest(index)), ability)
+    except IndexStoreError:
+        return False
+
+
+def labels_of(index: Path) -> tuple[str, ...]:
+    """The only words that can be asked of a gallery; empty where any words can. Raises as `searcher_of`."""
+    return searcher_of(index).encoder.labels if gallery_can(index, "labels") else ()  # type: ignore[attr-defined]
+
+
+def has_captions(index: Path) -> bool:
+    """Whether a gallery has captions to find; the demo has, or is just getting them."""
+    try:
+        return index == DEMO or read_manifest(index).counts["captions"] > 0
+    except IndexStoreError:
+        return True
 
 
 def starter() -> Path:
@@ -94,6 +158,15 @@ def encoder_of(checkpoint: Path) -> LockedEncoder:
         return _loaded(str(checkpoint.resolve()), _stamp(checkpoint))
 
 
+def scorer_of(checkpoint: Path) -> LockedScorer:
+    """The one scorer this process has of a checkpoint that judges pairs, loaded as `encoder_of` does.
+
+    Raises CheckpointError or InputError.
+    """
+    with _LOADING:
+        return _loaded_scorer(str(checkpoint.resolve()), _stamp(checkpoint))
+
+
 def searcher_of(index: Path) -> Searcher:
     """The one searcher of a gallery, opened on first use and again when a build has replaced the index.
 
@@ -109,6 +182,13 @@ def _loaded(checkpoint: str, stamp: tuple[Any, ...]) -> LockedEncoder:  # noqa: 
     from crossmodal.encoder import open_encoder
 
     return LockedEncoder(open_encoder(Path(checkpoint)))
+
+
+@lru_cache(maxsize=1)
+def _loaded_scorer(checkpoint: str, stamp: tuple[Any, ...]) -> LockedScorer:  # noqa: ARG001 - part of the key, too
+    from crossmodal.scorer import open_scorer
+
+    return LockedScorer(open_scorer(Path(checkpoint)))
 
 
 def _stamp(checkpoint: Path) -> tuple[Any, ...]:

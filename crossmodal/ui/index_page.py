@@ -33,7 +33,7 @@ def main() -> None:
             "interrupted goes on where it stopped.",
         )
     )
-    found = checkpoints()
+    found = checkpoints("vectors")
     if not found:
         st.info("There is no checkpoint to index with: train one, or restore `model-checkpoints/starter`.")
         return

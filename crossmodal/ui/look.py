@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["STYLE", "asked", "caption_row", "facts", "heading", "large", "plain_markdown", "shown", "tile"]
+__all__ = ["STYLE", "asked", "caption_row", "facts", "heading", "large", "plain_markdown", "row", "shown", "tile"]
 
 STYLE = Path(__file__).with_name("style.css")
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -63,13 +63,22 @@ def asked(address: str | None, lead: str, name: str) -> str:
     )
 
 
-def large(address: str | None, name: str, captions: Iterable[str]) -> str:
-    """One picture in full with all its captions."""
-    lines = "".join(f'<li dir="auto">{_safe(caption)}</li>' for caption in captions)
-    listed = (
-        f'<ul class="cm-captions">{lines}</ul>' if lines else '<p class="cm-quiet">This picture has no caption.</p>'
-    )
+def large(address: str | None, name: str, captions: Iterable[str] | None = None) -> str:
+    """One picture in full with all its captions; None for a picture that may have some elsewhere."""
+    lines = "".join(f'<li dir="auto">{_safe(caption)}</li>' for caption in captions or ())
+    none = "" if captions is None else '<p class="cm-quiet">This picture has no caption.</p>'
+    listed = f'<ul class="cm-captions">{lines}</ul>' if lines else none
     return f'<div class="cm-large">{_picture(address, name)}</div>{listed}<p class="cm-quiet">{_safe(name)}</p>'
+
+
+def row(pictures: Iterable[tuple[str | None, str]]) -> str:
+    """Small pictures side by side, pixels as they are, a few letters under each."""
+    cells = "".join(
+        f'<figure><div class="cm-picture">{_picture(address, text)}</div>'
+        f"<figcaption>{_safe(text)}</figcaption></figure>"
+        for address, text in pictures
+    )
+    return f'<div class="cm-drawn">{cells}</div>'
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:

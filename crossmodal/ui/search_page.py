@@ -12,7 +12,7 @@ from crossmodal.data.images import load_image
 from crossmodal.errors import ImageError, IndexStoreError
 from crossmodal.ui import asking, demo, results
 from crossmodal.ui.asking import Question
-from crossmodal.ui.galleries import encoder_of, searcher_of, starter
+from crossmodal.ui.galleries import encoder_of, has_captions, labels_of, searcher_of, starter
 from crossmodal.ui.jobs import JOBS, Job
 from crossmodal.ui.look import asked, heading, plain_markdown
 from crossmodal.ui.sidebar import address_of, gallery
@@ -32,8 +32,11 @@ ADVICE = "Index its folder with a captions file, or look for pictures instead."
 
 def main() -> None:
     """Draw the page."""
-    st.html(heading("Find pictures with words, words with pictures", "Describe what you look for, or give a picture."))
-    question = asking.ask()
+    labels, captioned = labels_of(gallery()), has_captions(gallery())
+    title = "Find pictures with words" + (", words with pictures" if captioned else " and with pictures")
+    ask = "Choose what they show" if labels else "Describe what you look for"
+    st.html(heading(title, f"{ask}, or give a picture."))
+    question = asking.ask(labels, captioned)
     searcher, job = _open()
     if searcher is None:
         _being_made(job)
@@ -46,7 +49,7 @@ def main() -> None:
     if question:
         _answer(searcher, question, target, count, in_making=job is not None)
     else:
-        _welcome(searcher)
+        _welcome(searcher, labels)
 
 
 def _open() -> tuple[Searcher | None, Job | None]:
@@ -84,8 +87,8 @@ def _being_made(job: Job | None) -> None:
             watch(job)
 
 
-def _welcome(searcher: Searcher) -> None:
-    asking.examples(_examples(searcher))
+def _welcome(searcher: Searcher, labels: Sequence[str]) -> None:
+    asking.examples(labels[:6] or _examples(searcher))
     st.html(f'<div class="cm-label">From this gallery of {searcher.image_count:,} pictures</div>')
     results.sample_grid(searcher, _paths(searcher, SAMPLE))
 

@@ -12,9 +12,11 @@ from crossmodal.data.images import load_image
 from crossmodal.errors import ImageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["as_data_address", "thumbnail"]
+__all__ = ["as_data_address", "grey_address", "thumbnail"]
 
 TILE_PIXELS = 360
 
@@ -35,6 +37,15 @@ def as_data_address(image: Image, pixels: int = TILE_PIXELS) -> str:
     buffer = BytesIO()
     small.save(buffer, format="JPEG", quality=82, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def grey_address(grey: NDArray[np.float32]) -> str:
+    """Grey values (H, W) in [0, 1] as a PNG data address, pixel by pixel."""
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.fromarray((255 * grey.clip(0, 1)).round().astype("uint8")).save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 @lru_cache(maxsize=2048)

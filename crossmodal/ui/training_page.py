@@ -11,7 +11,7 @@ import streamlit as st
 from crossmodal.errors import InputError
 from crossmodal.figures import history_curves
 from crossmodal.ui.galleries import checkpoints
-from crossmodal.ui.look import facts, heading, shown
+from crossmodal.ui.look import facts, heading, plain_markdown, shown
 
 DIRECTIONS = {"image_to_text": "picture → text", "text_to_image": "text → picture"}
 RECALLS = ("R@1", "R@5", "R@10")
@@ -62,18 +62,30 @@ def _curves(checkpoint: Path) -> None:
 
 def _metrics(checkpoint: Path) -> None:
     reports = _document(checkpoint, "metrics.json") or {}
-    reports = {name: report for name, report in reports.items() if isinstance(report, dict) and "rsum" in report}
-    st.subheader("Retrieval")
-    if not reports:
+    reports = {name: report for name, report in reports.items() if isinstance(report, dict)}
+    recalls = {name: report for name, report in reports.items() if "rsum" in report}
+    others = {name: report for name, report in reports.items() if isinstance(report.get("values"), dict)}
+    st.subheader("Results" if others else "Retrieval")
+    if not recalls and not others:
         st.info("This checkpoint brings no metrics.json: measure it with `python -m crossmodal evaluate`.")
         return
-    rows = [row for name, report in reports.items() for row in _rows(name, report)]
-    st.dataframe(rows, hide_index=True, width="stretch")
-    st.caption("Recall in percent, in brackets the 95 % interval. rsum adds the six recalls, 600 is perfect.")
-    for name, report in reports.items():
+    if recalls:
+        st.dataframe([row for name in recalls for row in _rows(name, recalls[name])], hide_index=True, width="stretch")
+        st.caption("Recall in percent, in brackets the 95 % interval. rsum adds the six recalls, 600 is perfect.")
+    for name, report in others.items():
+        st.markdown(plain_markdown(f"{name}: {report['headline']}" if report.get("headline") else name))
+        values = [(measure, value) for measure, value in report["values"].items() if isinstance(value, (int, float))]
+        st.dataframe(
+            [{"measure": shown(measure), "value": f"{value:,.5g}"} for measure, value in values],
+            hide_index=True,
+            width="stretch",
+        )
+    for name, report in (recalls | others).items():
         protocol = report.get("protocol")
         if isinstance(protocol, dict) and protocol:
-            with st.expander("How this was measured" if len(reports) == 1 else f"How {shown(name)} was measured"):
+            with st.expander(
+                "How this was measured" if len(recalls | others) == 1 else f"How {shown(name)} was measured"
+            ):
                 st.html(facts((str(fact).capitalize(), str(value)) for fact, value in protocol.items()))
 
 

@@ -1,0 +1,59 @@
+"""The demo gallery: made on the first start, completed where a start was killed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from crossmodal.index import build_index
+from crossmodal.ui import demo
+from tests.app.frame import ColourEncoder, app, html_of, tiles, until
+
+
+def test_the_first_start_makes_the_demo_gallery_and_answers():
+    at = app().run()
+    at.text_input("text").set_value("red").run()
+    until(at, lambda at: bool(tiles(at)))
+    until(at, lambda at: any(">30<" in body for body in html_of(at)))  # five captions a picture, said at the side
+    assert any("Showing 6 of 6 pictures" in body for body in html_of(at))
+
+
+def test_a_half_made_demo_gallery_is_completed():
+    demo.prepare(ColourEncoder, lambda _: None)
+    (demo.DEMO_PICTURES / "images" / "scene-test-00002.jpg").unlink()
+    shutil.rmtree(demo.DEMO)
+    at = until(app().run(), lambda at: any("From this gallery of 6" in body for body in html_of(at)))
+    assert (demo.DEMO_PICTURES / "images" / "scene-test-00002.jpg").exists()
+    assert not at.error
+
+
+def test_a_demo_gallery_killed_before_its_captions_gets_them():
+    demo.prepare(ColourEncoder, lambda _: None)
+    shutil.rmtree(demo.DEMO)
+    build_index(demo.DEMO_PICTURES / "images", None, ColourEncoder(), demo.DEMO)
+    at = app().run()
+    assert any("From this gallery of 6" in body for body in html_of(at))
+    until(at, lambda at: any(">30<" in body for body in html_of(at)))
+
+
+def test_two_sessions_make_the_demo_gallery_once(monkeypatch: pytest.MonkeyPatch):
+    calls: list[int] = []
+    make = demo.prepare
+    monkeypatch.setattr(demo, "prepare", lambda *arguments: (calls.append(1), make(*arguments)))
+    first, second = app().run(), app().run()
+    until(first, lambda at: any("From this gallery of 6" in body for body in html_of(at)))
+    until(second, lambda at: any("From this gallery of 6" in body for body in html_of(at)))
+    assert calls == [1]
+
+
+def test_an_error_while_the_demo_is_made_is_shown(monkeypatch: pytest.MonkeyPatch):
+    from crossmodal.errors import CheckpointError
+
+    def absent(_: Path) -> None:
+        raise CheckpointError("no checkpoint at *model*-checkpoints")
+
+    monkeypatch.setattr("crossmodal.encoder.open_encoder", absent)
+    at = until(app().run(), lambda at: bool(at.error))
+    assert at.error[0].value == r"no checkpoint at \*model\*\-checkpoints"

@@ -1,0 +1,89 @@
+"""What the pages are made of: addresses, escaped text, jobs and their progress, points between vectors."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crossmodal.errors import InputError
+from crossmodal.ui.jobs import Jobs, Step
+from crossmodal.ui.look import plain_markdown, shown, tile
+from crossmodal.ui.sphere import between, middle
+from crossmodal.ui.view import View
+from crossmodal.ui.watch import in_words
+from tests.app.frame import HOSTILE
+
+
+def test_the_address_bears_nonsense():
+    assert View.from_parameters({"k": "9" * 5000, "to": "<b>", "q": "x" * 900}) == View(text="x" * 500)
+    assert [View.from_parameters({"k": k}).count for k in ("0", "7", "250", "-3", "٣")] == [1, 7, 100, 10, 10]
+
+
+def test_the_address_of_a_view_is_short_and_brings_it_back():
+    assert View(text="a dog").parameters() == {"q": "a dog"}
+    view = View(like="a/b.jpg", to="captions", count=30)
+    assert View.from_parameters(view.parameters()) == view
+
+
+def test_text_is_escaped_for_html_and_for_markdown():
+    assert "<script" not in tile(None, HOSTILE)
+    assert plain_markdown("a *b* [c](d)\n# e") == r"a \*b\* \[c\]\(d\) \# e"
+    assert ":smile:" not in plain_markdown(":smile:").replace("\\", "")
+
+
+def test_a_file_name_that_is_no_text_can_be_shown():
+    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    assert shown(name).encode("utf-8")
+
+
+def test_progress_says_how_far_how_fast_and_how_long():
+    words = in_words(Step("Indexing", done=1200, total=4000, skipped=2, rate=98.6, seconds_left=28.4))
+    assert words == "Indexing · 1,200 of 4,000 · 2 skipped · 99 a second · 28 s left"
+
+
+def test_a_job_runs_once_however_often_it_is_started():
+    gate, calls, jobs = threading.Event(), [0], Jobs()
+
+    def work(_: Any) -> str:
+        calls[0] += 1
+        gate.wait(5)
+        return "done"
+
+    first, second = jobs.start("key", work), jobs.start("key", work)
+    gate.set()
+    assert first is second
+    assert first.wait(5)
+    assert [first.result, calls] == ["done", [1]]
+
+
+def test_a_job_keeps_the_error_it_ended_with():
+    def work(_: Any) -> None:
+        raise ValueError("no")
+
+    job = Jobs().start("key", work)
+    assert job.wait(5)
+    assert str(job.error) == "no"
+
+
+def test_steps_between_two_vectors_stand_at_even_angles():
+    steps = between(np.array([1.0, 0.0]), np.array([0.0, 1.0]), 3)
+    assert np.allclose(steps, [[1, 0], [0.5**0.5, 0.5**0.5], [0, 1]])
+
+
+def test_steps_between_equal_vectors_stand_still():
+    assert np.allclose(between(np.array([0.6, 0.8]), np.array([0.6, 0.8]), 4), [[0.6, 0.8]] * 4)
+
+
+def test_there_is_no_way_between_opposite_vectors_and_no_middle():
+    opposite = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    with pytest.raises(InputError, match="opposite directions"):
+        between(*opposite, 3)
+    with pytest.raises(InputError, match="cancel each other out"):
+        middle(opposite)
+
+
+def test_the_middle_of_vectors_is_a_unit_vector():
+    assert np.allclose(middle(np.eye(2, dtype=np.float32)), [0.5**0.5] * 2)
