@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from torch import nn
 from crossmodal.data.text import TextTokenizer
 from crossmodal.errors import InputError, WeightsError
 from crossmodal.models.backbones import FoldingSequential, build_backbone
-from crossmodal.models.dual import CrossModalModel, eval_mode
+from crossmodal.models.batching import eval_mode
+from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, declared_pooling, tiny_text_config
 
 WIDTHS = {"mobilenet_v2": 1280, "efficientnet_b0": 1280, "densenet121": 1024, "resnet18": 512, "convnext_tiny": 768}
@@ -180,6 +182,22 @@ def test_pooling_is_read_from_a_sentence_transformers_folder(tmp_path: Path):
 def test_a_text_model_that_is_not_there_names_the_option():
     with pytest.raises(WeightsError, match="--text-model PATH"):
         TextEncoder("./no-such-folder")
+
+
+def test_the_shipped_checkpoints_tensors_fit_the_towers():
+    from safetensors import safe_open
+
+    from crossmodal.checkpoint import STARTER, read_config
+
+    config = read_config(STARTER)
+    text = TextEncoder(dimension=config["dimension"], config=config["text"]["config"])
+    model = CrossModalModel(ImageEncoder(config["image"]["backbone"], config["dimension"]), text)
+    with safe_open(STARTER / "model.safetensors", framework="pt") as file:
+        shipped = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    assert {name: list(tensor.shape) for name, tensor in model.state_dict().items()} == shipped
+    assert json.loads(json.dumps(text.config)) == config["text"]["config"]
+    assert (model.image.width, model.text.width) == (1280, 384)
+    assert model.image.dimension == model.text.dimension == config["dimension"]
 
 
 def test_a_vocabulary_pads_cuts_and_counts():

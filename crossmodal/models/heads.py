@@ -50,7 +50,7 @@ class ImageDecoder(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(B, D) → (B, 1, 28, 28) in [0, 1]."""
-        maps = self.norm(self.dense(vectors).view(len(vectors), -1, 7, 7)).relu()
+        maps = self.norm(self.dense(vectors).unflatten(1, (-1, 7, 7))).relu()
         return cast(Tensor, self.pixels(self.blocks(maps))).sigmoid()
 
 

@@ -74,7 +74,7 @@ def digit_cnn() -> nn.Sequential:
     return nn.Sequential(OneSize("digit_cnn", 28), _pooled_block(3, 32), _pooled_block(32, 64), dense)
 
 
-def six_conv(dropout: float = 0.1) -> nn.Sequential:
+def six_conv(dropout: float = 0.05) -> nn.Sequential:
     """Six blocks of 64, 64, 128, 128, 256 and 256 channels, each halving the sides: 64×64 pixels or more.
 
     dropout: of whole channels, since neighbouring places of one say nearly the same (Tompson et al. 2015).
