@@ -46,7 +46,7 @@ def picture_with_captions(picture: Path | Image, hits: Sequence[Hit], title: str
     axes.set_xlim(0, 1)
     axes.set_ylim(len(shown) - 0.4, -1.1)
     _bare(axes)
-    judged = any(_probability(hit) is not None for hit in shown)
+    judged = any(hit.probability is not None for hit in shown)
     columns = ((0.0, "cosine"), (0.12, "probability")) if judged else ((0.0, "cosine"),)
     for left, name in columns:
         axes.text(left, -0.85, name, fontsize=8, color=GREY, va="center")
@@ -54,8 +54,8 @@ def picture_with_captions(picture: Path | Image, hits: Sequence[Hit], title: str
     for row, hit in enumerate(shown):
         axes.axhline(row - 0.5, color=GREY, alpha=0.3, linewidth=0.6)
         axes.text(0.0, row, f"{hit.score:.3f}", fontsize=9.5, color=ACCENT, va="center")
-        if (probability := _probability(hit)) is not None:
-            axes.text(0.12, row, f"{probability:.2f}", fontsize=9.5, color=ACCENT, va="center")
+        if hit.probability is not None:
+            axes.text(0.12, row, f"{hit.probability:.2f}", fontsize=9.5, color=ACCENT, va="center")
         words = wrapped(hit.caption if hit.caption is not None else hit.path, 66 if judged else 80)
         axes.text(starts, row, words, fontsize=9.5, color=ink(dark), va="center", linespacing=1.25)
     for text in axes.texts:
@@ -144,12 +144,7 @@ def _leading(hits: Sequence[Hit]) -> Sequence[Hit]:
 
 
 def _score(hit: Hit) -> str:
-    probability = _probability(hit)
-    return f"{hit.score:.3f}" if probability is None else f"{hit.score:.3f} · probability {probability:.2f}"
-
-
-def _probability(hit: Hit) -> float | None:
-    return getattr(hit, "probability", None)
+    return f"{hit.score:.3f}" if hit.probability is None else f"{hit.score:.3f} · probability {hit.probability:.2f}"
 
 
 def _head(figure: Figure, title: str, hits: Sequence[Hit], dark: bool) -> None:

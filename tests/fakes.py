@@ -28,6 +28,8 @@ class FakeEncoder:
 
     dimension = 16
     name = "fake"
+    labels: tuple[str, ...] = ()
+    can_decode = False
 
     def __init__(self, fingerprint: str = "f" * 64, crowded: bool = False, pause: float = 0.0) -> None:
         self.fingerprint = fingerprint
@@ -91,7 +93,6 @@ class DrawingEncoder(FakeEncoder):
     """One that also draws vectors: an even grey, as light as the picture's three colours on average."""
 
     can_decode = True
-    labels: tuple[str, ...] = ()
 
     def decode(self, vectors: Vectors) -> Vectors:
         greys = (vectors[:, :3] / np.linalg.norm(vectors[:, :3], axis=1, keepdims=True)).mean(1)
@@ -99,12 +100,12 @@ class DrawingEncoder(FakeEncoder):
 
 
 class FakeScorer:
-    """Sure of a sentence that names the picture's strongest colour, doubtful of any other."""
+    """Sure of a sentence whose first colour is the picture's strongest, doubtful of any other."""
 
     name = "judge"
     fingerprint = "e" * 64
 
     def probabilities(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Vectors:
         strongest = [COLOURS[int(np.asarray(image).reshape(-1, 3).mean(0).argmax())] for image in images]
-        named = [colour in text.lower().split() for colour, text in zip(strongest, texts, strict=True)]
-        return np.where(named, 0.9, 0.1).astype(np.float32)
+        named = [next((word for word in text.lower().split() if word in COLOURS), "") for text in texts]
+        return np.where(np.array(strongest) == np.array(named), 0.9, 0.1).astype(np.float32)

@@ -111,6 +111,20 @@ def test_an_epoch_without_a_report_leaves_a_gap():
     assert np.isnan(np.asarray(figure.axes[1].lines[0].get_ydata(), dtype=float)).tolist() == [True, False]
 
 
+def test_scores_by_name_are_drawn_in_place_of_recalls():
+    epochs = [{"epoch": 1, "loss": 2.0, "scores": {"seen": 90.0}}, {"epoch": 2, "loss": 1.0, "scores": {"new $": 50.0}}]
+    loss, scores = history_curves({"epochs": epochs}).axes
+    assert list(np.asarray(loss.lines[0].get_ydata())) == [2.0, 1.0]
+    assert [line.get_label() for line in scores.lines] == ["seen", "new $"]
+    assert np.asarray(scores.lines[0].get_ydata()).tolist() == pytest.approx([90.0, np.nan], nan_ok=True)
+    assert scores.get_title(loc="left") == "Scores on the validation split"
+
+
+def test_a_figure_of_an_unknown_suffix_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"curves\.txt cannot be written: its suffix must be one of .*png"):
+        save_figure(history_curves({"epochs": [epoch(1)]}), tmp_path / "curves.txt")
+
+
 def test_a_history_without_epochs_is_refused():
     with pytest.raises(InputError, match="no epoch yet"):
         history_curves({"recipe": "scenes", "epochs": []})

@@ -50,8 +50,7 @@ def run_search(options: argparse.Namespace) -> int:
         print(json.dumps([hit.as_dict() for hit in hits], indent=1, ensure_ascii=False))
         return 0
     for hit in hits:
-        probability = getattr(hit, "probability", None)
-        judged = [] if probability is None else [f"{probability:.4f}"]
+        judged = [] if hit.probability is None else [f"{hit.probability:.4f}"]
         found = hit.path if hit.caption is None else hit.caption
         print(hit.rank, f"{hit.score:.4f}", *judged, _printable(found), sep="\t")
     return 0

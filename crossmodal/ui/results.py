@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,7 @@ def download(question: Question, hits: Sequence[Hit]) -> None:
     kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in name)[:40]
     st.download_button(
         "Save as JSON",
-        json.dumps([asdict(hit) for hit in hits], indent=1),
+        json.dumps([hit.as_dict() for hit in hits], indent=1),
         file_name=f"{kept.strip('-') or 'results'}.json",
         mime="application/json",
         icon=":material/download:",
