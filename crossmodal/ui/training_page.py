@@ -73,13 +73,7 @@ def _metrics(checkpoint: Path) -> None:
         st.dataframe([row for name in recalls for row in _rows(name, recalls[name])], hide_index=True, width="stretch")
         st.caption("Recall in percent, in brackets the 95 % interval. rsum adds the six recalls, 600 is perfect.")
     for name, report in others.items():
-        st.markdown(plain_markdown(f"{name}: {report['headline']}" if report.get("headline") else name))
-        values = [(measure, value) for measure, value in report["values"].items() if isinstance(value, (int, float))]
-        st.dataframe(
-            [{"measure": shown(measure), "value": f"{value:,.5g}"} for measure, value in values],
-            hide_index=True,
-            width="stretch",
-        )
+        _values(name, report)
     for name, report in (recalls | others).items():
         protocol = report.get("protocol")
         if isinstance(protocol, dict) and protocol:
@@ -87,6 +81,20 @@ def _metrics(checkpoint: Path) -> None:
                 "How this was measured" if len(recalls | others) == 1 else f"How {shown(name)} was measured"
             ):
                 st.html(facts((str(fact).capitalize(), str(value)) for fact, value in protocol.items()))
+
+
+def _values(name: str, report: dict[str, Any]) -> None:
+    """A report that is no retrieval: its headline, its numbers by name, and what it says case by case."""
+    headline = report.get("headline")
+    st.markdown(plain_markdown(f"{name}: {headline}" if headline else name))
+    for warning in report.get("warnings") or []:
+        st.warning(plain_markdown(str(warning)))
+    values = [(measure, value) for measure, value in report["values"].items() if isinstance(value, (int, float))]
+    table = [{"measure": shown(measure), "value": f"{value:,.5g}"} for measure, value in values]
+    st.dataframe(table, hide_index=True, width="stretch")
+    if report.get("rows"):
+        with st.expander(f"Case by case, {shown(name)}"):
+            st.dataframe(report["rows"], hide_index=True, width="stretch")
 
 
 def _rows(name: str, report: dict[str, Any]) -> list[dict[str, str]]:

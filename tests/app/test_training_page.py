@@ -42,6 +42,7 @@ def test_the_training_page_shows_the_values_of_other_recipes_and_their_scores():
     folder = checkpoint(Path("runs/digits/best"))
     values = {"accuracy, seen forms": 99.125, "cosine of true pairs": 0.93}
     report = {"kind": "labels", "headline": "accuracy 99.1 *of* 100", "values": values, "protocol": {"split": "test"}}
+    report |= {"warnings": ["all vectors are *alike*"], "rows": [{"form": "tres", "withheld": True}]}
     (folder / "metrics.json").write_text(json.dumps({"test": report}))
     epoch = {"epoch": 1, "phase": "train", "loss": 0.2, "scores": {"accuracy": 98.0}}
     (folder.parent / "history.json").write_text(json.dumps({"recipe": "digits", "epochs": [epoch]}))
@@ -53,4 +54,6 @@ def test_the_training_page_shows_the_values_of_other_recipes_and_their_scores():
     ]
     assert "accuracy 99.1 *of* 100" in at.markdown[0].value.replace("\\", "")
     assert len(at.get("image")) == 1
-    assert at.expander[0].label == "How this was measured"
+    assert at.warning[0].value.replace("\\", "") == "all vectors are *alike*"
+    assert at.dataframe[1].value.to_numpy().tolist() == [["tres", True]]
+    assert [expander.label for expander in at.expander] == ["Case by case, test", "How this was measured"]
