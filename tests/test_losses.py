@@ -28,7 +28,6 @@ from crossmodal.losses import (
 )
 from tests.loss_formulas import (
     Matrix,
-    log_share,
     looped_arcface,
     looped_contrastive,
     looped_multi_positive,
@@ -58,6 +57,11 @@ EVERY: dict[str, OnMatrix] = {
     "arcface": arcface,
     "softmax": softmax,
 }
+SHARPEST: dict[str, OnMatrix] = {  # logits of ±100 and beyond
+    "symmetric_clip": partial(symmetric_clip, logit_scale=tensor(math.log(100))),
+    "siglip": partial(siglip, logit_scale=tensor(math.log(100)), logit_bias=tensor(-10.0)),
+    "multi_positive_clip": partial(multi_positive_clip, logit_scale=tensor(math.log(100))),
+}
 ONE_A_ROW = {"symmetric_clip", "arcface", "softmax"}
 every = pytest.mark.parametrize("name", EVERY)
 
@@ -70,9 +74,6 @@ def gradient(loss: OnMatrix, similarity: Tensor, positive: Tensor) -> Tensor:
     similarity = similarity.clone().requires_grad_()
     loss(similarity, positive).backward()
     return similarity.grad
-
-
-# -- the same formulas, one pair at a time --------------------------------------------------------------------------
 
 
 FACTOR = math.exp(1.5)
@@ -123,7 +124,7 @@ def test_its_gradient_is_that_of_the_formula(name: str):
 def test_the_order_of_pictures_and_of_texts_does_not_matter(name: str):
     for positive in fitting(name):
         similarity = cosines(*positive.shape)
-        rows, columns = torch.randperm(len(positive)), torch.randperm(positive.shape[1])
+        rows, columns = (cosines(1, size, seed=8)[0].argsort() for size in positive.shape)
         moved = EVERY[name](similarity[rows][:, columns], positive[rows][:, columns])
         assert moved.item() == pytest.approx(EVERY[name](similarity, positive).item(), rel=1e-12)
 
@@ -135,8 +136,9 @@ def test_gradients_are_finite_at_cosine_one_and_minus_one(name: str, dtype: torc
         similarity = torch.full((5, 5), -corner, dtype=dtype).masked_fill(EYE, corner)
         similarity[0] = corner * (1 + torch.finfo(dtype).eps)  # as rounding gives for unit vectors
         similarity[1] = corner * (1 - torch.finfo(dtype).eps)
-        assert EVERY[name](similarity, EYE).isfinite()
-        assert gradient(EVERY[name], similarity, EYE).isfinite().all()
+        for loss in (EVERY[name], SHARPEST.get(name, EVERY[name])):
+            assert loss(similarity, EYE).isfinite()
+            assert gradient(loss, similarity, EYE).isfinite().all()
 
 
 @every
@@ -188,15 +190,7 @@ def test_clip_with_several_matches_is_content_when_they_share_evenly():
 
 
 def test_clip_with_one_match_each_is_symmetric_clip():
-    assert torch.equal(MULTI(cosines(5, 5), EYE), MULTI(cosines(5, 5).T, EYE))
     assert MULTI(cosines(5, 5), EYE).item() == pytest.approx(CLIP(cosines(5, 5), EYE).item(), rel=1e-12)
-
-
-def test_clip_leaves_out_who_has_no_match_as_query_but_not_as_wrong_answer():
-    similarity, positive = cosines(3, 4), tensor([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]) > 0
-    rows = [-log_share(FACTOR * similarity[at].numpy(), at) for at in (0, 1)]
-    columns = [-log_share(FACTOR * similarity[:, at].numpy(), at) for at in (0, 1)]
-    assert MULTI(similarity, positive).item() == pytest.approx((np.mean(rows) + np.mean(columns)) / 2)
 
 
 def test_a_text_given_twice_costs_its_picture_nothing_more():
@@ -209,12 +203,6 @@ def test_a_text_given_twice_costs_its_picture_nothing_more():
     assert contrastive(*both).item() == pytest.approx(contrastive(similarity, positive).item())
 
 
-def test_a_class_seen_twice_counts_as_two_pictures():
-    similarity = cosines(5, 3)
-    each = [arcface(similarity[[at]], CLASSES[[at]]).item() for at in range(5)]
-    assert arcface(similarity, CLASSES).item() == pytest.approx(np.mean(each))
-
-
 # -- one loss at a time ---------------------------------------------------------------------------------------------
 
 
@@ -224,10 +212,6 @@ def test_clip_by_hand_counts_both_directions():
     columns = -(0.8 - math.log(math.exp(0.8) + math.exp(0.6))) - (1.0 - math.log(1 + math.e))
     found = symmetric_clip(similarity, torch.eye(2) > 0, tensor(0.0)).item()
     assert found == pytest.approx((rows + columns) / 4)
-
-
-def test_clip_of_perfect_pairs_at_the_highest_scale_is_nothing():
-    assert symmetric_clip(torch.eye(4), torch.eye(4) > 0, tensor(math.log(100))).item() < 1e-6
 
 
 def test_siglip_at_the_papers_start_is_ruled_by_the_true_pairs():
@@ -284,12 +268,6 @@ def test_arcface_past_the_half_circle_goes_on_as_in_the_authors_code():
 def test_arcfaces_margin_is_in_degrees():
     right_angle = arcface(tensor([[1.0, 0.0]]), tensor([[True, False]]), margin=90.0, scale=1.0)
     assert right_angle.item() == pytest.approx(math.log(2))
-
-
-def test_softmax_equals_the_cross_entropy_of_its_labels():
-    similarity = cosines(5, 3)
-    expected = torch.nn.functional.nll_loss(torch.log_softmax(4 * similarity, 1), tensor([2, 0, 2, 1, 2]))
-    assert softmax(similarity, CLASSES, 4.0).item() == pytest.approx(expected.item(), rel=1e-12)
 
 
 def test_matching_weighs_true_and_false_pairs_the_same():
@@ -408,14 +386,10 @@ def test_every_named_loss_takes_the_matrices_and_the_scalars_it_asks_for(name: s
 
 
 def test_which_texts_a_loss_wants_and_how_it_begins():
-    assert {name: loss.texts for name, loss in LOSSES.items() if loss.texts != "one"} == {
-        "multi_positive_clip": "all",
-        "arcface": "labels",
-        "softmax": "labels",
-    }
-    assert {name: dict(loss.first_epoch) for name, loss in LOSSES.items() if loss.first_epoch} == {
-        "triplet": {"hardest": False}
-    }
+    texts = {name: loss.texts for name, loss in LOSSES.items() if loss.texts != "one"}
+    assert texts == {"multi_positive_clip": "all", "arcface": "labels", "softmax": "labels"}
+    begins = {name: loss.first_epoch for name, loss in LOSSES.items() if loss.first_epoch}
+    assert begins == {"triplet": {"hardest": False}}
 
 
 def test_an_unknown_name_lists_the_known_ones():
