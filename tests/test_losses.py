@@ -270,6 +270,11 @@ def test_arcfaces_margin_is_in_degrees():
     assert right_angle.item() == pytest.approx(math.log(2))
 
 
+def test_softmax_multiplies_its_cosines_by_the_scale():
+    similarity = cosines(5, 3)
+    assert torch.equal(softmax(similarity, CLASSES, 4.0), softmax(4 * similarity, CLASSES))
+
+
 def test_matching_weighs_true_and_false_pairs_the_same():
     logits, true = tensor([2.0, -1.0, 0.5, 3.0]), tensor([True, False, False, False])
     sure = [1 / (1 + math.exp(-logit)) for logit in logits.tolist()]
@@ -367,9 +372,6 @@ def test_pictures_of_two_shapes_are_refused():
         reconstruction(torch.zeros(2, 1), torch.zeros(2))
     with pytest.raises(InputError, match="not empty"):
         reconstruction(torch.zeros(0, 1), torch.zeros(0, 1))
-
-
-# -- by name --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", LOSSES)
