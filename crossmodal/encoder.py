@@ -37,8 +37,8 @@ class Encoder:
     def __init__(self, checkpoint: Checkpoint, fingerprint: str) -> None:
         if isinstance(checkpoint.model, PairScorer):
             raise NotIndexableError(
-                f"{checkpoint.path} scores pairs of a picture and a sentence and gives no vectors, so it can be neither "
-                f"indexed nor searched: use `python -m crossmodal match --checkpoint {checkpoint.path}`, or let it "
+                f"{checkpoint.path} scores pairs of a picture and a sentence and gives no vectors, so it cannot be "
+                f"indexed or searched: use `python -m crossmodal match --checkpoint {checkpoint.path}`, or let it "
                 f"re-order what another checkpoint finds, `python -m crossmodal search … --rerank {checkpoint.path}`"
             )
         self._checkpoint = checkpoint
@@ -71,7 +71,7 @@ class Encoder:
         return self.encode_pixels(np.stack([self.preprocess(image) for image in images]), batch_size)
 
     def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
-        """Sentences → float32 unit vectors (N, D). Raises InputError for a word that a model of classes does not know."""
+        """Sentences → float32 unit vectors (N, D). Raises InputError for a word no class of a labelled model has."""
         tokenizer = self._checkpoint.tokenizer
         unknown = [text for text in texts if self.labels and not tokenizer.knows(text)]
         if unknown:

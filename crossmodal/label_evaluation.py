@@ -58,7 +58,7 @@ def label_report(image: Tensor, labels: Tensor, text: Tensor, words: Words, prot
         | {
             "pictures": len(image),
             "forms": f"{int((~withheld).sum())} seen, {int(withheld.sum())} withheld",
-            "retrieval": "the form nearest to a picture is one of its digit's; seen and withheld forms are two galleries",
+            "retrieval": "the form nearest to a picture is of its digit; seen and withheld forms are two galleries",
             "cosines": "means over every picture with every form: true where the form is of its digit, else false",
         },
         curves={

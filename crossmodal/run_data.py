@@ -63,17 +63,17 @@ class SplitPictures:
             return split_hash(self.records)
         return split_hash([Record(str(row), (str(label),)) for row, label in enumerate(self.labels)])
 
-    def source(self, tokenizer: TextTokenizer, recipe: Recipe) -> Source:
-        """The same with captions as token ids; a mirrored scene would make "left of" untrue, a mirrored digit is none."""
+    def source(self, tokenizer: TextTokenizer, scene_share: float = 1.0, balanced: bool = False) -> Source:
+        """The same with captions as token ids; a mirrored scene would make "left of" untrue, so would a digit."""
         if self.labels is None:
             captions: Captions = tuple(tuple(tokenizer.ids(record.captions)) for record in self.records)
             scenes = self.name == "scenes"
-            return Source(self.name, self.pixels, captions, not scenes, recipe.scene_share if scenes else 1.0)
+            return Source(self.name, self.pixels, captions, not scenes, scene_share if scenes else 1.0)
         texts, owners, withheld = zip(*self.words, strict=True)
         words = Words(texts, tuple(tokenizer.ids(texts)), np.array(owners, np.int64), np.array(withheld, np.bool_))
         of_label = {int(label): words.of_label(int(label)) for label in np.unique(self.labels)}
         captions = tuple(of_label[int(label)] for label in self.labels)
-        return Source(self.name, self.pixels, captions, labels=self.labels, words=words, balanced=recipe.balanced)
+        return Source(self.name, self.pixels, captions, labels=self.labels, words=words, balanced=balanced)
 
 
 def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dict[str, list[SplitPictures]]:

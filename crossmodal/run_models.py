@@ -62,7 +62,7 @@ def _with_phases(recipe: Recipe, options: argparse.Namespace) -> Recipe:
         raise InputError(f"--epochs must be at least 1, not {options.epochs}")
     if options.chunk is not None and (options.chunk < 1 or recipe.kind != "dual_encoder" or recipe.decoder):
         raise InputError(
-            f"--chunk {options.chunk}: gradient caching takes chunks of at least 1 picture, and only of losses on vectors"
+            f"--chunk {options.chunk}: gradient caching takes chunks of at least 1 picture, for losses on vectors"
         )
     scale = options.lr_scale
     phases = [

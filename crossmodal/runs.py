@@ -56,9 +56,10 @@ def build_objective(
     splits: dict[str, list[SplitPictures]],
 ) -> Objective[Any]:
     """What a recipe minimises, with its data."""
-    sources, validation = ([part.source(tokenizer, recipe) for part in splits[split]] for split in ("train", "val"))
+    sources = [part.source(tokenizer, recipe.scene_share, recipe.balanced) for part in splits["train"]]
+    validation = [part.source(tokenizer) for part in splits["val"]]
     if isinstance(model, PairScorer):
-        return MatchObjective(model, tokenizer, transform, sources, validation, **recipe.loss_options)
+        return MatchObjective(model, tokenizer, transform, sources, validation)
     return EmbeddingObjective(
         model, tokenizer, transform, sources, validation, recipe.loss, recipe.loss_options, recipe.judged_by
     )
@@ -182,7 +183,7 @@ class Run:
         for split in ("val", "test"):
             for part in self.splits[split]:
                 protocol = {"split": f"{part.name} {split}", "split hash": part.hash}
-                source = part.source(checkpoint.tokenizer, self.recipe)
+                source = part.source(checkpoint.tokenizer)
                 reports[f"{part.name} {split}"] = checkpoint_report(checkpoint, source, protocol)
         if self.recipe.rival:
             reports |= self._rival_reports(set(reports))
@@ -212,7 +213,7 @@ class Run:
             for part in self.splits[split]:
                 name = f"{part.name} {split}"
                 if name in names:
-                    source = part.source(self.tokenizer, recipe)
+                    source = part.source(self.tokenizer)
                     protocol = {"split": name, "loss": recipe.loss, "epochs": epochs}
                     reports[f"{name}, {recipe.loss} instead"] = checkpoint_report(rival, source, protocol)
         return reports

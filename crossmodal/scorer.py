@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+Sides = NDArray[np.float32]
+
+
 class Scorer:
     """A checkpoint that scores pairs. Raises InputError for one that gives vectors instead."""
 
@@ -50,16 +53,33 @@ class Scorer:
         empty = next((text for text in texts if not text.strip()), None)
         if empty is not None:
             raise InputError("the sentence is empty: give at least one word")
-        checkpoint, tokenizer = self._checkpoint, self._checkpoint.tokenizer
         pictures = list({id(image): image for image in images}.values())
         place = {id(image): row for row, image in enumerate(pictures)}
         sentences = list(dict.fromkeys(texts))
-        pixels = torch.from_numpy(np.stack([checkpoint.transform.pixels(image) for image in pictures]))
-        image_side = self._model.image_sides(pixels, checkpoint.transform)
-        text_side = self._model.text_sides(tokenizer.ids(sentences), tokenizer)
+        image_side = self.picture_sides(np.stack([self.preprocess(image) for image in pictures]))
+        text_side = self.sentence_sides(sentences)
         rows = [place[id(image)] for image in images]
         columns = [sentences.index(text) for text in texts]
-        return np.asarray(self._model.probabilities(image_side[rows], text_side[columns]).numpy(), dtype=np.float32)
+        return self.judge(image_side[rows], text_side[columns])
+
+    def preprocess(self, image: Image) -> NDArray[np.uint8]:
+        """One RGB picture → uint8 (3, S, S)."""
+        return self._checkpoint.transform.pixels(image)
+
+    def picture_sides(self, pixels: NDArray[np.uint8]) -> Sides:
+        """uint8 (N, 3, S, S) → what is known of each picture before any sentence, float32 (N, W)."""
+        transform = self._checkpoint.transform
+        return np.asarray(self._model.image_sides(torch.from_numpy(pixels), transform).numpy(), dtype=np.float32)
+
+    def sentence_sides(self, texts: Sequence[str]) -> Sides:
+        """Sentences → what is known of each before any picture, float32 (N, W')."""
+        tokenizer = self._checkpoint.tokenizer
+        return np.asarray(self._model.text_sides(tokenizer.ids(texts), tokenizer).numpy(), dtype=np.float32)
+
+    def judge(self, pictures: Sides, sentences: Sides) -> NDArray[np.float32]:
+        """Sides of both, pair by pair, (N, W) and (N, W') → probabilities (N,)."""
+        scores = self._model.probabilities(torch.from_numpy(pictures), torch.from_numpy(sentences))
+        return np.asarray(scores.numpy(), dtype=np.float32)
 
 
 def open_scorer(checkpoint: Path | str) -> Scorer:

@@ -34,7 +34,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "reports model_card",
         "encoder scorer",
         "index",
-        "search explain relevance canvas figures drawings",
+        "search reranking explain relevance canvas figures drawings",
         "run_data",
         "run_models",
         "runs",

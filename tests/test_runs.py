@@ -13,7 +13,7 @@ import pytest
 import training_script
 from crossmodal.checkpoint import load_checkpoint
 from crossmodal.cli import main as crossmodal
-from crossmodal.runs import chosen_recipe
+from crossmodal.run_models import chosen_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = ("--recipe", "starter", "--smoke", "--cpu")
@@ -126,7 +126,7 @@ def test_heads_only_is_one_phase_with_frozen_backbones():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--recipe", "flicker"], "flickr30k, flickr8k, scenes, starter"),
+        (["--recipe", "flicker"], "flickr30k, flickr8k, match, mnist_labels"),
         (["--recipe", "flickr8k"], "--images DIR --captions FILE"),
         (["--recipe", "scenes", "--epochs", "0"], "at least 1, not 0"),
     ],

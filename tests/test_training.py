@@ -9,15 +9,18 @@ import pytest
 import torch
 from torch import nn
 
+from crossmodal.data.sources import Source
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError, TrainingError
 from crossmodal.models.backbones import Backbone
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
+from crossmodal.models.text_towers import OWN_TEXT_MODELS
+from crossmodal.objectives import EmbeddingObjective, diagnose
 from crossmodal.phases import learning_rate_factor, parameter_groups, set_trainable
 from crossmodal.recipes import RECIPES, Phase, recipe_named, smoke
-from crossmodal.training import Epoch, Source, Step, Trainer, diagnose
+from crossmodal.training import Epoch, Step, Trainer
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
 HEADS = Phase("heads", epochs=2, batch_size=4, smallest_crop=1.0)
@@ -42,7 +45,8 @@ def make_trainer(phases: Sequence[Phase], seed: int = 0, count: int = 12) -> Tra
     text = TextEncoder(dimension=8, config=tiny_text_config(tokenizer.vocabulary_size))
     model = CrossModalModel(ImageEncoder("mobilenet_v2", 8), text)
     source = colour_source(tokenizer, count)
-    return Trainer(model, tokenizer, ImageTransform(32), [source], [colour_source(tokenizer, 6, 1)], phases, seed)
+    validation = colour_source(tokenizer, 6, 1)
+    return Trainer(EmbeddingObjective(model, tokenizer, ImageTransform(32), [source], [validation]), phases, seed)
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -99,18 +103,19 @@ def test_heads_learn_what_the_captions_say():
 def test_every_picture_is_seen_once_an_epoch_with_one_of_its_captions():
     trainer = make_trainer([replace(TOWERS, batch_size=5)])
     plan = trainer._plan(trainer.phases[0])
-    rows = np.concatenate([rows for _, rows, _ in plan])
+    rows = np.concatenate([batch.rows for batch in plan])
     assert len(rows) == len(set(rows.tolist())) == 10  # 12 pictures, batches of 5, the rest waits for another epoch
-    assert {int(choice) for _, _, choices in plan for choice in choices} == {0, 1}
+    assert {int(choice) for batch in plan for choice in batch.choices} == {0, 1}
 
 
 def test_a_share_of_a_source_is_drawn_anew_every_epoch():
     trainer = make_trainer([replace(TOWERS, batch_size=3)], count=24)
-    trainer.sources = (replace(trainer.sources[0], share=0.5),)
+    objective = trainer.objective
+    objective.sources = (replace(objective.sources[0], share=0.5),)
     seen = []
     for epoch in range(2):
         trainer.position.epoch = epoch
-        seen.append(frozenset(int(row) for _, rows, _ in trainer._plan(trainer.phases[0]) for row in rows))
+        seen.append(frozenset(int(row) for batch in trainer._plan(trainer.phases[0]) for row in batch.rows))
     assert [len(rows) for rows in seen] == [12, 12]
     assert seen[0] != seen[1]
 
@@ -211,9 +216,11 @@ def test_a_loss_that_is_no_number_stops_with_advice():
 
 def test_a_stuck_loss_and_collapsed_vectors_are_named():
     spread, same = torch.eye(4), torch.ones(4, 1)
-    assert list(diagnose(1.0, 64, spread)) == []
-    assert "ln(64)" in next(iter(diagnose(math.log(64) + 0.001, 64, spread)))
-    assert "collapse" in next(iter(diagnose(1.0, 64, same)))
+    chance = ("ln(batch) = ln(64)", math.log(64))
+    assert list(diagnose(1.0, chance, spread)) == []
+    assert "ln(64)" in next(iter(diagnose(math.log(64) + 0.001, chance, spread)))
+    assert "collapse" in next(iter(diagnose(1.0, chance, same)))
+    assert list(diagnose(1.0, None, None)) == []
 
 
 def test_sources_that_do_not_fit_are_refused():
@@ -227,10 +234,12 @@ def test_sources_that_do_not_fit_are_refused():
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_has_a_smoke_run_that_needs_nothing(name: str):
     recipe = smoke(recipe_named(name))
-    assert (recipe.photos, recipe.image_weights, recipe.text_model) == (False, "none", "tiny")
+    assert (recipe.photos, recipe.image_weights) == (False, "none")
+    assert recipe.text_model in ("tiny", *OWN_TEXT_MODELS)
+    assert recipe.scenes or recipe.labelled == "drawn_digits"
     assert all(phase.epochs == 1 for phase in recipe.phases)
 
 
 def test_an_unknown_recipe_lists_those_there_are():
-    with pytest.raises(InputError, match="flickr30k, flickr8k, scenes, starter"):
+    with pytest.raises(InputError, match="flickr30k, flickr8k, match, mnist_labels"):
         recipe_named("flicker")

@@ -27,8 +27,19 @@ class MatchHead(nn.Module):
 
     def forward(self, image: Tensor, text: Tensor) -> Tensor:
         """Rectified features of both sides, (B, W) each → logits (B,)."""
-        joined = self.norm(self.dense(torch.cat([image, text], 1))).relu()
-        return cast(Tensor, self.logit(joined)).squeeze(1)
+        return self._judged(self.dense(torch.cat([image, text], 1)))
+
+    def every_pair(self, image: Tensor, text: Tensor) -> Tensor:
+        """Rectified features of B pictures and M sentences → logits of each with each (B, M).
+
+        The dense layer of a pair is a sum of the picture's share and the sentence's, so each is computed once.
+        """
+        of_image, of_text = self.dense.weight.split([image.shape[1], text.shape[1]], 1)
+        joined = (image @ of_image.T)[:, None] + (text @ of_text.T)[None]  # (B, M, hidden)
+        return self._judged(joined.flatten(0, 1)).view(len(image), len(text))
+
+    def _judged(self, joined: Tensor) -> Tensor:
+        return cast(Tensor, self.logit(self.norm(joined).relu())).squeeze(1)
 
 
 class ImageDecoder(nn.Module):

@@ -127,8 +127,8 @@ def diagnose(loss: float, chance: tuple[str, float] | None, image: Tensor | None
     """
     if chance is not None and abs(loss - chance[1]) < STUCK * chance[1]:
         yield (
-            f"the loss {loss:.3f} sits at {chance[0]} = {chance[1]:.3f}, as if captions were drawn at random: check the "
-            "pairs with `python -m crossmodal validate`, start from pretrained weights, or raise --lr-scale"
+            f"the loss {loss:.3f} sits at {chance[0]} = {chance[1]:.3f}, as if captions were drawn at random: check "
+            "the pairs with `python -m crossmodal validate`, start from pretrained weights, or raise --lr-scale"
         )
     count = 0 if image is None else len(image)
     if image is not None and count > 1:

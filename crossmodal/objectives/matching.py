@@ -5,7 +5,7 @@ Shapes: N pictures, B batch, M captions, P pairs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
@@ -26,59 +26,28 @@ from crossmodal.recipes import Phase
 
 
 class MatchObjective(Objective[PairScorer]):
-    """Each picture of a batch with its own caption and with `false_captions` of other pictures, drawn uniformly.
-
-    Raises InputError unless 1 <= false_captions.
+    """Each picture of a batch with its own caption, and with those of all the others: a random batch draws them
+    uniformly. However many false pairs there are, true and false ones weigh the same.
     """
-
-    def __init__(
-        self,
-        model: PairScorer,
-        tokenizer: TextTokenizer,
-        transform: ImageTransform,
-        sources: Sequence[Source],
-        validation: Sequence[Source],
-        false_captions: int = 1,
-    ) -> None:
-        super().__init__(model, tokenizer, transform, sources, validation)
-        if false_captions < 1:
-            raise InputError(f"a picture needs at least 1 false caption, not {false_captions}")
-        self.false_captions = false_captions
 
     def chance(self, batch_size: int) -> tuple[str, float] | None:  # noqa: ARG002 - the same for every batch
         """ln 2: both answers equally likely."""
-        return "ln 2", float(np.log(2))
+        return "ln 2", math.log(2)
 
     def backward(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:  # noqa: ARG002
-        """One batch of true and false pairs."""
-        pairs, false = len(batch.rows), self._false(batch)
-        captions = [
-            self._caption(batch.source, row, choice) for row, choice in zip(batch.rows, batch.choices, strict=True)
-        ]
-        captions += [self._caption(batch.source, row, choice) for row, choice in false]
+        """One batch, every picture with every caption. Raises InputError for a batch of one: it has no false pair."""
+        if len(batch.rows) < 2:
+            raise InputError("false pairs need a batch of at least two pictures: raise --batch-size")
+        captions = self.sources[batch.source].captions
+        ids = [captions[row][choice] for row, choice in zip(batch.rows, batch.choices, strict=True)]
         with accelerator.autocast():
             image = self.model.image_side(self.transform.normalise(self.augmented(phase, batch)))
-            text = self.model.text_side(*self.padded(captions))
-            logits = self.model.head(image.repeat(1 + self.false_captions, 1), text)
-        true = torch.arange(len(logits), device=logits.device) < pairs
-        loss = matching(logits.float(), true)
+            text = self.model.text_side(*self.padded(ids))
+        logits = self.model.head.every_pair(image.float(), text.float())  # (B, B)
+        true = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+        loss = matching(logits.flatten(), true.flatten())
         accelerator.backward(loss)
         return float(loss.detach())
-
-    def _caption(self, source: int, row: int, choice: int) -> Sequence[int]:
-        return self.sources[source].captions[row][choice]
-
-    def _false(self, batch: Batch) -> list[tuple[int, int]]:
-        """For each picture, as often as asked, another picture and one of its captions."""
-        count, wanted = len(self.sources[batch.source].captions), len(batch.rows) * self.false_captions
-        if count < 2:
-            raise InputError("false pairs need captions of at least two pictures")
-        others = torch.randint(count - 1, (wanted,)).numpy()
-        own = np.tile(batch.rows, self.false_captions)
-        others = others + (others >= own)
-        shares = torch.rand(wanted).tolist()
-        captions = self.sources[batch.source].captions
-        return [(int(row), int(share * len(captions[row]))) for row, share in zip(others, shares, strict=True)]
 
     def judge(self, phase: Phase) -> Judgement:  # noqa: ARG002 - judged alike in every phase
         """Balanced accuracy on uniform and on hard false captions, of the first validation source."""

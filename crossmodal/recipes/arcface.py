@@ -4,8 +4,9 @@ Command:  python training_script.py --recipe arcface --root mnist
           Other pictures: --data fashion_mnist, kmnist, emnist, cifar10, cifar100, svhn, stl10 or folder;
           --image-size 32 for pictures with more in them than a digit.
 Time:     about 10 minutes on 2 cores.
-Expected: MNIST test: accuracy without margin ≥ 99 %, cosine between the vectors of a picture and of its reconstruction
-          ≥ 0.95; precision@10 of similar pictures beside the same tower trained as a softmax classifier in the same run.
+Expected: MNIST test: accuracy without margin ≥ 99 %, cosine between the vectors of a picture and of its
+          reconstruction ≥ 0.95; precision@10 of similar pictures stands beside that of the same tower trained as a
+          softmax classifier in the same run.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Command:  python training_script.py --recipe match --images Images --captions results.csv --splits .
 Time, expected: see `time` and `expected` below.
 
-True and false pairs are balanced. It gives a score and no vectors, so it cannot be indexed; it re-orders what a
+Every picture of a batch is judged with its own caption and with the others' captions; true and false pairs weigh the
+same. It gives a score and no vectors, so it cannot be indexed; it re-orders what a
 dual encoder finds (`search --rerank`).
 """
 
@@ -21,12 +22,13 @@ def match() -> Recipe:
         image_lr=1e-3,
         text_lr=1e-3,
         head_lr=1e-3,
-        weight_decay=0.01,
-        image_dropout=0.1,
-        text_dropout=0.1,
+        weight_decay=0.05,
+        image_dropout=0.2,
+        text_dropout=0.2,
+        jitter=0.2,
         smallest_crop=0.6,
         freeze_batch_norm=False,
-        average=0.99,
+        average=0.995,
     )
     return Recipe(
         name="match",
