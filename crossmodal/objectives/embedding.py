@@ -81,7 +81,7 @@ class EmbeddingObjective(Objective[CrossModalModel]):
 
     def prepare(self, phase: Phase) -> None:
         """Cache pooled features once where both backbones are frozen."""
-        self._features = self._cached_features() if phase.heads_only else {}
+        self._features = self._cached_features(phase.mirror) if phase.heads_only else {}
 
     def backward(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:
         """One batch, at once or in chunks by gradient caching."""
@@ -186,13 +186,13 @@ class EmbeddingObjective(Objective[CrossModalModel]):
         vectors: Tensor = tower.project(features) if self.loss.unit else tower.projection(tower.dropout(features))
         return vectors
 
-    def _cached_features(self) -> dict[int, _Features]:
+    def _cached_features(self, mirror: bool) -> dict[int, _Features]:
         """Pooled features of every source, once: of each picture (and its mirror where that keeps captions true)."""
         cached = {}
         for number, source in enumerate((*self.sources, *self.validation)):
             pixels = torch.from_numpy(np.asarray(source.pixels))
             views = [self.model.image_features(pixels, self.transform)]
-            if source.mirror and number < len(self.sources):
+            if mirror and source.mirror and number < len(self.sources):
                 views.append(self.model.image_features(pixels.flip(-1), self.transform))
             text = self.model.text_features(source.all_captions, self.tokenizer) if source.words is None else None
             cached[number] = _Features(torch.stack(views), text)
