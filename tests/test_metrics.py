@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import Tensor, tensor
 
 from crossmodal.errors import InputError
-from crossmodal.losses import symmetric_clip
 from crossmodal.metrics import (
+    area_under_curve,
+    balanced_accuracy,
     bootstrap_intervals,
     image_to_text_ranks,
     median_rank,
+    precision_at_k,
     recall_at_k,
     retrieval_metrics,
     text_to_image_ranks,
@@ -116,16 +116,40 @@ def test_an_interval_of_certainty_has_no_width():
     assert bootstrap_intervals(ranks, ranks, torch.arange(10))["rsum"] == (600.0, 600.0)
 
 
-def test_clip_loss_of_perfect_and_of_untrained_pairs():
-    eye = torch.eye(4)
-    assert symmetric_clip(eye, eye, tensor(math.log(100))).item() < 1e-6
-    same = torch.ones(4, 1)
-    assert symmetric_clip(same, same, tensor(0.0)).item() == pytest.approx(math.log(4))
+def test_precision_counts_neighbours_of_ones_own_label_and_never_oneself():
+    angles = torch.deg2rad(tensor([0.0, 10.0, 30.0, 90.0]))
+    vectors, labels = torch.stack([angles.cos(), angles.sin()], 1), tensor([0, 1, 1, 0])
+    # nearest first: 0 → 1 2 3, 1 → 0 2 3, 2 → 1 0 3, 3 → 2 1 0
+    assert precision_at_k(vectors, labels, 1) == 1 / 4
+    assert precision_at_k(vectors, labels, 2) == pytest.approx((0 + 1 / 2 + 1 / 2 + 0) / 4)
+    assert precision_at_k(vectors, labels, 10) == pytest.approx(1 / 3)  # all three others
 
 
-def test_clip_loss_by_hand_counts_both_directions():
-    image, text = torch.eye(2), tensor([[0.8, 0.6], [0.0, 1.0]])
-    logits = [[0.8, 0.0], [0.6, 1.0]]  # image rows, text columns
-    rows = -(logits[0][0] - math.log(math.exp(0.8) + 1)) - (1.0 - math.log(math.exp(0.6) + math.e))
-    columns = -(0.8 - math.log(math.exp(0.8) + math.exp(0.6))) - (1.0 - math.log(1 + math.e))
-    assert symmetric_clip(image, text, tensor(0.0)).item() == pytest.approx((rows + columns) / 4)
+@pytest.mark.parametrize("block", [1, 7, 30, 1000])
+def test_blocks_give_the_precision_of_the_whole_matrix(block: int):
+    vectors, labels = unit(30, 4), torch.arange(30) % 3
+    order = (vectors @ vectors.T - 2 * torch.eye(30)).argsort(1, descending=True)[:, :5]
+    brute = (labels[order] == labels[:, None]).double().mean().item()
+    assert precision_at_k(vectors, labels, 5, block) == pytest.approx(brute)
+
+
+@pytest.mark.parametrize(("count", "k"), [(1, 5), (3, 0)])
+def test_precision_needs_a_second_item_and_a_k(count: int, k: int):
+    with pytest.raises(InputError, match=f"precision@{k} needs"):
+        precision_at_k(unit(count, 4), torch.zeros(count, dtype=torch.int64), k)
+
+
+def test_balanced_accuracy_weighs_true_and_false_the_same_however_many():
+    assert balanced_accuracy(tensor([0.9]), tensor([0.1, 0.2, 0.6, 0.7])) == 0.75
+    assert balanced_accuracy(tensor([0.9, 0.9, 0.9, 0.9]), tensor([0.9])) == 0.5  # yes to everything
+    assert balanced_accuracy(tensor([0.5]), tensor([0.5])) == 0.5  # undecided is no
+    assert balanced_accuracy(tensor([0.3]), tensor([0.1]), threshold=0.2) == 1.0
+
+
+def test_area_under_the_curve_is_the_share_of_pairs_in_order():
+    true, false = tensor([0.5, 0.9, 0.1]), tensor([0.5, 0.2])
+    wins = sum(1.0 if t > f else 0.5 if t == f else 0.0 for t in true.tolist() for f in false.tolist())
+    assert area_under_curve(true, false) == pytest.approx(wins / 6)
+    assert area_under_curve(false + 1, false) == 1.0
+    assert area_under_curve(false - 1, false) == 0.0
+    assert area_under_curve(torch.full((3,), 0.7), torch.full((5,), 0.7)) == 0.5

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from crossmodal.data.transforms import ImageTransform, augment
+from crossmodal.data.transforms import ImageTransform, as_drawn, as_seen, augment
 from crossmodal.errors import InputError
 
 
@@ -85,3 +85,70 @@ def test_no_crop_no_flip_no_jitter_changes_nothing():
 def test_a_crop_of_nothing_is_refused():
     with pytest.raises(InputError, match=r"\(0, 1\]"):
         augment(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.Generator(), smallest=0.0)
+
+
+@pytest.mark.parametrize(
+    ("value_range", "black", "white"),
+    [
+        ("unit", [0, 0, 0], [1, 1, 1]),
+        ("symmetric", [-1, -1, -1], [1, 1, 1]),
+        ("imagenet", None, [2.2489, 2.4286, 2.64]),
+    ],
+)
+def test_pixels_become_values_in_the_range_named(value_range: str, black: list[float] | None, white: list[float]):
+    transform = ImageTransform.in_range(28, value_range)
+    assert (transform.size, transform.fit) == (28, "squash")
+    values = transform.normalise(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 1, 1))
+    assert values[1].flatten().tolist() == pytest.approx(white, abs=1e-3)
+    assert black is None or values[0].flatten().tolist() == pytest.approx(black)
+
+
+def test_an_unknown_range_lists_those_there_are():
+    with pytest.raises(InputError, match="one of imagenet, symmetric, unit, not 'grey'"):
+        ImageTransform.in_range(28, "grey")
+
+
+def tilt(picture: torch.Tensor) -> float:
+    """Degrees between the longest extent of what is bright in (S, S) and upright."""
+    weights = picture.clamp(min=0).flatten()
+    places = torch.cartesian_prod(torch.arange(len(picture)), torch.arange(len(picture))).double()
+    places = places - (weights[:, None] * places).sum(0) / weights.sum()
+    spread = (weights[:, None, None] * places[:, :, None] * places[:, None, :]).sum(0)
+    return float(0.5 * torch.atan2(2 * spread[0, 1], spread[0, 0] - spread[1, 1]).rad2deg())
+
+
+def test_turning_is_either_way_up_to_its_angle():
+    picture = torch.zeros(1, 3, 41, 41, dtype=torch.uint8)
+    picture[:, :, 8:33, 19:22] = 255  # an upright bar
+    turned = augment(
+        picture.repeat(60, 1, 1, 1), torch.Generator().manual_seed(0), flip=False, smallest=1.0, rotation=30
+    )
+    angles = [tilt(values[0].double()) for values in turned]
+    assert -31 < min(angles) < -20
+    assert 20 < max(angles) < 31
+    assert sum(abs(angle) < 15 for angle in angles) > 15
+    assert abs(tilt(picture[0, 0].double())) < 1e-6
+
+
+def test_a_decoder_draws_grey_of_28_pixels():
+    colours = torch.tensor([[255.0, 0, 0], [51, 102, 153]]).view(2, 3, 1, 1)
+    for size in (28, 64):
+        drawn = as_drawn(colours.expand(2, 3, size, size))
+        assert drawn.shape == (2, 1, 28, 28)
+        assert drawn[:, 0, 3, 5].tolist() == pytest.approx([1 / 3, 0.4])
+    stripes_of_two = (torch.arange(56) // 2 % 2 * 255.0).expand(1, 3, 56, 56)
+    assert as_drawn(stripes_of_two).mean().item() == pytest.approx(0.5, abs=0.01)  # averaged, not picked
+
+
+def test_what_was_drawn_is_seen_as_a_picture_again():
+    greys = torch.randint(0, 256, (2, 1, 28, 28), generator=torch.Generator().manual_seed(0))
+    seen = as_seen(greys / 255, 28)
+    assert seen.dtype == torch.uint8
+    assert torch.equal(seen, greys.to(torch.uint8).expand(2, 3, 28, 28))
+    assert torch.allclose(as_drawn(seen), greys / 255, atol=1e-6)
+    edges = torch.zeros(1, 1, 28, 28)
+    edges[..., 14:] = 1.0
+    large = as_seen(edges, 64)  # bicubic shoots past both ends, which must not wrap around
+    assert large.shape == (1, 3, 64, 64)
+    assert int(large[..., :28].max()) < 30
+    assert int(large[..., 36:].min()) > 225
