@@ -10,10 +10,11 @@ from crossmodal.data.text import TextTokenizer, tokenizer_for
 from crossmodal.errors import InputError
 from crossmodal.losses import loss_named
 from crossmodal.models.dual import CrossModalModel
-from crossmodal.models.encoders import TINY_TEXT_MODEL, ImageEncoder, declared_pooling
+from crossmodal.models.encoders import ImageEncoder, declared_pooling
 from crossmodal.models.heads import ImageDecoder, MatchHead
+from crossmodal.models.names import OWN_TEXT_MODELS, TINY_TEXT_MODEL
 from crossmodal.models.scorer import PairScorer
-from crossmodal.models.text_towers import OWN_TEXT_MODELS, build_text_tower, text_config
+from crossmodal.models.text_towers import build_text_tower, text_config
 from crossmodal.recipes import Recipe, recipe_named, smoke
 from crossmodal.recipes.base import HEADS
 from crossmodal.run_data import SplitPictures

@@ -16,7 +16,7 @@ from crossmodal.errors import InputError, TrainingError
 from crossmodal.models.backbones import Backbone
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
-from crossmodal.models.text_towers import OWN_TEXT_MODELS
+from crossmodal.models.names import OWN_TEXT_MODELS
 from crossmodal.objectives import EmbeddingObjective, diagnose
 from crossmodal.phases import learning_rate_factor, parameter_groups, set_trainable
 from crossmodal.recipes import RECIPES, Phase, recipe_named, smoke

@@ -18,7 +18,6 @@ from crossmodal.errors import CheckpointError, InputError, WeightsError
 from crossmodal.models.backbones import Backbone, build_backbone
 
 DEFAULT_TEXT_MODEL = "sentence-transformers/all-MiniLM-L12-v2"
-TINY_TEXT_MODEL = "tiny"
 
 
 class ImageEncoder(nn.Module):

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from crossmodal.errors import CheckpointError, InputError
-from crossmodal.models.encoders import TINY_TEXT_MODEL, TextEncoder, TextTower, tiny_text_config
-
-OWN_TEXT_MODELS = ("letters", "labels", "gru", "bilstm")
+from crossmodal.models.encoders import TextEncoder, TextTower, tiny_text_config
+from crossmodal.models.names import OWN_TEXT_MODELS, TINY_TEXT_MODEL
 
 
 class LetterEncoder(TextTower):

@@ -13,6 +13,7 @@ from crossmodal.recipes.match import match
 from crossmodal.recipes.mnist_labels import mnist_labels
 from crossmodal.recipes.scenes import scenes
 from crossmodal.recipes.starter import starter
+from crossmodal.recipes.vsepp import vsepp
 
 __all__ = ["RECIPES", "Phase", "Recipe", "recipe_named", "smoke"]
 
@@ -22,6 +23,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "match": match,
     "mnist_labels": mnist_labels,
     "arcface": arcface,
+    "vsepp": vsepp,
     "scenes": scenes,
     "starter": starter,
 }

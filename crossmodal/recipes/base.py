@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-KINDS = ("dual_encoder", "pair_scorer")
+from crossmodal.models.names import OWN_TEXT_MODELS, TINY_TEXT_MODEL
+
 SMOKE_SCENES = 48
 SMOKE_DIGITS = 240
 
@@ -136,11 +137,10 @@ def smoke(recipe: Recipe) -> Recipe:
     small = replace(recipe, phases=phases, image_weights="none", photos=False, scene_share=1.0)
     if recipe.labelled:
         return replace(small, labelled="drawn_digits")
-    own = recipe.image_weights == "none"
     return replace(
         small,
-        image_backbone=recipe.image_backbone if own else "mobilenet_v2",
-        text_model=recipe.text_model if own else "tiny",
+        image_backbone=recipe.image_backbone if recipe.image_weights == "none" else "mobilenet_v2",
+        text_model=recipe.text_model if recipe.text_model in OWN_TEXT_MODELS else TINY_TEXT_MODEL,
         pooling="mean",
         dimension=min(recipe.dimension, 32) if recipe.kind == "dual_encoder" else recipe.dimension,
         image_size=64,
