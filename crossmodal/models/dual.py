@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
+from crossmodal.data.transforms import DRAWN_SIZE, ImageTransform
 from crossmodal.errors import InputError
 from crossmodal.models.batching import by_length, in_batches
 from crossmodal.models.encoders import ImageEncoder, TextTower
@@ -91,4 +91,5 @@ class CrossModalModel(nn.Module):
         """Unit vectors (N, D) → float32 grey pictures (N, 1, 28, 28) in [0, 1]. Raises InputError without a decoder."""
         if self.decoder is None:
             raise InputError("this model has no decoder: the recipe arcface trains one")
-        return in_batches(self, self.decoder, vectors, batch_size, 1)
+        drawn = in_batches(self, self.decoder, vectors, batch_size, 1)
+        return drawn.reshape(len(vectors), 1, DRAWN_SIZE, DRAWN_SIZE)  # of no vectors too
