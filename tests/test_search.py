@@ -13,8 +13,8 @@ from PIL import Image
 from crossmodal import cli
 from crossmodal.errors import CheckpointError, ImageError, IndexMismatchError, IndexStoreError, InputError
 from crossmodal.index import build_index, open_index
-from crossmodal.search import Hit, Searcher, open_searcher
-from tests.fakes import FakeEncoder, paint
+from crossmodal.search import Hit, Searcher, open_searcher, rerank
+from tests.fakes import FakeEncoder, FakeScorer, paint
 
 CAPTIONS = (
     "image,caption\nred.png,a red thing\nblue.png,blue all over\nblue.png,something blue\ngreen.png,a green leaf\n"
@@ -192,6 +192,46 @@ def test_an_index_moved_alone_finds_its_photos(photos: Path, tmp_path: Path) -> 
     (tmp_path / "index").rename(tmp_path / "far" / "away" / "index")
     searcher = Searcher(open_index(tmp_path / "far" / "away" / "index"), FakeEncoder())
     assert searcher.image_path("red.png").samefile(photos / "red.png")
+
+
+class TestReranking:
+    """The judge is sure of a sentence whose first colour is the picture's strongest."""
+
+    def test_the_probable_come_first_and_keep_their_cosine(self, searcher: Searcher) -> None:
+        hits = searcher.search("red blue", k=4)
+        assert names(hits)[0] == "purple.png"
+        again = rerank(searcher, "red blue", hits, FakeScorer())
+        others = [name for name in names(hits) if name != "red.png"]  # equal ones stay in the order of their cosines
+        assert names(again) == ["red.png", *others]
+        assert [hit.rank for hit in again] == [1, 2, 3, 4]
+        assert [hit.probability for hit in again] == pytest.approx([0.9, 0.1, 0.1, 0.1])
+        assert {hit.path: hit.score for hit in again} == {hit.path: hit.score for hit in hits}
+
+    def test_a_picture_judges_the_captions_it_found(self, searcher: Searcher, photos: Path) -> None:
+        hits = searcher.search(photos / "red.png", k=4)
+        again = rerank(searcher, photos / "blue.png", hits[::-1], FakeScorer())
+        assert set(names(again)[:2]) == {"blue all over", "something blue"}
+        assert [hit.probability for hit in again] == pytest.approx([0.9, 0.9, 0.1, 0.1])
+
+    def test_a_picture_that_is_gone_comes_last_without_a_probability(self, searcher: Searcher, photos: Path) -> None:
+        hits = searcher.search("red", k=4)
+        assert names(hits)[0] == "red.png"
+        (photos / "red.png").unlink()
+        (photos / "blue.png").write_bytes(b"no picture")
+        again = rerank(searcher, "red", hits, FakeScorer())
+        lost = [name for name in names(hits) if name in {"red.png", "blue.png"}]
+        assert names(again)[2:] == lost
+        assert [hit.probability for hit in again] == [pytest.approx(0.1), pytest.approx(0.1), None, None]
+        assert "probability" not in again[-1].as_dict()
+
+    def test_two_sentences_or_two_pictures_are_no_pair(self, searcher: Searcher, photos: Path) -> None:
+        with pytest.raises(InputError, match="not two sentences: look for images"):
+            rerank(searcher, "red", searcher.search("red", to="captions"), FakeScorer())
+        with pytest.raises(InputError, match="not two pictures: look for captions"):
+            rerank(searcher, photos / "red.png", searcher.search(photos / "red.png", to="images"), FakeScorer())
+
+    def test_nothing_found_stays_nothing(self, searcher: Searcher) -> None:
+        assert rerank(searcher, "red", [], FakeScorer()) == []
 
 
 @pytest.fixture
