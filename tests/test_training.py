@@ -243,3 +243,47 @@ def test_every_recipe_has_a_smoke_run_that_needs_nothing(name: str):
 def test_an_unknown_recipe_lists_those_there_are():
     with pytest.raises(InputError, match="flickr30k, flickr8k, match, mnist_labels"):
         recipe_named("flicker")
+
+
+def test_a_phase_ends_when_it_is_good_enough_and_the_next_begins_anew():
+    enough = replace(HEADS, epochs=9, until=1.0)  # any model finds something among six pictures
+    epochs = [
+        event.entry["phase"]
+        for event in make_trainer([enough, replace(enough, name="again")]).run()
+        if isinstance(event, Epoch)
+    ]
+    assert epochs == ["heads", "again"]
+    never = make_trainer([replace(HEADS, epochs=3, until=601.0)])
+    assert len([event for event in never.run() if isinstance(event, Epoch)]) == 3
+
+
+@pytest.mark.parametrize("stop", [2, 4, 5])
+def test_a_run_whose_phase_ends_early_resumes_to_the_bit(stop: int):
+    phases = (replace(HEADS, epochs=5, until=1.0, average=0.9), replace(TOWERS, epochs=1))
+    unbroken = make_trainer(phases)
+    expected = [event.loss for event in unbroken.run() if isinstance(event, Step)]
+    assert len(expected) == 6  # the first phase has one epoch of three steps, not five
+    first, losses = make_trainer(phases), []
+    for _, event in zip(range(stop), first.run(), strict=False):
+        losses += [event.loss] if isinstance(event, Step) else []
+    tensors, position = first.state()
+    second = make_trainer(phases, seed=0)
+    second.restore({name: tensor.clone() for name, tensor in tensors.items()}, dict(position))
+    losses += [event.loss for event in second.run() if isinstance(event, Step)]
+    assert losses == expected
+    for name, tensor in weights(unbroken).items():
+        assert torch.equal(weights(second)[name], tensor), name
+
+
+def test_rates_halve_every_so_many_epochs_and_do_not_warm_up():
+    trainer = make_trainer([replace(HEADS, epochs=5, batch_size=6, head_lr=0.08, halve_every=2)])
+    found = [trainer._optimizer.param_groups[0]["lr"] for event in trainer.run() if isinstance(event, Step)]
+    assert found == pytest.approx([0.08] * 4 + [0.04] * 4 + [0.02] * 2)
+
+
+def test_a_balanced_source_draws_every_label_equally_often():
+    trainer = make_trainer([replace(TOWERS, batch_size=4)], count=12)
+    labels = np.array([0] * 9 + [1] * 3)
+    trainer.objective.sources = (replace(trainer.objective.sources[0], labels=labels, balanced=True),)
+    rows = np.concatenate([batch.rows for batch in trainer._plan(trainer.phases[0])])
+    assert np.bincount(labels[rows]).tolist() == [6, 6]
