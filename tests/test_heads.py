@@ -100,8 +100,8 @@ def test_a_decoder_draws_grey_pictures_of_28_pixels():
     assert not torch.allclose(drawn[0], drawn[1], atol=1e-3)
 
 
-def test_a_decoder_has_about_a_million_weights():
-    assert 0.7e6 < sum(parameter.numel() for parameter in ImageDecoder().parameters()) < 1.3e6
+def test_a_decoder_is_small_enough_to_be_trained_on_a_cpu():
+    assert sum(parameter.numel() for parameter in ImageDecoder().parameters()) < 0.5e6
 
 
 @pytest.mark.parametrize("base", [0, 6])

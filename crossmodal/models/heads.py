@@ -50,7 +50,7 @@ class ImageDecoder(nn.Module):
     Raises InputError if base is not a multiple of 4.
     """
 
-    def __init__(self, dimension: int = 128, base: int = 128) -> None:
+    def __init__(self, dimension: int = 128, base: int = 64) -> None:
         super().__init__()
         if base < 4 or base % 4:
             raise InputError(f"a decoder's channels must be a multiple of 4, not {base}")

@@ -20,7 +20,7 @@ def arcface() -> Recipe:
     """Phase 1 ends at its accuracy; phase 2 leaves the encoder alone; phase 3 leaves centres and batch norms alone."""
     classify = Phase(
         "classify",
-        epochs=8,
+        epochs=6,
         batch_size=128,
         image_lr=2e-3,
         text_lr=2e-3,
@@ -36,7 +36,7 @@ def arcface() -> Recipe:
         until=99.4,
     )
     decode = replace(
-        classify, name="decode", epochs=4, image_lr=0.0, text_lr=0.0, head_lr=0.0, decoder_lr=2e-3, until=0.0,
+        classify, name="decode", epochs=3, image_lr=0.0, text_lr=0.0, head_lr=0.0, decoder_lr=2e-3, until=0.0,
         vectors=0.0, reconstruction=1.0,
     )  # fmt: skip
     both = replace(
