@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crossmodal.checkpoint_files import STARTER, read_config
 from crossmodal.errors import CrossmodalError
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     index = options.index or Path("indexes") / options.images.resolve().name
     try:
-        print(describe(build(options.images, options.captions, options.checkpoint, index), index))
+        checkpoint = options.checkpoint or STARTER
+        report = build(options.images, options.captions, checkpoint, index)
+        print(describe(report, index, example_query(checkpoint)))
     except CrossmodalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -48,14 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def build(images: Path, captions: Path | None, checkpoint: Path | None, index: Path) -> BuildReport:
+def build(images: Path, captions: Path | None, checkpoint: Path, index: Path) -> BuildReport:
     """Build with progress on stderr."""
-    from crossmodal.checkpoint import STARTER
     from crossmodal.encoder import open_encoder
     from crossmodal.index import Progress, build_index
     from crossmodal.progress import Bar
 
-    encoder = open_encoder(checkpoint or STARTER)
+    encoder = open_encoder(checkpoint)
     with Bar("") as bar:
 
         def show(step: Progress) -> None:
@@ -68,7 +70,13 @@ def build(images: Path, captions: Path | None, checkpoint: Path | None, index: P
         return build_index(images, captions, encoder, index, show)
 
 
-def describe(report: BuildReport, index: Path) -> str:
+def example_query(checkpoint: Path) -> str:
+    """Words that a checkpoint understands: one of its labels where it knows no others."""
+    labels = read_config(checkpoint).get("labels") or ["two dogs run on a beach"]
+    return str(labels[0])
+
+
+def describe(report: BuildReport, index: Path, example: str) -> str:
     """What a build did, what it left out and why, and what to run next."""
     folder = shlex.quote(str(index))
     lines = [
@@ -89,7 +97,7 @@ def describe(report: BuildReport, index: Path) -> str:
     return "\n".join(
         [
             *lines,
-            f'search it:  python -m crossmodal search "two dogs run on a beach" --index {folder}',
+            f'search it:  python -m crossmodal search "{example}" --index {folder}',
             f"open it:    streamlit run app.py -- --index {folder}",
         ]
     )

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crossmodal.checkpoint import Checkpoint, fingerprint, load_checkpoint
+from crossmodal.checkpoint import Checkpoint, load_checkpoint
+from crossmodal.checkpoint_files import checkpoint_name, fingerprint
 from crossmodal.errors import InputError, NotIndexableError
 from crossmodal.models.allocator import keep_freed_memory
 from crossmodal.models.scorer import PairScorer
@@ -27,7 +28,7 @@ Vectors = NDArray[np.float32]
 class Encoder:
     """A checkpoint that encodes. One thread at a time may call `encode_…`; `preprocess` is free of state.
 
-    fingerprint: hex digest of the checkpoint's files. dimension: D. name: the checkpoint directory's name.
+    fingerprint: hex digest of the checkpoint's files. dimension: D. name: see `checkpoint_name`.
     preprocessing: all that shapes the input, as JSON values; an index remembers it. labels: the only words it knows;
     empty where it knows any. can_decode: whether it can draw what a vector looks like.
 
@@ -44,7 +45,7 @@ class Encoder:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self.fingerprint = fingerprint
-        self.name = checkpoint.path.name
+        self.name = checkpoint_name(checkpoint.path)
         self.path = checkpoint.path
         self.dimension = int(checkpoint.config["dimension"])
         self.labels: tuple[str, ...] = tuple(checkpoint.config.get("labels") or ())

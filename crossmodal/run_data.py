@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.data.drawn_digits import drawn_digits
-from crossmodal.data.labelled import LabelledPictures, load_labelled
+from crossmodal.data.labelled import LabelledPictures, labelled_set, load_labelled
 from crossmodal.data.pairs import Record, load_pairs
 from crossmodal.data.pixels import decode_pictures
 from crossmodal.data.scenes import write_scenes
@@ -41,7 +41,8 @@ class SplitPictures:
     """One split of one origin ("photos", "scenes" or a labelled set's name), decoded.
 
     pixels: uint8 (N, 3, S, S). records: names and captions of pictures; of labelled ones none. labels: int64 (N,).
-    words: (text, label, withheld) of all that labels are called.
+    words: (text, label, withheld) of all that labels are called. mirror: whether a mirrored picture is still what its
+    words say: "left of" would be untrue of a scene, and a digit is none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class SplitPictures:
     records: tuple[Record, ...] = ()
     labels: NDArray[np.int64] | None = None
     words: tuple[tuple[str, int, bool], ...] = ()
+    mirror: bool = True
 
     @property
     def texts(self) -> list[str]:
@@ -64,16 +66,16 @@ class SplitPictures:
         return split_hash([Record(str(row), (str(label),)) for row, label in enumerate(self.labels)])
 
     def source(self, tokenizer: TextTokenizer, scene_share: float = 1.0, balanced: bool = False) -> Source:
-        """The same with captions as token ids; a mirrored scene would make "left of" untrue, so would a digit."""
+        """The same with captions as token ids. scene_share: of generated scenes, the share drawn in an epoch."""
         if self.labels is None:
             captions: Captions = tuple(tuple(tokenizer.ids(record.captions)) for record in self.records)
-            scenes = self.name == "scenes"
-            return Source(self.name, self.pixels, captions, not scenes, scene_share if scenes else 1.0)
+            share = scene_share if self.name == "scenes" else 1.0
+            return Source(self.name, self.pixels, captions, self.mirror, share)
         texts, owners, withheld = zip(*self.words, strict=True)
         words = Words(texts, tuple(tokenizer.ids(texts)), np.array(owners, np.int64), np.array(withheld, np.bool_))
         of_label = {int(label): words.of_label(int(label)) for label in np.unique(self.labels)}
         captions = tuple(of_label[int(label)] for label in self.labels)
-        return Source(self.name, self.pixels, captions, labels=self.labels, words=words, balanced=balanced)
+        return Source(self.name, self.pixels, captions, self.mirror, labels=self.labels, words=words, balanced=balanced)
 
 
 def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dict[str, list[SplitPictures]]:
@@ -92,7 +94,7 @@ def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dic
             with Bar(f"decoding {name}, {split}") as bar:
                 decoded = decode_pictures(root, captioned, transform, cache, bar.update)
             _tell_skipped(decoded.skipped)
-            splits[split].append(SplitPictures(name, decoded.pixels, decoded.records))
+            splits[split].append(SplitPictures(name, decoded.pixels, decoded.records, mirror=name != "scenes"))
 
     if recipe.photos:
         if options.images is None or options.captions is None:
@@ -114,12 +116,22 @@ def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dic
 
 
 def labelled_split(
-    name: str, root: Path | None, split: str, size: int, written_forms: bool, download: bool = False
+    name: str,
+    root: Path | None,
+    split: str,
+    size: int,
+    written_forms: bool,
+    download: bool = False,
+    mirror: bool = False,
 ) -> SplitPictures:
     """One split ("train" or "test") of a labelled set by name, with the words its labels go by.
 
+    mirror: that mirrored pictures keep their labels, where the set does not say so itself.
+
     Raises InputError without a root or where written forms are asked of other pictures than digits; DataError likewise.
     """
+    if name != DRAWN_DIGITS:
+        mirror = mirror or labelled_set(name).mirror
     if name == DRAWN_DIGITS:
         pictures: LabelledPictures = drawn_digits(SMOKE_DIGITS, seed=0, split=split, size=size)
     elif root is None:
@@ -132,21 +144,22 @@ def labelled_split(
         if pictures.label_names != tuple("0123456789"):
             raise InputError(f"written forms are of the digits 0 to 9; {name} holds {', '.join(pictures.label_names)}")
         words = [(form, digit, form == WITHHELD[digit]) for digit, forms in WRITTEN_FORMS.items() for form in forms]
-    return SplitPictures(name, pictures.pixels, labels=pictures.labels, words=tuple(words))
+    return SplitPictures(name, pictures.pixels, labels=pictures.labels, words=tuple(words), mirror=mirror)
 
 
 def _labelled(options: argparse.Namespace, recipe: Recipe) -> dict[str, list[SplitPictures]]:
     """The set's own test split, and every twelfth of its training pictures, drawn by the seed, to validate on."""
-    arguments = (recipe.image_size, recipe.written_forms, options.download)
+    arguments = (recipe.image_size, recipe.written_forms, options.download, options.mirror)
     everything = labelled_split(recipe.labelled, options.root, "train", *arguments)
     test = labelled_split(recipe.labelled, options.root, "test", *arguments)
-    count = len(everything.pixels)
-    drawn = np.random.default_rng(options.seed).permutation(count)
-    kept = max(1, count // LABELLED_VALIDATION)
+    labels = everything.labels
+    if labels is None:
+        raise InputError(f"{recipe.labelled} has no labels")
+    drawn = np.random.default_rng(options.seed).permutation(len(labels))
+    kept = max(1, len(labels) // LABELLED_VALIDATION)
     rows = {"val": np.sort(drawn[:kept]), "train": np.sort(drawn[kept:])}
-    labels = everything.labels if everything.labels is not None else np.zeros(count, np.int64)
     parts = {
-        split: SplitPictures(everything.name, everything.pixels[chosen], labels=labels[chosen], words=everything.words)
+        split: replace(everything, pixels=everything.pixels[chosen], labels=labels[chosen])
         for split, chosen in rows.items()
     }
     return {"train": [parts["train"]], "val": [parts["val"]], "test": [test]}

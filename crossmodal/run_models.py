@@ -59,8 +59,7 @@ def _with_loss(recipe: Recipe, name: str) -> Recipe:
 
 
 def _with_phases(recipe: Recipe, options: argparse.Namespace) -> Recipe:
-    if options.epochs is not None and options.epochs < 1:
-        raise InputError(f"--epochs must be at least 1, not {options.epochs}")
+    epochs = _epochs(options.epochs, recipe) if options.epochs else [phase.epochs for phase in recipe.phases]
     if options.chunk is not None and (options.chunk < 1 or recipe.kind != "dual_encoder" or recipe.decoder):
         raise InputError(
             f"--chunk {options.chunk}: gradient caching takes chunks of at least 1 picture, for losses on vectors"
@@ -69,6 +68,7 @@ def _with_phases(recipe: Recipe, options: argparse.Namespace) -> Recipe:
     phases = [
         replace(
             phase,
+            epochs=number,
             batch_size=options.batch_size or phase.batch_size,
             chunk=options.chunk or phase.chunk,
             head_lr=phase.head_lr * scale,
@@ -76,10 +76,25 @@ def _with_phases(recipe: Recipe, options: argparse.Namespace) -> Recipe:
             text_lr=phase.text_lr * scale,
             decoder_lr=phase.decoder_lr * scale,
         )
-        for phase in recipe.phases
+        for phase, number in zip(recipe.phases, epochs, strict=True)
     ]
-    phases[-1] = replace(phases[-1], epochs=options.epochs or phases[-1].epochs)
     return replace(recipe, phases=tuple(phases))
+
+
+def _epochs(given: str, recipe: Recipe) -> list[int]:
+    """Epochs of each phase, from one number for the last or one for each."""
+    names = ", ".join(phase.name for phase in recipe.phases)
+    try:
+        numbers = [int(part) for part in given.split(",")]
+    except ValueError:
+        raise InputError(f"--epochs takes whole numbers, 5 or 5,3,2, not {given!r}") from None
+    if min(numbers) < 1:
+        raise InputError(f"--epochs must be at least 1, not {min(numbers)}")
+    if len(numbers) == 1:
+        return [*(phase.epochs for phase in recipe.phases[:-1]), numbers[0]]
+    if len(numbers) != len(recipe.phases):
+        raise InputError(f"--epochs {given}: recipe {recipe.name} has {len(recipe.phases)} phases ({names})")
+    return numbers
 
 
 def build_model(

@@ -27,8 +27,8 @@ from crossmodal.checkpoint import (
     model_config,
     save_checkpoint,
     save_training_state,
-    write_document,
 )
+from crossmodal.checkpoint_files import write_document
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import TrainingError

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crossmodal.checkpoint import Checkpoint, fingerprint, load_checkpoint
+from crossmodal.checkpoint import Checkpoint, load_checkpoint
+from crossmodal.checkpoint_files import checkpoint_name, fingerprint
 from crossmodal.errors import InputError
 from crossmodal.models.allocator import keep_freed_memory
 from crossmodal.models.scorer import PairScorer
@@ -36,7 +37,7 @@ class Scorer:
             )
         self._checkpoint = checkpoint
         self._model: PairScorer = checkpoint.model
-        self.name = checkpoint.path.name
+        self.name = checkpoint_name(checkpoint.path)
         self.path = checkpoint.path
         self.fingerprint = fingerprint
 

@@ -21,6 +21,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         "errors progress",
+        "checkpoint_files",
         "data",
         "models",
         "losses gradient_cache",

@@ -11,14 +11,13 @@ from PIL import Image
 import build_index
 from crossmodal.checkpoint import (
     AnyModel,
-    abilities,
-    fingerprint,
     load_checkpoint,
     load_training_state,
     model_config,
     save_checkpoint,
     save_training_state,
 )
+from crossmodal.checkpoint_files import abilities, fingerprint
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.encoder import open_encoder

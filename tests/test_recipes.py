@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import training_script
-from crossmodal.checkpoint import abilities, load_checkpoint, read_config
+from crossmodal.checkpoint import load_checkpoint
+from crossmodal.checkpoint_files import abilities, read_config
 from crossmodal.recipes import RECIPES, recipe_named
 
 ABLE = {"match": {"pairs"}, "arcface": {"vectors", "labels", "decoding"}}

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from crossmodal.checkpoint import fingerprint, load_checkpoint, model_config, save_checkpoint
+from crossmodal.checkpoint import load_checkpoint, model_config, save_checkpoint
+from crossmodal.checkpoint_files import fingerprint
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import CheckpointError, InputError

@@ -41,7 +41,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Measure what the checkpoint is judged by and print the report with its protocol."""
-    from crossmodal.checkpoint import abilities
+    from crossmodal.checkpoint_files import abilities
 
     able = abilities(options.checkpoint)
     if (options.data is None) == (options.images is None or options.captions is None):
@@ -90,7 +90,8 @@ def _retrieval(options: argparse.Namespace) -> AnyReport:
 
 
 def _labelled(options: argparse.Namespace) -> AnyReport:
-    from crossmodal.checkpoint import fingerprint, load_checkpoint
+    from crossmodal.checkpoint import load_checkpoint
+    from crossmodal.checkpoint_files import checkpoint_name, fingerprint
     from crossmodal.reports import checkpoint_report
     from crossmodal.run_data import labelled_split
 
@@ -103,7 +104,7 @@ def _labelled(options: argparse.Namespace) -> AnyReport:
         {
             "split": f"{options.data} test",
             "split hash": part.hash,
-            "checkpoint": f"{options.checkpoint.name} {fingerprint(options.checkpoint)[:12]}",
+            "checkpoint": f"{checkpoint_name(options.checkpoint)} {fingerprint(options.checkpoint)[:12]}",
         },
     )
 

@@ -48,6 +48,7 @@ class LabelledSet:
 
     size, channels: of its pictures as they lie on disk; size None where they differ. torchvision: name of the class
     that reads it, "" for class folders. variants: further choices, asked for as "name:variant"; the first is the usual.
+    mirror: whether a mirrored picture keeps its label; unknown of class folders, and so not assumed.
     """
 
     title: str
@@ -55,19 +56,20 @@ class LabelledSet:
     channels: int
     torchvision: str = ""
     variants: tuple[str, ...] = ()
+    mirror: bool = False
 
 
 DATASETS: dict[str, LabelledSet] = {
     "mnist": LabelledSet("MNIST", 28, 1, "MNIST"),
-    "fashion_mnist": LabelledSet("Fashion-MNIST", 28, 1, "FashionMNIST"),
+    "fashion_mnist": LabelledSet("Fashion-MNIST", 28, 1, "FashionMNIST", mirror=True),
     "kmnist": LabelledSet("Kuzushiji-MNIST", 28, 1, "KMNIST"),
     "emnist": LabelledSet(
         "EMNIST", 28, 1, "EMNIST", ("balanced", "byclass", "bymerge", "letters", "digits", "mnist")
     ),
-    "cifar10": LabelledSet("CIFAR-10", 32, 3, "CIFAR10"),
-    "cifar100": LabelledSet("CIFAR-100", 32, 3, "CIFAR100"),
+    "cifar10": LabelledSet("CIFAR-10", 32, 3, "CIFAR10", mirror=True),
+    "cifar100": LabelledSet("CIFAR-100", 32, 3, "CIFAR100", mirror=True),
     "svhn": LabelledSet("SVHN", 32, 3, "SVHN"),
-    "stl10": LabelledSet("STL-10", 96, 3, "STL10"),
+    "stl10": LabelledSet("STL-10", 96, 3, "STL10", mirror=True),
     "folder": LabelledSet("class folders", None, 3),
 }  # fmt: skip
 

@@ -27,7 +27,6 @@ def mnist_labels() -> Recipe:
         weight_decay=1e-4,
         halve_every=5,
         smallest_crop=1.0,
-        mirror=False,
         rotation=10.0,
         image_dropout=0.0,
         text_dropout=0.0,

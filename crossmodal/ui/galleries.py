@@ -113,7 +113,7 @@ def checkpoints(*abilities: str) -> list[Path]:
 
 def can(checkpoint: Path, ability: str) -> bool:
     """Whether a checkpoint has an ability: "vectors", "words", "labels", "pairs", "decoding"; a broken one none."""
-    from crossmodal.checkpoint import abilities
+    from crossmodal.checkpoint_files import abilities
 
     try:
         return ability in abilities(checkpoint)
@@ -144,7 +144,7 @@ def has_captions(index: Path) -> bool:
 
 def starter() -> Path:
     """The shipped checkpoint."""
-    from crossmodal.checkpoint import STARTER
+    from crossmodal.checkpoint_files import STARTER
 
     return STARTER
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.checkpoint import STARTER
+from crossmodal.checkpoint_files import STARTER
 from crossmodal.data.pairs import load_pairs
 from crossmodal.data.scenes import write_scenes
 from crossmodal.data.splits import listed_records

@@ -1,0 +1,95 @@
+"""The files of a checkpoint directory, as far as they can be read and written without torch.
+
+Writing is atomic: a reader sees the old file or directory or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from crossmodal.errors import CheckpointError
+
+SCHEMA = 1
+ABILITIES = ("vectors", "words", "labels", "pairs", "decoding")
+FINGERPRINTED = ("model.safetensors", "config.json", "tokenizer.json")
+STARTER = Path(__file__).resolve().parent.parent / "model-checkpoints" / "starter"
+RUN_PARTS = ("best", "last")  # what a training calls its checkpoints; the folder above has the name that tells
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The config.json of a checkpoint. Raises CheckpointError if it is absent, broken or of an unknown schema."""
+    if not path.is_dir():
+        raise CheckpointError(
+            f"no checkpoint at {path}: train one with `python training_script.py --recipe flickr8k …` "
+            "or name another with --checkpoint DIR"
+        )
+    try:
+        config = json.loads((path / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is no checkpoint: cannot read its config.json ({error})") from error
+    if not isinstance(config, dict) or config.get("schema") != SCHEMA:
+        found = config.get("schema") if isinstance(config, dict) else type(config).__name__
+        raise CheckpointError(f"{path} has schema {found!r}, this version reads {SCHEMA}: train or download it again")
+    return config
+
+
+def abilities(path: Path) -> frozenset[str]:
+    """What a checkpoint can do, from its config alone; a subset of ABILITIES. Raises CheckpointError.
+
+    "vectors": pictures become vectors, so it can be indexed. "words": so does any sentence. "labels": only the names of
+    its classes do. "pairs": it scores a picture with a sentence. "decoding": it draws what a vector looks like.
+    """
+    config = read_config(path)
+    if config.get("kind") == "pair_scorer":
+        return frozenset({"pairs"})
+    found = {"vectors", "labels" if config.get("labels") else "words"}
+    return frozenset(found | ({"decoding"} if config.get("decoder") else set()))
+
+
+def checkpoint_name(path: Path) -> str:
+    """What a checkpoint is called: its folder's name, with that of the folder above for "best" and "last" of a run.
+
+    >>> checkpoint_name(Path("runs/arcface/best"))
+    'arcface/best'
+    """
+    folder = path.resolve()
+    return f"{folder.parent.name}/{folder.name}" if folder.name in RUN_PARTS else folder.name
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 over the files that decide a vector: weights, config and tokeniser.
+
+    Raises CheckpointError if one of them is absent.
+    """
+    read_config(path)
+    digest = hashlib.sha256()
+    for name in FINGERPRINTED:
+        try:
+            with (path / name).open("rb") as file:
+                digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise CheckpointError(f"{path} is no whole checkpoint: {error}") from error
+    return digest.hexdigest()
+
+
+def write_document(path: Path, content: Any) -> None:
+    """Write text as it is, anything else as JSON, atomically."""
+    text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
+    temporary.write_text(text.rstrip() + "\n", "utf-8")
+    os.replace(temporary, path)
+
+
+def replace_directory(new: Path, path: Path) -> None:
+    """Move a finished directory into place; the former one is kept aside until the new one stands."""
+    old = path.with_name(f".{path.name}.old-{os.getpid()}")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        os.replace(path, old)
+    os.replace(new, path)
+    shutil.rmtree(old, ignore_errors=True)
