@@ -130,14 +130,13 @@ def labelled_split(
 
     Raises InputError without a root or where written forms are asked of other pictures than digits; DataError likewise.
     """
-    if name != DRAWN_DIGITS:
-        mirror = mirror or labelled_set(name).mirror
     if name == DRAWN_DIGITS:
         pictures: LabelledPictures = drawn_digits(SMOKE_DIGITS, seed=0, split=split, size=size)
     elif root is None:
         raise InputError(f"the labelled pictures {name!r} need their folder: --root DIR, and --download to fetch them")
     else:
         pictures = load_labelled(name, root, split, size, download)
+        mirror = mirror or labelled_set(name).mirror
     _tell_skipped(pictures.skipped)
     words = [(text, label, False) for label, text in enumerate(pictures.label_names)]
     if written_forms:
