@@ -1,4 +1,4 @@
-"""Recipes of labelled pictures on the real MNIST and on photos of ten things, shortened: an epoch already shows much."""
+"""Labelled recipes on the real MNIST and on photos of ten things, shortened: an epoch already shows much."""
 
 from __future__ import annotations
 
