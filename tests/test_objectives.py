@@ -169,12 +169,15 @@ def test_softmax_sees_plain_products_and_arcface_cosines():
 
 
 def test_the_first_epoch_has_options_of_its_own_and_the_others_are_handed_on():
+    hardest = []
     for margin in (0.2, 0.5):
         objective = for_loss("triplet", options={"margin": margin})
         with torch.no_grad():
             objective.model.image.projection.weight.zero_()  # every picture has one vector
         values = [step(objective, PLAIN, batch_of(range(6)), first)[0] for first in (True, False)]
         assert values[0] > 2 * values[1] > 0  # all five wrong ones, then the hardest alone
+        hardest.append(values[1])
+    assert hardest[1] - hardest[0] == pytest.approx(2 * 0.3, abs=1e-5)  # both ways
     assert for_loss("arcface").chance(6) is None
     assert for_loss("symmetric_clip").chance(6) == ("ln(batch) = ln(6)", math.log(6))
 
@@ -350,6 +353,14 @@ def test_each_picture_is_true_with_its_chosen_caption_and_false_with_the_others(
         true = picture == caption
         costs[true].append(math.log1p(math.exp(-logit if true else logit)))
     assert loss == pytest.approx((np.mean(costs[True]) + np.mean(costs[False])) / 2, abs=1e-5)
+
+
+@torch.no_grad()
+def test_every_pair_at_once_gives_each_pairs_own_logit():
+    head = MatchHead(6, 5).eval()
+    image, text = torch.rand(2, 6), torch.rand(3, 5)
+    expected = [[float(head(image[i : i + 1], text[j : j + 1])) for j in range(3)] for i in range(2)]
+    assert torch.allclose(head.every_pair(image, text), torch.tensor(expected), atol=1e-6)
 
 
 def test_an_untrained_scorer_sits_near_ln_2_and_learns_in_every_part():
