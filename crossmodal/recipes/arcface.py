@@ -18,7 +18,11 @@ from crossmodal.recipes.base import Phase, Recipe
 
 
 def arcface() -> Recipe:
-    """Phase 1 ends at its accuracy; phase 2 leaves the encoder alone; phase 3 leaves centres and batch norms alone."""
+    """Phase 1 ends at its accuracy; phase 2 leaves the encoder alone; phase 3 leaves centres and batch norms alone.
+
+    After phase 1 all vectors of a class are nearly one, so phase 2 can draw no more than a mean digit. The weight of
+    the reconstruction in phase 3 makes room in the vector for how this one was written.
+    """
     classify = Phase(
         "classify",
         epochs=6,
@@ -36,12 +40,12 @@ def arcface() -> Recipe:
         until=99.4,
     )
     decode = replace(
-        classify, name="decode", epochs=3, image_lr=0.0, text_lr=0.0, head_lr=0.0, decoder_lr=2e-3, until=0.0,
+        classify, name="decode", epochs=2, image_lr=0.0, text_lr=0.0, head_lr=0.0, decoder_lr=2e-3, until=0.0,
         vectors=0.0, reconstruction=1.0,
     )  # fmt: skip
     both = replace(
-        classify, name="both", epochs=2, image_lr=1e-4, text_lr=0.0, head_lr=1e-4, decoder_lr=5e-4, until=0.0,
-        freeze_batch_norm=True, reconstruction=10.0, smallest_crop=1.0, rotation=0.0,
+        classify, name="both", epochs=4, image_lr=1e-3, text_lr=0.0, head_lr=1e-3, decoder_lr=2e-3, until=0.0,
+        freeze_batch_norm=True, reconstruction=200.0, smallest_crop=1.0, rotation=0.0,
     )  # fmt: skip
     return Recipe(
         name="arcface",
