@@ -105,10 +105,10 @@ def test_a_class_is_named_by_its_label_not_by_its_row():
     assert class_report(turned(0, 90), tensor([1, 0]), torch.eye(2), words, {}).score == 100.0
 
 
-def test_reconstruction_adds_its_cosine_to_the_score():
+def test_reconstruction_adds_its_cosine_less_its_error_to_the_score():
     image = turned(0, 0, 90, 90)
     report = class_report(image, DIGITS, torch.eye(2), centres(2), {}, drawn=(turned(60, 60, 90, 90), 0.25))
-    assert report.score == pytest.approx(100 + 75)
+    assert report.score == pytest.approx(100 + 75 - 25)
     assert report.values["reconstruction cosine"] == 0.75
     assert report.values["reconstruction error"] == 0.25
     assert report.curves["reconstruction cosine"] == pytest.approx(75)
