@@ -40,13 +40,6 @@ def label_report(image: Tensor, labels: Tensor, text: Tensor, words: Words, prot
         if chosen_rows:
             values[f"least true cosine of a {name} form"] = min(row["true cosine"] for row in chosen_rows)
             values[f"greatest false cosine of a {name} form"] = max(row["false cosine"] for row in chosen_rows)
-    gap = values["true cosine, seen forms"] - values["false cosine, seen forms"]
-    warnings = []
-    if gap < COLLAPSED_GAP:
-        warnings.append(
-            f"the embeddings collapse: false pairs are as near as true ones (cosines {gap:.3f} apart); a high cosine "
-            "of true pairs alone proves nothing"
-        )
     retrieval = values["retrieval, seen forms (%)"]
     return ScoreReport(
         kind="labels",
@@ -67,7 +60,17 @@ def label_report(image: Tensor, labels: Tensor, text: Tensor, words: Words, prot
             "false cosine": 100 * values["false cosine, seen forms"],
         },
         rows=tuple(rows),
-        warnings=tuple(warnings),
+        warnings=_collapse(values["true cosine, seen forms"], values["false cosine, seen forms"]),
+    )
+
+
+def _collapse(true: float, false: float) -> tuple[str, ...]:
+    """A warning where true and false pairs have nearly the same mean cosine."""
+    if true - false >= COLLAPSED_GAP:
+        return ()
+    return (
+        f"the embeddings collapse: false pairs are as near as true ones (cosines {true - false:.3f} apart); a high "
+        "cosine of true pairs alone proves nothing",
     )
 
 

@@ -381,6 +381,15 @@ def test_pairs_are_judged_by_balanced_accuracy():
     assert verdict.similarity is None
 
 
+def test_judging_pairs_is_the_same_in_the_midst_of_training_and_moves_nothing():
+    objective = match()
+    expected, before = objective.judge(PLAIN), {n: t.clone() for n, t in objective.model.state_dict().items()}
+    set_trainable(objective.model, replace(PLAIN, freeze_batch_norm=False, image_dropout=0.5))
+    assert objective.judge(PLAIN).entry == expected.entry
+    assert all(tensor.equal(before[name]) for name, tensor in objective.model.state_dict().items())
+    assert objective.model.head.training
+
+
 def test_a_batch_of_one_has_no_false_pair():
     with pytest.raises(InputError, match="at least two pictures"):
         step(match(), PLAIN, batch_of([0]))

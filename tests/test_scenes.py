@@ -62,7 +62,7 @@ def train() -> list[Scene]:
 
 
 @pytest.fixture(scope="module")
-def test() -> list[Scene]:
+def held_out() -> list[Scene]:
     return make_scenes(1000, seed=0, split="test")
 
 
@@ -107,9 +107,9 @@ def is_true(words: str, a: Group, b: Group) -> bool:
     return bool(truths[same.get(words, words.removeprefix("to the "))])
 
 
-def test_captions_state_only_what_the_boxes_show(train: list[Scene], test: list[Scene]) -> None:
+def test_captions_state_only_what_the_boxes_show(train: list[Scene], held_out: list[Scene]) -> None:
     relations: Counter[str] = Counter()
-    for scene in train[:400] + test[:400]:
+    for scene in train[:400] + held_out[:400]:
         for text in describe_scene(scene):
             mentions = named(text, scene)
             assert len(mentions) >= min(2, len(scene.groups)), text
@@ -149,14 +149,14 @@ def test_a_false_caption_is_caught() -> None:
         assert not matches(replace(said, claims=[wrong, said.claims[1]]), scene)
 
 
-def test_captions_find_their_scene(test: list[Scene]) -> None:
+def test_captions_find_their_scene(held_out: list[Scene]) -> None:
     unclear = 0
-    for scene in test[::4]:
+    for scene in held_out[::4]:
         for text, facts in captions_with_facts(scene):
-            fitting = [other for other in test if matches(facts, other)]
+            fitting = [other for other in held_out if matches(facts, other)]
             assert scene in fitting, text
             unclear += len(fitting) > 5
-    assert unclear <= 0.03 * 5 * len(test[::4])
+    assert unclear <= 0.03 * 5 * len(held_out[::4])
 
 
 def test_five_sentences_in_good_english(train: list[Scene]) -> None:
@@ -193,7 +193,7 @@ def test_a_split_has_every_kind_colour_and_setting(split: str) -> None:
     assert {split_of(combination(scene)) for scene in scenes} == {split}
 
 
-def test_combinations_are_held_out(train: list[Scene], test: list[Scene]) -> None:
+def test_combinations_are_held_out(train: list[Scene], held_out: list[Scene]) -> None:
     def key(scene: Scene) -> tuple[str, frozenset[tuple[str, str]]]:
         return scene.setting, frozenset((g.kind, g.colour) for g in scene.groups[:2])
 
@@ -206,13 +206,13 @@ def test_a_combination_is_the_same_in_any_order() -> None:
     assert combination(scene) == combination(replace(scene, groups=(ball, dog), sky="sunset")) != ""
 
 
-def test_no_two_scenes_of_a_split_are_alike(test: list[Scene]) -> None:
-    alike = Counter((s.setting, frozenset((g.kind, g.colour, g.count) for g in s.groups[:2])) for s in test)
+def test_no_two_scenes_of_a_split_are_alike(held_out: list[Scene]) -> None:
+    alike = Counter((s.setting, frozenset((g.kind, g.colour, g.count) for g in s.groups[:2])) for s in held_out)
     assert max(alike.values()) == 1
 
 
-def test_everything_is_inside_and_can_be_counted(train: list[Scene], test: list[Scene]) -> None:
-    for scene in train + test:
+def test_everything_is_inside_and_can_be_counted(train: list[Scene], held_out: list[Scene]) -> None:
+    for scene in train + held_out:
         boxes = [(g, box) for g in scene.groups for box in g.boxes]
         assert all(0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1 for _, (x0, y0, x1, y1) in boxes)
         assert len({g.kind for g in scene.groups}) == len(scene.groups)
@@ -223,8 +223,8 @@ def test_everything_is_inside_and_can_be_counted(train: list[Scene], test: list[
                 assert apart or (one is not other and meets), scene
 
 
-def test_every_thing_shows_in_the_picture(test: list[Scene]) -> None:
-    for scene in test[:60]:
+def test_every_thing_shows_in_the_picture(held_out: list[Scene]) -> None:
+    for scene in held_out[:60]:
         picture = np.asarray(draw_scene(scene, 128)).astype(int)
         for i, it in enumerate(scene.groups):
             without = draw_scene(replace(scene, groups=scene.groups[:i] + scene.groups[i + 1 :]), 128)
@@ -251,13 +251,13 @@ def test_a_thing_is_drawn_inside_its_box(kind: str) -> None:
     assert box[3] - 0.12 * height - slack <= ys.max() / 256 <= box[3] + slack
 
 
-def test_drawing_is_a_function_of_the_scene_alone(test: list[Scene]) -> None:
+def test_drawing_is_a_function_of_the_scene_alone(held_out: list[Scene]) -> None:
     before = random.getstate()
-    first = [draw_scene(scene).tobytes() for scene in test[:5]]
-    draw_scene(test[7], 64)
-    assert [draw_scene(scene).tobytes() for scene in test[:5]] == first
+    first = [draw_scene(scene).tobytes() for scene in held_out[:5]]
+    draw_scene(held_out[7], 64)
+    assert [draw_scene(scene).tobytes() for scene in held_out[:5]] == first
     assert random.getstate() == before
-    assert (draw_scene(test[0], 96).size, draw_scene(test[0]).mode) == ((96, 96), "RGB")
+    assert (draw_scene(held_out[0], 96).size, draw_scene(held_out[0]).mode) == ((96, 96), "RGB")
 
 
 def test_a_seed_always_gives_the_same_scenes() -> None:

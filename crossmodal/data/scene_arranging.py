@@ -117,6 +117,7 @@ def _draw_count(most: int, alone: bool, rng: Random) -> int:
 
 
 def place(setting: str, lots: list[Lot], rng: Random) -> tuple[Group, ...] | None:
+    """Where the lots stand in a setting, None where no sound arrangement is found in six tries."""
     layout = Layout(setting, rng)
     for _ in range(6):
         groups = _alone(layout, lots[0]) if len(lots) == 1 else _pair(layout, lots[0], lots[1])

@@ -246,6 +246,7 @@ def _look_at(
     same: dict[bytes, list[str]] = {}
 
     def look(picture: str) -> tuple[bytes | None, str | None]:
+        """Digest of a picture's bytes, or why it cannot be used."""
         path = images / picture
         try:
             digest = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()

@@ -7,6 +7,7 @@ The projection stays one linear layer on average-pooled features, so that a scor
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,7 +63,7 @@ class ImageEncoder(nn.Module):
         return self.project(self.features(images))
 
 
-class TextTower(nn.Module):
+class TextTower(nn.Module, ABC):
     """What every text tower is: a trunk that gives pooled features, dropout, and a projection to unit vectors.
 
     dropout: before the projection. projection: linear, or the identity where the trunk gives the vectors at once.
@@ -72,28 +73,28 @@ class TextTower(nn.Module):
     projection: nn.Linear | nn.Identity
 
     @property
+    @abstractmethod
     def trunk(self) -> nn.Module:
         """All that comes before dropout and projection."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def config(self) -> dict[str, Any]:
         """The tower's shape as JSON values, "model_type" among them: all that is needed to rebuild it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def width(self) -> int:
         """W, of the pooled features."""
-        raise NotImplementedError
 
     @property
     def dimension(self) -> int:
         """D, of the vectors."""
         return self.projection.out_features if isinstance(self.projection, nn.Linear) else self.width
 
+    @abstractmethod
     def features(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids and mask (B, L) → pooled features (B, W)."""
-        raise NotImplementedError
 
     def project(self, features: Tensor) -> Tensor:
         """Pooled features (B, W) → unit vectors (B, D)."""

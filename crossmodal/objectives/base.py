@@ -103,9 +103,9 @@ class Objective(ABC, Generic[Model]):
     def judge(self, phase: Phase) -> Judgement:
         """Validate the model as it stands."""
 
+    @abstractmethod
     def chance(self, batch_size: int) -> tuple[str, float] | None:
         """The loss of guessing and how it is written, where the loss has one."""
-        raise NotImplementedError
 
     def augmented(self, phase: Phase, batch: Batch) -> Tensor:
         """The batch's pictures as training sees them: float32 (B, 3, S, S), values 0..255."""

@@ -35,7 +35,6 @@ def arcface() -> Recipe:
         smallest_crop=0.8,
         rotation=10.0,
         image_dropout=0.0,
-        text_dropout=0.0,
         freeze_batch_norm=False,
         until=99.4,
     )
