@@ -197,7 +197,7 @@ def test_combinations_are_held_out(train: list[Scene], held_out: list[Scene]) ->
     def key(scene: Scene) -> tuple[str, frozenset[tuple[str, str]]]:
         return scene.setting, frozenset((g.kind, g.colour) for g in scene.groups[:2])
 
-    assert not {key(scene) for scene in train} & {key(scene) for scene in test}
+    assert not {key(scene) for scene in train} & {key(scene) for scene in held_out}
 
 
 def test_a_combination_is_the_same_in_any_order() -> None:
