@@ -34,7 +34,10 @@ def label_report(image: Tensor, labels: Tensor, text: Tensor, words: Words, prot
             values[f"retrieval, {name} forms (%)"] = 100 * float((nearest == labels).double().mean())
             values[f"true cosine, {name} forms"] = float(part[matching].double().mean())
             values[f"false cosine, {name} forms"] = float(part[~matching].double().mean())
-    rows = [_form(similarity[:, column], true[:, column], words, column) for column in range(len(words.texts))]
+    both = true.any(0) & ~true.all(0)  # forms that some pictures show and others do not
+    rows = [
+        _form(similarity[:, column], true[:, column], words, column) for column in both.nonzero().flatten().tolist()
+    ]
     for name, kind in (("seen", False), ("withheld", True)):
         chosen_rows = [row for row in rows if row["withheld"] == kind]
         if chosen_rows:

@@ -250,7 +250,7 @@ class Trainer:
             "phase": phase.name,
             "loss": loss,
             "seconds": round(position.seconds, 1),
-            "learning_rate": max(group["peak"] for group in self._optimizer.param_groups),
+            "learning_rate": max(group["lr"] for group in self._optimizer.param_groups),
             **verdict.entry,
         }
         position.epoch, position.step = position.epoch + 1, 0

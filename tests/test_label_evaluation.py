@@ -112,3 +112,13 @@ def test_reconstruction_adds_its_cosine_less_its_error_to_the_score():
     assert report.values["reconstruction cosine"] == 0.75
     assert report.values["reconstruction error"] == 0.25
     assert report.curves["reconstruction cosine"] == pytest.approx(75)
+
+
+def test_forms_of_a_digit_that_no_picture_shows_are_left_out():
+    words = Words(
+        (*FORMS.texts, "three"), (*FORMS.ids, [8]), np.append(FORMS.labels, 2), np.append(FORMS.withheld, False)
+    )
+    image = torch.cat([PICTURES, torch.zeros(4, 1)], 1)
+    report = label_report(image, DIGITS, torch.eye(7), words, {})
+    assert [row["form"] for row in report.rows] == list(FORMS.texts)
+    assert all(math.isfinite(value) for value in report.values.values())

@@ -278,6 +278,19 @@ def test_a_decoder_that_is_not_there_cannot_be_trained():
 # -- verdicts ---------------------------------------------------------------------------------------------------------
 
 
+def test_gradient_caching_refuses_a_decoder():
+    objective = embedding(labelled(), "arcface", decoder=True)
+    with pytest.raises(InputError, match="gradient caching does not serve"):
+        step(objective, replace(BOTH, chunk=2), batch_of(range(6)))
+
+
+def test_a_loss_is_refused_where_the_model_lacks_its_scalar():
+    objective = for_loss("symmetric_clip")
+    parts = (objective.model, objective.tokenizer, objective.transform, objective.sources, objective.validation)
+    with pytest.raises(InputError, match="needs a model with logit_bias"):
+        EmbeddingObjective(*parts, "siglip")
+
+
 def test_an_epoch_of_captions_is_judged_by_retrieval_cached_or_not():
     objective = for_loss("symmetric_clip")
     objective.validation = (captioned()[1], replace(captioned()[1], name="scenes"))

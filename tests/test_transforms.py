@@ -82,6 +82,14 @@ def test_no_crop_no_flip_no_jitter_changes_nothing():
     assert torch.equal(augment(pixels, torch.Generator(), 1.0, flip=False), pixels.float())
 
 
+def test_a_whole_picture_is_mirrored_and_never_cut():
+    picture = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8), dtype=np.uint8))
+    seen = augment(picture.expand(40, -1, -1, -1), torch.Generator().manual_seed(0), smallest=1.0, flip=True)
+    plain, mirrored = picture[0].float(), picture[0].flip(-1).float()
+    kinds = [torch.allclose(one, plain, atol=1e-2) + 2 * torch.allclose(one, mirrored, atol=1e-2) for one in seen]
+    assert set(kinds) == {1, 2}
+
+
 def test_a_crop_of_nothing_is_refused():
     with pytest.raises(InputError, match=r"\(0, 1\]"):
         augment(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.Generator(), smallest=0.0)

@@ -114,6 +114,8 @@ def augment(
 
     batch = len(pixels)
     area, aspect = uniform(smallest, 1), uniform(math.log(3 / 4), math.log(4 / 3)).exp()
+    if smallest == 1:
+        aspect = torch.ones(batch)  # the whole picture, so no side may be cut
     width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
     mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0) if flip else torch.ones(batch)
     affine = torch.zeros(batch, 2, 3)

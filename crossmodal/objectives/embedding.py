@@ -72,6 +72,9 @@ class EmbeddingObjective(Objective[CrossModalModel]):
         self.judged_by = judged_by
         if self.loss.texts == "labels" and any(source.words is None for source in self.sources):
             raise InputError(f"--loss {loss}: {NO_LABELS}")
+        lacking = [name for name in self.loss.scalars if getattr(model, name) is None]
+        if lacking:
+            raise InputError(f"--loss {loss} needs a model with {', '.join(lacking)}")
         self._features: dict[int, _Features] = {}
         self._starts = [np.cumsum([0, *map(len, source.captions)]) for source in self.sources]
 
@@ -106,6 +109,10 @@ class EmbeddingObjective(Objective[CrossModalModel]):
         return float(total.detach())
 
     def _backward_in_chunks(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:
+        if phase.reconstruction:
+            raise InputError(
+                f"phase {phase.name} trains a decoder, which gradient caching does not serve: drop the chunk"
+            )
         texts, size = self._texts(batch), phase.chunk
 
         def encode(number: int) -> tuple[Tensor, Tensor]:
@@ -119,7 +126,7 @@ class EmbeddingObjective(Objective[CrossModalModel]):
         loss = backward_in_chunks(
             encode,
             -(-len(batch.rows) // size),
-            lambda image, text: self._loss(image, text, texts.positive, first_epoch),
+            lambda image, text: phase.vectors * self._loss(image, text, texts.positive, first_epoch),
             accelerator.backward,
         )
         return float(loss)
