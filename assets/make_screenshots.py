@@ -1,5 +1,7 @@
 """Make the pictures of the app that the README shows: `python assets/make_screenshots.py [--out DIR] [--index DIR]`.
 
+With `--classes DIR`, an index built with an arcface checkpoint, it makes those of its pages instead.
+
 Starts the app on the demo gallery (which the first start makes), drives headless Chromium through Playwright and
 writes PNGs: search both ways, "more like this", heatmap, training page and indexing, light and dark, desk and phone.
 """
@@ -130,8 +132,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "assets", help="folder for the PNGs (default: assets)")
     parser.add_argument("--index", help="another gallery than the demo")
     parser.add_argument("--query", default=QUERY, help=f"what to search for (default: {QUERY!r})")
+    parser.add_argument("--classes", help="an index of labelled pictures: make the pictures of its pages instead")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.classes:
+        with running_app(ROOT, "--index", options.classes) as address, browser() as context:
+            _tour_of_classes(context.new_page(), address, options.out)
+        return
     with running_app(ROOT, *(["--index", options.index] if options.index else [])) as address:
         for dark in (False, True):
             for size in (DESK, PHONE):
@@ -170,6 +177,20 @@ def _tour(page: Page, address: str, out: Path, name: str, query: str) -> None:
     page.goto(f"{address}/index")
     settled(page)
     keep("index")
+
+
+def _tour_of_classes(page: Page, address: str, out: Path) -> None:
+    page.goto(address)
+    page.wait_for_selector("[class*='st-key-cm-grid-sample']")
+    settled(page)
+    page.get_by_role("button", name="More like this").first.click()
+    page.wait_for_selector("[class*='st-key-cm-asked']")
+    settled(page)
+    page.screenshot(path=out / "classes-light.png")
+    page.goto(f"{address}/vectors")
+    page.wait_for_selector("text=The average of many")
+    settled(page)
+    page.screenshot(path=out / "vectors-light.png")
 
 
 def _first_picture(page: Page) -> bytes:
