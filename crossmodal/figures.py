@@ -5,6 +5,7 @@ Every function returns a sheet of its own (`crossmodal/canvas.py`). Pictures of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -242,13 +243,28 @@ def _scores(epoch: dict[str, Any]) -> dict[str, Any]:
 def _draw_scores(
     figure: Figure, axes: Axes, numbers: list[int], epochs: list[dict[str, Any]], names: list[str], dark: bool
 ) -> None:
+    shown: list[float] = []
     for order, name in enumerate(names):
         values = [_number(_scores(epoch).get(name)) for epoch in epochs]
+        shown += [value for value in values if math.isfinite(value)]
         colour = SCORE_COLOURS[order % len(SCORE_COLOURS)]
         axes.plot(numbers, values, color=colour, marker="o", markersize=3, linewidth=1.6, label=shortened(name))
     axes.set_ylabel("percent")
-    axes.set_ylim(0, 100)
+    axes.set_ylim(*_percent_range(shown))
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8, labelcolor=ink(dark))
+
+
+def _percent_range(values: Sequence[float]) -> tuple[float, float]:
+    """Lower and upper end of an axis in percent: from 0 to 100, from below 0 for negative values, and closer to values
+    that are all high, whose differences would not show.
+    """
+    lowest = min(values, default=0.0)
+    if lowest < 0:
+        return 1.2 * lowest, 100.0
+    if lowest < 80:
+        return 0.0, 100.0
+    room = 0.1 * (100 - lowest)
+    return lowest - room, 100 + room
 
 
 def _mark_phases(axes: Axes, numbers: list[int], phases: list[str], dark: bool) -> None:

@@ -142,3 +142,12 @@ def test_figures_may_be_drawn_by_several_threads_and_leave_nothing_open():
         pictures = list(pool.map(lambda _: rendered(similarity_heatmap(np.eye(3), ["a"] * 3, ["b"] * 3)), range(6)))
     assert len(set(pictures)) == 1
     assert pyplot.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("scores", "low", "high"),
+    [([98.0, 99.0], 97.8, 100.2), ([50.0, 99.0], 0.0, 100.0), ([-10.0, 90.0], -12.0, 100.0)],
+)
+def test_scores_that_are_all_high_are_seen_apart_and_negative_ones_seen(scores: list[float], low: float, high: float):
+    epochs = [{"epoch": at, "loss": 1.0, "scores": {"one": score}} for at, score in enumerate(scores)]
+    assert history_curves({"epochs": epochs}).axes[1].get_ylim() == pytest.approx((low, high))
