@@ -2,7 +2,8 @@
 
 Command:  python training_script.py --recipe match --images Images --captions results.csv --splits .
           --mixed-precision bf16
-Time, expected: see `time` and `expected` below.
+Time:     30 minutes on one core.
+Expected: balanced accuracy on dev pairs of Flickr8k ≥ 70 % (seen: 70.8; on hard false captions 58.8).
 
 Every picture of a batch is judged with its own caption and with the others' captions; true and false pairs weigh the
 same. It gives a score and no vectors, so it cannot be indexed; it re-orders what a
@@ -34,7 +35,7 @@ def match() -> Recipe:
     return Recipe(
         name="match",
         summary="six convolution blocks and three BiLSTM layers judge pairs, binary cross-entropy",
-        time="25 minutes on 2 cores",
+        time="30 minutes on one core",
         expected="balanced accuracy on dev pairs ≥ 70 %",
         kind="pair_scorer",
         loss="matching",

@@ -1,9 +1,9 @@
 """MNIST digits ↔ their written forms ("three", "3", "tree", "trois", …), contrastive loss on true and false pairs.
 
 Command:  python training_script.py --recipe mnist_labels --root mnist
-Time:     about 4 minutes on 2 cores.
-Expected: all 10,000 test pictures: nearest written form is of their digit ≥ 98.5 %, mean cosine of true pairs ≥ 0.9, of
-          false pairs ≤ 0.2; forms withheld from training ("tres") are reported apart.
+Time:     7 minutes on one core.
+Expected: all 10,000 test pictures: nearest written form is of their digit ≥ 98.5 % (seen: 99.1), mean cosine of true
+          pairs ≥ 0.9 (0.985), of false pairs ≤ 0.2 (−0.097); forms withheld from training ("tres") are reported apart.
 
 The system this one follows was fed true pairs alone, by which a collapsed model looks perfect, and mirrored its digits.
 Here every picture of a batch meets the words of all the others, true and false pairs weigh the same, and both
@@ -35,7 +35,7 @@ def mnist_labels() -> Recipe:
     return Recipe(
         name="mnist_labels",
         summary="a small CNN and letters by place, digits and their written forms, contrastive loss",
-        time="4 minutes on 2 cores",
+        time="7 minutes on one core",
         expected="nearest form of the right digit ≥ 98.5 %, true cosine ≥ 0.9, false ≤ 0.2",
         loss="contrastive",
         loss_options={"margin": 1.0},
