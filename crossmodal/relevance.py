@@ -55,7 +55,7 @@ class Relevance:
         cosines: (C, N) of one query with everything in the gallery, a row a channel. Raises InputError for another
         number of channels or an empty gallery.
         """
-        return float(_sigmoid(self._checked(cosines) @ np.array(self.gallery[1:]) + self.gallery[0]))
+        return float(logistic(self._checked(cosines) @ np.array(self.gallery[1:]) + self.gallery[0]))
 
     def of(self, cosines: NDArray[Any], rows: NDArray[np.int64] | Sequence[int]) -> Floats:
         """Probability of each hit that it matches, (k,); never above `match`. rows: (k,) of the hits in the gallery.
@@ -65,7 +65,7 @@ class Relevance:
         """
         features = np.repeat(self._checked(cosines)[None], len(rows), axis=0)
         features[:, ::FEATURES] = np.asarray(cosines, dtype=np.float64)[:, rows].T
-        probabilities: Floats = _sigmoid(features @ np.array(self.hit[1:]) + self.hit[0])
+        probabilities: Floats = logistic(features @ np.array(self.hit[1:]) + self.hit[0])
         return np.minimum(probabilities, self.match(cosines), dtype=np.float64)
 
     def nothing(self, match: float) -> bool:
@@ -143,9 +143,9 @@ def fit_relevance(examples: Iterable[Example]) -> Relevance:
         raise InputError("no query to fit on")
     present, absent = np.concatenate(asked[0]), np.concatenate(asked[1])
     truth = np.repeat([True, False], [len(present), len(absent)])
-    gallery = _logistic(np.concatenate([present, absent]), truth)
-    hit = _logistic(np.concatenate(shown), np.concatenate(labels))
-    accepted = float(np.quantile(_sigmoid(present @ gallery[1:] + gallery[0]), 1 - ACCEPTED))
+    gallery = fit_logistic(np.concatenate([present, absent]), truth)
+    hit = fit_logistic(np.concatenate(shown), np.concatenate(labels))
+    accepted = float(np.quantile(logistic(present @ gallery[1:] + gallery[0]), 1 - ACCEPTED))
     return Relevance(_rounded(gallery), _rounded(hit), round(min(accepted, 0.5), 6), "captions", len(present))
 
 
@@ -168,7 +168,8 @@ def relevance_above_background(cosines: Iterable[NDArray[Any]]) -> Relevance:
 
     cosines: blocks (Q, N) of background sentences with the gallery. Matching queries are taken to lie two spreads
     above the background's centre, equally spread: an assumption, so the probability orders and warns but is not
-    calibrated. Median and lower spread, since some of the sentences may well match. Raises InputError without any.
+    calibrated. Nothing matches where not even half of the background is passed. Median and lower spread, since some of
+    the sentences may well match. Raises InputError without any.
     """
     best = np.concatenate([np.asarray(block, dtype=np.float64).max(1) for block in cosines] or [np.empty(0)])
     if not len(best):
@@ -176,10 +177,11 @@ def relevance_above_background(cosines: Iterable[NDArray[Any]]) -> Relevance:
     centre, low = np.quantile(best, [0.5, 0.16])
     slope = SHIFT / max(float(centre - low), 0.01)
     weights = _rounded(np.array([-slope * float(centre) - SHIFT**2 / 2, slope, 0.0, 0.0, 0.0]))
-    return Relevance(weights, weights, 0.5, "background", len(best))
+    threshold = round(float(logistic(np.array(-(SHIFT**2) / 2))), 6)
+    return Relevance(weights, weights, threshold, "background", len(best))
 
 
-def _logistic(features: Floats, truth: NDArray[np.bool_]) -> Floats:
+def fit_logistic(features: Floats, truth: NDArray[np.bool_]) -> Floats:
     """Bias and weights (1 + F) by Newton's method with a small ridge, the weight of each best cosine at least 0.
 
     A query's own cosine may only speak for a match: where the data say otherwise (too few, or another channel says it
@@ -203,7 +205,7 @@ def _newton(features: Floats, truth: NDArray[np.bool_]) -> Floats:
     penalty[0, 0] = 1e-6
     weights = np.zeros(design.shape[1])
     for _ in range(50):
-        expected = _sigmoid(design @ weights)
+        expected = logistic(design @ weights)
         gradient = design.T @ (truth - expected) - penalty @ weights
         curvature = (design * (expected * (1 - expected))[:, None]).T @ design + penalty
         step = np.linalg.solve(curvature, gradient)
@@ -218,5 +220,5 @@ def _rounded(weights: Floats) -> tuple[float, ...]:
     return tuple(float(f"{weight:.9g}") for weight in weights)
 
 
-def _sigmoid(logit: Floats) -> Floats:
+def logistic(logit: Floats) -> Floats:
     return np.asarray(0.5 * (1 + np.tanh(logit / 2)), dtype=np.float64)
