@@ -160,7 +160,7 @@ def _seen(example: Example, removed: bool) -> tuple[Floats, Floats, NDArray[np.b
     for number, channel in enumerate(example.cosines):
         hits[:, :, FEATURES * number] = np.take_along_axis(channel, rows, axis=1)
     there = ~np.take_along_axis(left_out, rows, axis=1)
-    return features, hits[there], np.take_along_axis(example.own, rows, axis=1)[there] & (not removed)
+    return features, hits[there], np.take_along_axis(example.own, rows, axis=1)[there]
 
 
 def relevance_above_background(cosines: Iterable[NDArray[Any]]) -> Relevance:

@@ -55,10 +55,11 @@ def test_where_a_flat_threshold_fails_the_fitted_one_does_not() -> None:
 
 
 def test_a_higher_cosine_never_lowers_the_probability() -> None:
+    against = np.linspace(1, 0, 100)[:, None]  # the data say: the higher, the less likely
+    assert fit_logistic(against, np.arange(100) >= 50)[1] == 0
     rng = np.random.default_rng(0)
     noise = Example((rng.normal(size=(60, 30)), rng.normal(size=(60, 30))), np.eye(60, 30) + np.eye(60, 30, -30) > 0)
-    relevance = fit_relevance([noise])  # nothing to learn: a free fit would give some weights below 0
-    assert min(relevance.gallery[1::4] + relevance.hit[1::4]) >= 0
+    relevance = fit_relevance([noise])
     chances = relevance.of(np.stack([np.linspace(-1, 1, 30)] * 2), range(30))
     assert (np.diff(chances) >= 0).all()
 
@@ -162,6 +163,16 @@ class TestIndex:
             assert [0 < chance <= answer.match < 1 for chance in chances if chance is not None] == [True] * 4
         assert {hit.relevance for hit in searcher.search("red", to="captions")} == {None}
         assert {hit.relevance for hit in searcher.similar("003.png")} == {None}
+
+    @pytest.mark.parametrize("to", ["images", "captions"])
+    def test_each_hit_is_judged_by_its_own_score(self, index: Path, to: str) -> None:
+        opened = open_index(index)
+        opened.relevance = dict.fromkeys(("words to images", "picture to captions"), SMALL)
+        searcher = Searcher(opened, FakeEncoder())
+        hits = searcher.search("number 7 is red" if to == "images" else searcher.image_path("003.png"), k=60)
+        assert [hit.relevance for hit in hits] == pytest.approx(
+            [1 / (1 + np.exp(5 - 8 * hit.score)) for hit in hits], 1e-4
+        )
 
     def test_it_is_fitted_on_the_captions_again_only_when_something_changed(self, index: Path) -> None:
         before = open_index(index)

@@ -25,8 +25,10 @@ __all__ = [
 
 RELEVANCE = "relevance.json"
 WORDS_TO_IMAGES, PICTURE_TO_CAPTIONS = "words to images", "picture to captions"
-QUERIES = 1000  # captions that are asked
-PICTURE_QUERIES = 400
+QUERIES = 1000  # captions that are asked, and
+PICTURE_QUERIES = 400  # pictures, as long as
+COSINES = 8_000_000  # are not exceeded; but at least
+FEWEST_QUERIES = 200
 BACKGROUND = 256  # sentences
 FEWEST = 20  # captioned pictures; with less there is nothing to fit
 BLOCK = 64  # queries whose cosines are in memory at once
@@ -86,7 +88,7 @@ def word_examples(
     several = with_captions and (counts > 1).sum() >= max(FEWEST, (counts > 0).sum() / 2)
     rows = np.arange(len(owner)) if asked is None else asked
     rows = rows[counts[owner[rows]] > 1] if several else rows
-    rows = _spread(rows, QUERIES) if asked is None else rows
+    rows = _spread(rows, QUERIES, len(images)) if asked is None else rows
     means = caption_means(captions, owner, len(images)) if several else captions[:0]
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
@@ -104,14 +106,15 @@ def picture_examples(
     images: Vectors, captions: Vectors, owner: NDArray[np.int64], asked: NDArray[np.int64] | None = None
 ) -> Iterator[Example]:
     """Pictures as queries for captions. asked: rows of the pictures to ask; left out, some hundred of the captioned."""
-    rows = _spread(np.unique(owner), PICTURE_QUERIES) if asked is None else asked
+    rows = _spread(np.unique(owner), PICTURE_QUERIES, len(captions)) if asked is None else asked
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
         yield Example((np.asarray(images[block]) @ captions.T,), block[:, None] == owner)
 
 
-def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """At most so many of the rows, evenly spread."""
+def _spread(rows: NDArray[np.int64], most: int, items: int) -> NDArray[np.int64]:
+    """At most so many of the rows, evenly spread; fewer where each is compared with very many items."""
+    count = min(most, max(FEWEST_QUERIES, COSINES // items))
     if len(rows) <= count:
         return rows
     return rows[np.arange(count) * len(rows) // count]
