@@ -200,11 +200,10 @@ class TestIndex:
         }
 
     def test_a_model_of_labels_is_left_uncalibrated(self, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_: object) -> None:
-            raise InputError("knows no such words")
-
-        monkeypatch.setattr(FakeEncoder, "encode_texts", refuse)
-        build_index(index.parent / "photos", None, FakeEncoder(), index.parent / "bare")
+        monkeypatch.setattr(FakeEncoder, "labels", ("red", "green"))
+        encoder = FakeEncoder()
+        build_index(index.parent / "photos", None, encoder, index.parent / "bare")
+        assert encoder.texts == []
         assert open_index(index.parent / "bare").relevance == {}
 
     def test_an_index_of_before_opens_says_so_and_is_mended_by_the_command(

@@ -62,10 +62,9 @@ def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder:
 
 
 def _from_background(images: Vectors, encoder: Embedder) -> dict[str, Relevance]:
-    try:
-        vectors = encoder.encode_texts(background_sentences())
-    except InputError:  # a model of labels knows no sentences
+    if getattr(encoder, "labels", ()):  # such a model knows its labels and no sentences
         return {}
+    vectors = encoder.encode_texts(background_sentences())
     if not np.isfinite(vectors).all():
         raise CheckpointError(f"checkpoint {encoder.name} gives vectors that are not finite: take another --checkpoint")
     blocks = (vectors[start : start + BLOCK] @ images.T for start in range(0, len(vectors), BLOCK))
