@@ -16,12 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import CheckpointError, ImageError, InputError
-from crossmodal.index import Embedder, Index, Manifest, Vectors, build_command, check_encoder, open_index
+from crossmodal.index import (
+    PICTURE_TO_CAPTIONS,
+    WORDS_TO_IMAGES,
+    Embedder,
+    Index,
+    Manifest,
+    Vectors,
+    build_command,
+    check_encoder,
+    fill_uncaptioned,
+    open_index,
+)
+from crossmodal.relevance import Relevance
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["DEFAULT_COUNT", "TARGETS", "Hit", "Searcher", "open_searcher", "recorded_checkpoint", "rerank"]
+__all__ = ["DEFAULT_COUNT", "TARGETS", "Answer", "Hit", "Searcher", "open_searcher", "recorded_checkpoint", "rerank"]
 
 DEFAULT_COUNT = 10
 TARGETS = ("images", "captions")
@@ -34,7 +46,8 @@ class Hit:
     """One answer. rank: from 1. score: exact cosine in [-1, 1]. path: of the picture, relative to the images folder.
 
     caption: the caption found; None where the picture itself was. probability: of a pair scorer that re-ordered the
-    hits, in [0, 1]; None where none did.
+    hits, in [0, 1]; None where none did. relevance: calibrated probability that it matches, in [0, 1]; None where the
+    index has none for such a question.
     """
 
     rank: int
@@ -42,12 +55,26 @@ class Hit:
     path: str
     caption: str | None = None
     probability: float | None = None
+    relevance: float | None = None
 
     def as_dict(self) -> dict[str, int | float | str]:
-        """The same as JSON values; caption and probability only where there is one."""
+        """The same as JSON values; what is None is left out."""
         values: dict[str, int | float | str] = {"rank": self.rank, "score": self.score, "path": self.path}
-        optional = {"caption": self.caption, "probability": self.probability}
+        optional = {"caption": self.caption, "probability": self.probability, "relevance": self.relevance}
         return values | {name: value for name, value in optional.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The hits of a query, best first, and whether they are any good.
+
+    match: probability that the gallery holds a match at all, in [0, 1]; None where the index cannot tell. nothing: so
+    low a one that nothing here seems to match.
+    """
+
+    hits: tuple[Hit, ...]
+    match: float | None = None
+    nothing: bool = False
 
 
 class Searcher:
@@ -90,9 +117,31 @@ class Searcher:
         Raises InputError if the query is empty, k < 1, to is unknown, or captions are asked of an index without any;
         ImageError if the picture cannot be decoded.
         """
-        target = ("images" if isinstance(query, str) else "captions") if to is None else to
+        return list(self.answer(query, k, to).hits)
+
+    def answer(self, query: str | Path | Image | bytes, k: int = DEFAULT_COUNT, to: str | None = None) -> Answer:
+        """As `search`, with the probability that anything in the gallery matches, and whether nothing seems to."""
+        words = isinstance(query, str)
+        target = ("images" if words else "captions") if to is None else to
         self._check(k, target)
-        return self._nearest(self.encode(query), k, target)
+        vector = self.encode(query)
+        hits = self._nearest(vector, k, target)
+        relevance = self._relevance(words, target)
+        if relevance is None or not hits:
+            return Answer(tuple(hits))
+        cosines = self._cosines(vector, target, relevance.channels)
+        match = relevance.match(cosines)
+        rows = [self._row(hit.path) if words else self._caption_row(hit.path, str(hit.caption)) for hit in hits]
+        judged = zip(hits, relevance.of(cosines, rows).tolist(), strict=True)
+        return Answer(tuple(replace(hit, relevance=chance) for hit, chance in judged), match, relevance.nothing(match))
+
+    @property
+    def uncalibrated(self) -> str | None:
+        """That the index was built before hits had a probability, with the command that adds it; None otherwise."""
+        if self.index.relevance is not None:
+            return None
+        command = build_command(self.manifest, self.index.path)
+        return f"the hits of {self.index.path} have no calibrated probability: run `{command}` once to add it"
 
     def similar(self, path: str, k: int = DEFAULT_COUNT) -> list[Hit]:
         """The k pictures most like an indexed one, itself left out. Raises InputError if it is not indexed or k < 1."""
@@ -150,6 +199,20 @@ class Searcher:
             found = [(catalogue.pictures[caption.picture].stamp.path, caption.text) for caption in captions]
         pairs = zip(scores.tolist(), found, strict=True)
         return [Hit(rank, score, path, caption) for rank, (score, (path, caption)) in enumerate(pairs, 1)]
+
+    def _relevance(self, words: bool, target: str) -> Relevance | None:
+        names = {(True, "images"): WORDS_TO_IMAGES, (False, "captions"): PICTURE_TO_CAPTIONS}
+        return (self.index.relevance or {}).get(names.get((words, target), ""))
+
+    def _cosines(self, vector: Vectors, target: str, channels: int) -> Vectors:
+        """The evidence (C, N) on everything that could be found: cosines, then those with each picture's captions."""
+        if target == "captions":
+            return np.asarray(self.index.caption_vectors @ vector)[None]
+        cosines = [self.index.image_vectors @ vector]
+        if channels > 1:
+            counts = np.diff(self.index.caption_rows)
+            cosines.append(fill_uncaptioned((self.index.caption_means @ vector)[None], counts)[0])
+        return np.stack(cosines)
 
     def _check(self, k: int, target: str) -> None:
         if k < 1:

@@ -71,7 +71,7 @@ def test_match_refuses_an_empty_sentence_and_an_absent_picture(
 
 def test_hits_are_ordered_anew_by_probability_and_keep_their_cosine(index: Path, opened: list[Path], capsys: Output):
     assert main(["search", "red blue", "--index", str(index)]) == 0
-    before = {row[2]: row[1] for row in table(capsys)}
+    before = {row[3]: row[1] for row in table(capsys)}
     assert main(["search", "red blue", "--index", str(index), "--rerank", "judge"]) == 0
     rows = table(capsys)
     assert [next(iter(before)), rows[0][3]] == ["purple.png", "red.png"]
@@ -86,7 +86,7 @@ def test_only_the_first_of_depth_are_ordered_anew(index: Path, capsys: Output):
     assert main([*words, "--rerank", "x", "--depth", "2", "-k", "4"]) == 0
     rows = table(capsys)
     assert [row[0] for row in rows] == ["1", "2", "3", "4"]
-    assert [len(row) for row in rows] == [4, 4, 3, 3]
+    assert [len(row) for row in rows] == [4, 4, 3, 3]  # beyond depth the scorer said nothing
     assert main([*words, "--rerank", "x", "--depth", "4", "-k", "1", "--json"]) == 0
     (hit,) = json.loads(capsys.readouterr().out)
     assert (hit["path"], hit["probability"]) == ("red.png", pytest.approx(0.9))

@@ -286,7 +286,8 @@ class TestCommand:
     def test_prints_rank_score_and_path(self, index: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["search", "red", "--index", index, "-k", "2"]) == 0
         rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-        assert [(row[0], row[2]) for row in rows] == [("1", "red.png"), ("2", "purple.png")]
+        assert [(row[0], row[3]) for row in rows] == [("1", "red.png"), ("2", "purple.png")]
+        assert 1 >= float(rows[0][2]) >= float(rows[1][2]) > 0.5
         assert float(rows[0][1]) > float(rows[1][1])
 
     def test_a_picture_prints_captions(self, index: str, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -298,6 +299,7 @@ class TestCommand:
     ) -> None:
         assert cli.main(["search", "red", "--index", index, "-k", "1", "--json"]) == 0
         (hit,) = json.loads(capsys.readouterr().out)
+        assert 0.5 < hit.pop("relevance") <= 1
         assert hit == {"rank": 1, "score": pytest.approx(0.99, abs=0.02), "path": "red.png"}
         assert cli.main(["search", "--image", str(photos / "red.png"), "--index", index, "--json"]) == 0
         hits = json.loads(capsys.readouterr().out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from crossmodal.errors import InputError
 
 if TYPE_CHECKING:
-    from crossmodal.search import Hit, Searcher
+    from crossmodal.search import Answer, Hit, Searcher
 
 MATCH_CHECKPOINT = Path("runs/match/best")
 
@@ -33,7 +34,11 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_search(options: argparse.Namespace) -> int:
-    """Print the best hits, one a line: rank, score, probability if reranked, path or caption, separated by tabs."""
+    """Print the best hits, one a line, separated by tabs: rank, score, probability that it matches, path or caption.
+
+    The probability is the index's, or with --rerank the scorer's, and left out where there is none. That nothing seems
+    to match is said on stderr.
+    """
     from crossmodal.search import open_searcher
 
     if (options.query is None) == (options.image is None):
@@ -41,32 +46,44 @@ def run_search(options: argparse.Namespace) -> int:
     query = options.image or options.query
     searcher = open_searcher(options.index, options.checkpoint)
     if options.rerank is None:
-        hits = searcher.search(query, options.k, options.to)
+        answer = searcher.answer(query, options.k, options.to)
+        hits = list(answer.hits)
     else:
-        hits = _reranked(searcher, query, options)
+        answer, hits = _reranked(searcher, query, options)
+    remark = searcher.uncalibrated or _doubt(answer)
+    if remark:
+        print(remark, file=sys.stderr)
     if options.plot:
         _plot_hits(searcher, query, hits, options.plot)
     if options.json:
         print(json.dumps([hit.as_dict() for hit in hits], indent=1, ensure_ascii=False))
         return 0
     for hit in hits:
-        judged = [] if hit.probability is None else [f"{hit.probability:.4f}"]
+        chance = hit.relevance if options.rerank is None else hit.probability
+        judged = [] if chance is None else [f"{chance:.4f}"]
         found = hit.path if hit.caption is None else hit.caption
         print(hit.rank, f"{hit.score:.4f}", *judged, _printable(found), sep="\t")
     return 0
 
 
-def _reranked(searcher: Searcher, query: str | Path, options: argparse.Namespace) -> list[Hit]:
-    """The k best hits after the first `depth` were ordered anew; hits beyond them keep their rank."""
+def _doubt(answer: Answer) -> str | None:
+    """What is said above the hits where none of them seems to match."""
+    if not answer.nothing:
+        return None
+    return f"nothing in this gallery seems to match (p = {answer.match:.2f}); the nearest all the same:"
+
+
+def _reranked(searcher: Searcher, query: str | Path, options: argparse.Namespace) -> tuple[Answer, list[Hit]]:
+    """What was found, and the k best hits after the first `depth` were ordered anew; hits beyond keep their rank."""
     from crossmodal.scorer import open_scorer
     from crossmodal.search import rerank
 
     if min(options.depth, options.k) < 1:
         raise InputError(f"--depth and -k must be at least 1, not {options.depth} and {options.k}")
     scorer = open_scorer(options.rerank)
-    hits = searcher.search(query, max(options.depth, options.k), options.to)
-    first, rest = hits[: options.depth], hits[options.depth :]
-    return [*rerank(searcher, query, first, scorer), *rest][: options.k]
+    answer = searcher.answer(query, max(options.depth, options.k), options.to)
+    first, rest = answer.hits[: options.depth], answer.hits[options.depth :]
+    return answer, [*rerank(searcher, query, first, scorer), *rest][: options.k]
 
 
 def _plot_hits(searcher: Searcher, query: str | Path, hits: Sequence[Hit], path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crossmodal.data.pairs import Pairs, load_pairs
 from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
+from crossmodal.index.calibrate import RELEVANCE, calibrate
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Skipped, Stamp, scan
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
 from crossmodal.index.embedder import Embedder
@@ -213,7 +214,8 @@ class _Build:
         """Write and publish the next generation, unless the former one says the same; returns the one that counts."""
         manifest = self._manifest(catalogue)
         former = self.reusable
-        if former is not None and former.catalogue == catalogue and _same_facts(former.manifest, manifest):
+        same = former is not None and former.catalogue == catalogue and _same_facts(former.manifest, manifest)
+        if former is not None and same and RELEVANCE in former.manifest.files:
             return former.manifest.generation
         self.progress(Progress("writing", 0, 1, len(catalogue.skipped)))
         generation, files = write_generation(
@@ -222,6 +224,7 @@ class _Build:
             self.encoder.dimension,
             images.gather([picture.sha256 for picture in catalogue.pictures]),
             captions.gather([caption.text for caption in catalogue.captions]),
+            lambda pictures, sentences: calibrate(catalogue, pictures, sentences, self.encoder),
         )
         write_manifest(self.index, replace(manifest, generation=generation, files=files))
         self.progress(Progress("writing", 1, 1, len(catalogue.skipped)))

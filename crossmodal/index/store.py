@@ -1,7 +1,7 @@
 """The index directory: open the generation that counts, or write the next one beside it.
 
     manifest.json            names the generation and vouches for its files
-    generation-000001/       pictures.jsonl  captions.jsonl  skipped.jsonl  images.npy  captions.npy
+    generation-000001/       pictures.jsonl  captions.jsonl  skipped.jsonl  images.npy  captions.npy  relevance.json
     building/                journals of a build under way; gone when it is done
     .lock                    held while a build runs
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -20,11 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
+from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance, write_relevance
 from crossmodal.index.catalogue import CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
 from crossmodal.index.embedder import Vectors
 from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, read_vectors, write_vectors
+from crossmodal.relevance import Relevance
 
 __all__ = ["Index", "open_index", "remove_old_generations", "write_generation"]
 
@@ -35,16 +37,24 @@ class Index:
     """An opened index; it stays readable while a build replaces it on the disk.
 
     image_vectors: (N, D), row i for catalogue.pictures[i]. caption_vectors: (M, D), likewise for catalogue.captions.
+    relevance: how to turn cosines into probabilities, by direction; None in an index built before there was any.
     """
 
     def __init__(
-        self, path: Path, manifest: Manifest, catalogue: Catalogue, images: Vectors, captions: Vectors
+        self,
+        path: Path,
+        manifest: Manifest,
+        catalogue: Catalogue,
+        images: Vectors,
+        captions: Vectors,
+        relevance: dict[str, Relevance] | None = None,
     ) -> None:
         self.path = path
         self.manifest = manifest
         self.catalogue = catalogue
         self.image_vectors = images
         self.caption_vectors = captions
+        self.relevance = relevance
 
     @property
     def root(self) -> Path:
@@ -59,8 +69,16 @@ class Index:
     @cached_property
     def caption_rows(self) -> NDArray[np.int64]:
         """(N + 1,): the captions of picture i are the rows caption_rows[i] up to caption_rows[i + 1]."""
-        owners = np.array([caption.picture for caption in self.catalogue.captions], dtype=np.int64)
-        return np.searchsorted(owners, np.arange(len(self.catalogue.pictures) + 1))
+        return np.searchsorted(self._owners, np.arange(len(self.catalogue.pictures) + 1))
+
+    @cached_property
+    def caption_means(self) -> Vectors:
+        """(N, D): the mean of each picture's caption vectors, 0 where there is none."""
+        return caption_means(self.caption_vectors, self._owners, len(self.catalogue.pictures))
+
+    @property
+    def _owners(self) -> NDArray[np.int64]:
+        return np.array([caption.picture for caption in self.catalogue.captions], dtype=np.int64)
 
     @cached_property
     def nearest_images(self) -> Nearest:
@@ -92,7 +110,7 @@ def open_index(path: Path | str) -> Index:
 
 def _open(path: Path, manifest: Manifest) -> Index:
     folder = path / manifest.generation
-    if set(manifest.files) != {*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS} or folder.parent != path:
+    if set(manifest.files) - {RELEVANCE} != {*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS} or folder.parent != path:
         raise IndexStoreError(f"{path / MANIFEST} names other files than an index has")
     for name, facts in manifest.files.items():
         file = folder / name
@@ -105,7 +123,8 @@ def _open(path: Path, manifest: Manifest) -> Index:
     catalogue = read_catalogue(folder)
     images = read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), manifest.dimension)
     captions = read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), manifest.dimension)
-    return Index(path, manifest, catalogue, images, captions)
+    relevance = read_relevance(folder / RELEVANCE) if RELEVANCE in manifest.files else None
+    return Index(path, manifest, catalogue, images, captions, relevance)
 
 
 def write_generation(
@@ -114,10 +133,12 @@ def write_generation(
     dimension: int,
     images: Iterable[Vectors],
     captions: Iterable[Vectors],
+    calibrate: Callable[[Vectors, Vectors], dict[str, Relevance]],
 ) -> tuple[str, dict[str, dict[str, int | str]]]:
     """Write a generation folder to the disk, without publishing it; returns its name and the facts on its files.
 
-    images, captions: blocks (n, D) in the order of the catalogue.
+    images, captions: blocks (n, D) in the order of the catalogue. calibrate: makes probabilities of all their vectors
+    (N, D) and (M, D).
     """
     last = max((old.name for old in path.glob(f"{GENERATION}??????")), default=f"{GENERATION}0")
     folder = path / f"{GENERATION}{int(last.removeprefix(GENERATION)) + 1:06d}"
@@ -125,8 +146,13 @@ def write_generation(
     write_catalogue(folder, catalogue)
     write_vectors(folder / IMAGE_VECTORS, images, len(catalogue.pictures), dimension)
     write_vectors(folder / CAPTION_VECTORS, captions, len(catalogue.captions), dimension)
+    written = (
+        read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), dimension),
+        read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), dimension),
+    )
+    write_relevance(folder / RELEVANCE, calibrate(*written))
     files: dict[str, dict[str, int | str]] = {}
-    for name in (*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS):
+    for name in (*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS, RELEVANCE):
         with open(folder / name, "rb+") as file:
             os.fsync(file.fileno())
         files[name] = {"bytes": (folder / name).stat().st_size, "sha256": hash_file(folder / name)}

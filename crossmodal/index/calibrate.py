@@ -1,0 +1,162 @@
+"""What a gallery's probabilities are fitted on: its own captions, or background sentences made by code.
+
+Shapes: Q queries, N pictures, M captions, D embedding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.errors import CheckpointError, IndexStoreError, InputError
+from crossmodal.index.catalogue import Catalogue
+from crossmodal.index.embedder import Embedder, Vectors
+from crossmodal.relevance import Example, Relevance, fit_relevance, relevance_above_background, relevance_from_dict
+
+__all__ = [
+    "PICTURE_TO_CAPTIONS", "RELEVANCE", "WORDS_TO_IMAGES", "background_sentences", "calibrate", "caption_means",
+    "fill_uncaptioned", "picture_examples", "read_relevance", "word_examples", "write_relevance",
+]  # fmt: skip
+
+RELEVANCE = "relevance.json"
+WORDS_TO_IMAGES, PICTURE_TO_CAPTIONS = "words to images", "picture to captions"
+QUERIES = 1000  # captions that are asked, and
+PICTURE_QUERIES = 400  # pictures, as long as
+COSINES = 8_000_000  # are not exceeded; but at least
+FEWEST_QUERIES = 200
+BACKGROUND = 256  # sentences
+FEWEST = 20  # captioned pictures; with less there is nothing to fit
+BLOCK = 64  # queries whose cosines are in memory at once
+FRAMES = ("a photo of {}", "{} in the foreground", "a close-up of {}", "someone looks at {}", "{} at night")
+THINGS = """
+    a bridge|a birthday cake|a motorcycle|a bookshelf|a football match|a waterfall|a keyboard|a wedding|a market
+    a mountain lake|a train station|a salad|a crowd|a parrot|a skyscraper|a guitar|a swimming pool|a map|a sailing boat
+    a snowman|a kitchen|a castle|a tractor|a newspaper|a baby|a tiger|a coffee cup|a traffic light|a violin|a desert
+    a painting|a bicycle|a church|a sunflower|a ski slope|a hospital bed|a rocket|a fish market|a laptop|a tent
+    a classroom|a handbag|a campfire|a telescope|a shoe|a staircase|a goat|a vineyard|a police car|a mirror|a bus stop
+    a dancer|a robot|a bowl of rice|a clock tower|a garage|a surfer|a receipt|a helicopter|a fountain|a wolf
+    a dentist|a ladder|a beach umbrella|a factory|an elephant|an office|an umbrella|an airport|an orchestra
+    an ice cream"""
+
+
+def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder: Embedder) -> dict[str, Relevance]:
+    """Fit the probabilities of each direction that can be, by its name; none for an empty gallery.
+
+    images (N, D), captions (M, D): as in the catalogue. The same input gives the same bits.
+    """
+    if not len(images):
+        return {}
+    owner = np.array([caption.picture for caption in catalogue.captions], dtype=np.int64)
+    counts = np.bincount(owner, minlength=len(images))
+    if (counts > 0).sum() < FEWEST:
+        return _from_background(images, encoder)
+    return {
+        WORDS_TO_IMAGES: fit_relevance(word_examples(images, captions, owner)),
+        PICTURE_TO_CAPTIONS: fit_relevance(picture_examples(images, captions, owner)),
+    }
+
+
+def _from_background(images: Vectors, encoder: Embedder) -> dict[str, Relevance]:
+    if getattr(encoder, "labels", ()):  # such a model knows its labels and no sentences
+        return {}
+    vectors = encoder.encode_texts(background_sentences())
+    if not np.isfinite(vectors).all():
+        raise CheckpointError(f"checkpoint {encoder.name} gives vectors that are not finite: take another --checkpoint")
+    blocks = (vectors[start : start + BLOCK] @ images.T for start in range(0, len(vectors), BLOCK))
+    return {WORDS_TO_IMAGES: relevance_above_background(blocks)}
+
+
+def word_examples(
+    images: Vectors,
+    captions: Vectors,
+    owner: NDArray[np.int64],
+    asked: NDArray[np.int64] | None = None,
+    with_captions: bool = True,
+) -> Iterator[Example]:
+    """Captions as queries for pictures, by the pictures and, where most have several, by the mean of their captions.
+
+    A query is left out of its own picture's mean. owner: (M,), ascending. asked: rows (Q,) of the captions to ask;
+    left out, at most a thousand, evenly spread. with_captions: whether that second channel is wanted.
+    """
+    counts = np.bincount(owner, minlength=len(images))
+    several = with_captions and (counts > 1).sum() >= max(FEWEST, (counts > 0).sum() / 2)
+    rows = np.arange(len(owner)) if asked is None else asked
+    rows = rows[counts[owner[rows]] > 1] if several else rows
+    rows = _spread(rows, QUERIES, len(images)) if asked is None else rows
+    means = caption_means(captions, owner, len(images)) if several else captions[:0]
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        queries, picture = np.asarray(captions[block]), owner[block]
+        channels = [queries @ images.T]
+        if several:
+            texts, place, many = queries @ means.T, np.arange(len(block)), counts[picture]
+            itself = (queries * queries).sum(1)
+            texts[place, picture] = (texts[place, picture] * many - itself) / (many - 1)
+            channels.append(fill_uncaptioned(texts, counts))
+        yield Example(tuple(channels), picture[:, None] == np.arange(len(images)))
+
+
+def picture_examples(
+    images: Vectors, captions: Vectors, owner: NDArray[np.int64], asked: NDArray[np.int64] | None = None
+) -> Iterator[Example]:
+    """Pictures as queries for captions. asked: rows of the pictures to ask; left out, some hundred of the captioned."""
+    rows = _spread(np.unique(owner), PICTURE_QUERIES, len(captions)) if asked is None else asked
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        yield Example((np.asarray(images[block]) @ captions.T,), block[:, None] == owner)
+
+
+def _spread(rows: NDArray[np.int64], most: int, items: int) -> NDArray[np.int64]:
+    """At most so many of the rows, evenly spread; fewer where each is compared with very many items."""
+    count = min(most, max(FEWEST_QUERIES, COSINES // items))
+    if len(rows) <= count:
+        return rows
+    return rows[np.arange(count) * len(rows) // count]
+
+
+def caption_means(captions: Vectors, owner: NDArray[np.int64], pictures: int) -> Vectors:
+    """The mean (N, D) of each picture's caption vectors, not of unit length; 0 where there is none.
+
+    A cosine with it is the mean of the cosines with each caption. owner: (M,), ascending.
+    """
+    means = np.zeros((pictures, captions.shape[1]), dtype=np.float32)
+    if len(owner):
+        captioned, first, counts = np.unique(owner, return_index=True, return_counts=True)
+        means[captioned] = np.add.reduceat(captions, first, axis=0) / counts[:, None].astype(np.float32)
+    return means
+
+
+def fill_uncaptioned(cosines: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[Any]:
+    """(Q, N): a picture without captions speaks neither for nor against: it gets its query's mean."""
+    captioned = counts > 0
+    return np.where(captioned, cosines, cosines[:, captioned].mean(1, keepdims=True))
+
+
+def background_sentences() -> list[str]:
+    """Sentences of a broad kind, always the same ones: half about generated scenes, half about everyday things."""
+    from crossmodal.data.scenes import describe_scene, make_scenes
+
+    things = [thing.strip() for thing in THINGS.replace("\n", "|").strip(" |").split("|")]
+    scenes = [describe_scene(scene)[number % 5] for number, scene in enumerate(make_scenes(BACKGROUND // 2, seed=0))]
+    plain = [FRAMES[number % len(FRAMES)].format(things[number % len(things)]) for number in range(BACKGROUND // 2)]
+    return [*scenes, *plain]
+
+
+def write_relevance(path: Path, relevance: dict[str, Relevance]) -> None:
+    """Write the parameters as JSON."""
+    content = {name: fitted.as_dict() for name, fitted in relevance.items()}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
+
+
+def read_relevance(path: Path) -> dict[str, Relevance]:
+    """Read what `write_relevance` wrote. Raises IndexStoreError if it is something else."""
+    try:
+        content = json.loads(path.read_bytes())
+        return {str(name): relevance_from_dict(values) for name, values in content.items()}
+    except (OSError, ValueError, AttributeError, InputError) as error:
+        raise IndexStoreError(f"{path} cannot be read: {error}") from error
