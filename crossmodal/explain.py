@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "APPROXIMATE",
     "EXACT",
+    "EXACT_PAIRS",
     "Comparison",
     "Explainer",
     "Explanation",
@@ -43,6 +44,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 EXACT = "exact sum over words and places"
+EXACT_PAIRS = "exact sum over pairs of places"
 APPROXIMATE = "Grad-CAM (approximate)"
 DIGITS = 9  # of JSON numbers: 1,000 of them still add up to 1e-6
 
@@ -219,7 +221,7 @@ def explain_images(encoder: Explainer, first: Image, second: Image) -> Likeness:
         one, other = encoder.image_parts(first), encoder.image_parts(second)
         matrix, bias_parts = _split(one, other, one.parts.astype(np.float64))
         score, shapes = _cosine(one.vector, other.vector), (_grid(one.shape), _grid(other.shape))
-        return Likeness(score, shapes, True, EXACT, matrix.sum(1), matrix.sum(0), matrix, sum(bias_parts))
+        return Likeness(score, shapes, True, EXACT_PAIRS, matrix.sum(1), matrix.sum(0), matrix, sum(bias_parts))
     vectors = encoder.encode_images([first, second])
     weights = encoder.image_weights(first, vectors[1]), encoder.image_weights(second, vectors[0])
     heats = [None if side.weights is None else side.weights.astype(np.float64) for side in weights]
