@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crossmodal.explain import Explanation, Likeness
 
 BAR = 30  # letters of the longest bar
+NOISE = 1e-7  # weights below it are rounding
 
 
 def add_explain_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +84,7 @@ def _sentence_lines(found: Explanation) -> Iterator[str]:
     rows = list(zip(map(_printable, found.words), found.word_shares.tolist(), strict=True))
     if found.bias is not None:
         rows.append(("(bias)", found.bias))
-    largest = max((abs(share) for _, share in rows), default=0.0) or 1.0
+    largest = max((abs(share) for _, share in rows if abs(share) > NOISE), default=1.0)
     scale, digits = (1.0, 4) if found.exact else (largest, 2)
     yield "words, by their share of the score" if found.exact else "words, by gradient × input, largest = 1"
     for word, share in rows:
@@ -120,7 +121,7 @@ def _picture_lines(found: Likeness) -> Iterator[str]:
 
 def _grid_lines(name: str, values: NDArray[np.float64], shape: tuple[int, int] | None, exact: bool) -> Iterator[str]:
     """Signed whole numbers, row by row."""
-    largest = float(abs(values).max()) or 1.0
+    largest = max(float(abs(values).max()), NOISE)
     yield f"{name}, in thousandths of the score" if exact else f"{name}, by Grad-CAM, largest = 100"
     numbers = values * 1000 if exact else values / largest * 100
     for row in numbers.reshape(shape):
