@@ -1,4 +1,6 @@
-"""Pictures of pictures: what a search found, and what a decoder draws. Every function returns a sheet of its own.
+"""Pictures of pictures: what a search found, what a decoder draws, and where a score comes from.
+
+Every function returns a sheet of its own.
 
 A picture comes opened or as the path of a file. One that cannot be read is drawn as a grey box with the reason.
 """
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
+    from crossmodal.explain import Explanation, Likeness
     from crossmodal.search import Hit
 
-__all__ = ["caption_with_pictures", "picture_with_captions", "reconstructions"]
+__all__ = ["caption_with_pictures", "explained_pair", "explained_pictures", "picture_with_captions", "reconstructions"]
 
 MOST = 100
 COLUMNS = 5
@@ -31,6 +34,11 @@ PAIRS_A_ROW = 8
 PIXELS = 360
 ACCENT = "#2E86AB"
 GREY = "#9AA3AE"
+MOST_WORDS = 30
+WORDS_A_ROW = 6
+FOR, AGAINST = "#F0531C", "#1F5FD6"
+OPAQUE = 0.85
+MATCHES = 5
 
 
 def picture_with_captions(picture: Path | Image, hits: Sequence[Hit], title: str = "", dark: bool = False) -> Figure:
@@ -135,6 +143,109 @@ def reconstructions(
     )
     finish(figure, dark)
     return figure
+
+
+def explained_pair(picture: Image, explanation: Explanation, text: str, dark: bool = False) -> Figure:
+    """Where a score comes from: the picture under the heat of the whole sentence, and once small for each word.
+
+    picture: the part that the places cover, see `seen_box`. Beyond 30 words, those of the largest shares. Small
+    pictures have one scale of colours, the large one its own. An approximate explanation has a bar a word instead.
+    """
+    words = len(explanation.words) if explanation.exact else 0
+    rows = -(-min(words, MOST_WORDS) // WORDS_A_ROW)
+    figure = blank(13.5, max(5.0, 1.3 + 1.75 * rows), dark)
+    outer = figure.add_gridspec(1, 2, width_ratios=(1.0, 1.55))
+    large = figure.add_subplot(outer[0, 0])
+    places = explanation.place_shares
+    name = "share of the score, all words" if explanation.exact else f"weight by {explanation.method}"
+    if places is None or explanation.shape is None:
+        _draw_picture(large, picture, dark)
+        large.set_xlabel("no heat: this image tower has no feature map")
+    else:
+        _legend(figure, _heat(large, picture, places.reshape(explanation.shape), _limit(places), 2), [large], name)
+    head = f"score {explanation.score:.3f}"
+    if explanation.matrix is not None and explanation.shape is not None:
+        chosen = np.sort(np.argsort(-np.abs(explanation.word_shares), kind="stable")[:MOST_WORDS])
+        head += f" = words and places {explanation.matrix.sum():.3f} {explanation.bias:+.3f} bias, {explanation.method}"
+        head += "" if len(chosen) == words else f" · {len(chosen)} of {words} words"
+        inner = outer[0, 1].subgridspec(rows, min(WORDS_A_ROW, len(chosen)))
+        limit, small = _limit(explanation.matrix[chosen]), []
+        for number, row in enumerate(chosen):
+            small.append(figure.add_subplot(inner[number // WORDS_A_ROW, number % WORDS_A_ROW]))
+            drawn = _heat(small[-1], picture, explanation.matrix[row].reshape(explanation.shape), limit)
+            label = shortened(explanation.words[row], 15)
+            small[-1].set_title(f"{label}\n{explanation.word_shares[row]:+.3f}", fontsize=8, color=ink(dark))
+        _legend(figure, drawn, small, "share of the score, each word")
+    else:
+        head += f" · {explanation.method}"
+        _word_bars(figure.add_subplot(outer[0, 1], facecolor=paper(dark)), explanation, dark)
+    figure.suptitle(f"{wrapped(text, 120)}\n{head}", fontsize=11, color=ink(dark))
+    finish(figure, dark)
+    return figure
+
+
+def explained_pictures(first: Image, second: Image, likeness: Likeness, dark: bool = False) -> Figure:
+    """Two pictures under the heat of what makes them alike, with the best matching places numbered in both."""
+    figure = blank(11.0, 5.4, dark)
+    grid = figure.add_gridspec(1, 2)
+    heats = [heat for heat in (likeness.first, likeness.second) if heat is not None]
+    limit = _limit(np.concatenate(heats)) if heats else 1.0
+    matches = likeness.matches(MATCHES) if likeness.exact else ()
+    sides = (first, likeness.first, likeness.shapes[0]), (second, likeness.second, likeness.shapes[1])
+    for side, (picture, heat, shape) in enumerate(sides):
+        axes = figure.add_subplot(grid[0, side])
+        if heat is None or shape is None:
+            _draw_picture(axes, picture, dark)
+            continue
+        drawn = _heat(axes, picture, heat.reshape(shape), limit, 2)
+        right, bottom = axes.get_xlim()[1], axes.get_ylim()[0]
+        for number, match in enumerate(matches, 1):
+            row, column = match.second if side else match.first
+            place = (column + 0.5) / shape[1] * right, (row + 0.5) / shape[0] * bottom
+            style: dict[str, Any] = {"boxstyle": "circle", "facecolor": "#FFFFFF", "edgecolor": FOR}
+            axes.text(*place, str(number), fontsize=9, color="#000000", ha="center", va="center", bbox=style)
+    if heats:
+        name = "share of the score" if likeness.exact else f"weight by {likeness.method}"
+        _legend(figure, drawn, figure.axes[:2], name)
+    numbered = " · equal numbers match" if matches else ""
+    figure.suptitle(f"score {likeness.score:.3f} · {likeness.method}{numbered}", fontsize=11, color=ink(dark))
+    finish(figure, dark)
+    return figure
+
+
+def _limit(values: NDArray[np.float64]) -> float:
+    return float(np.abs(values).max()) or 1.0
+
+
+def _heat(axes: Axes, picture: Image, values: NDArray[np.float64], limit: float, size: int = 1) -> Any:
+    """A paled picture under signed values (h, w), smoothed between the middles of places; gives what a legend needs."""
+    from matplotlib.colors import ListedColormap, to_rgb
+    from PIL import Image as PictureFile
+    from PIL import ImageEnhance
+
+    _bare(axes)
+    shown = picture.convert("RGB")
+    shown.thumbnail((size * PIXELS, size * PIXELS))
+    axes.imshow(np.asarray(ImageEnhance.Color(shown).enhance(0.25)))
+    smooth = PictureFile.fromarray(values.astype(np.float32)).resize(shown.size, PictureFile.Resampling.BICUBIC)
+    steps = np.linspace(-1, 1, 255)
+    colours = [(*to_rgb(FOR if step > 0 else AGAINST), OPAQUE * abs(step) ** 0.8) for step in steps]
+    return axes.imshow(np.asarray(smooth), cmap=ListedColormap(colours), vmin=-limit, vmax=limit)
+
+
+def _legend(figure: Figure, drawn: Any, axes: Sequence[Axes], name: str) -> None:
+    bar = figure.colorbar(drawn, ax=list(axes), location="bottom", shrink=0.7, aspect=40, pad=0.02)
+    bar.set_label(f"{name} (blue speaks against)")
+
+
+def _word_bars(axes: Axes, explanation: Explanation, dark: bool) -> None:
+    chosen = np.sort(np.argsort(-np.abs(explanation.word_shares), kind="stable")[:MOST_WORDS])
+    values = explanation.word_shares[chosen]
+    axes.barh(range(len(chosen)), values, color=[FOR if value > 0 else AGAINST for value in values])
+    axes.set_yticks(range(len(chosen)), [shortened(explanation.words[row], 20) for row in chosen])
+    axes.invert_yaxis()
+    axes.axvline(0, color=ink(dark), linewidth=0.6)
+    axes.set_xlabel("weight by gradient × input (approximate, adds up to nothing)")
 
 
 def _leading(hits: Sequence[Hit]) -> Sequence[Hit]:

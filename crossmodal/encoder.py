@@ -17,10 +17,15 @@ from crossmodal.checkpoint import Checkpoint, load_checkpoint
 from crossmodal.checkpoint_files import checkpoint_name, fingerprint
 from crossmodal.errors import InputError, NotIndexableError
 from crossmodal.models.allocator import keep_freed_memory
+from crossmodal.models.attribution import image_parts, place_weights, token_parts, token_weights
+from crossmodal.models.parts import Parts, Weights
 from crossmodal.models.scorer import PairScorer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
+
+    from crossmodal.data.words import Word
 
 Vectors = NDArray[np.float32]
 
@@ -30,7 +35,8 @@ class Encoder:
 
     fingerprint: hex digest of the checkpoint's files. dimension: D. name: see `checkpoint_name`.
     preprocessing: all that shapes the input, as JSON values; an index remembers it. labels: the only words it knows;
-    empty where it knows any. can_decode: whether it can draw what a vector looks like.
+    empty where it knows any. can_decode: whether it can draw what a vector looks like. splits_images, splits_texts:
+    whether a vector is an exact sum over places or tokens, which `image_parts` and `text_parts` give.
 
     Raises NotIndexableError for a checkpoint that scores pairs.
     """
@@ -50,6 +56,8 @@ class Encoder:
         self.dimension = int(checkpoint.config["dimension"])
         self.labels: tuple[str, ...] = tuple(checkpoint.config.get("labels") or ())
         self.can_decode = self._model.decoder is not None
+        self.splits_images = self._model.image.averages_places
+        self.splits_texts = self._model.text.averages_tokens
         self.preprocessing: dict[str, Any] = {
             "image": checkpoint.transform.as_dict(),
             "text": {"max_length": checkpoint.tokenizer.max_length},
@@ -74,11 +82,50 @@ class Encoder:
     def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
         """Sentences → float32 unit vectors (N, D). Raises InputError for a word no class of a labelled model has."""
         tokenizer = self._checkpoint.tokenizer
+        vectors = self._model.embed_texts(self._ids(texts), tokenizer, batch_size)
+        return np.asarray(vectors.numpy(), dtype=np.float32)
+
+    def words(self, text: str) -> tuple[Word, ...]:
+        """The words of a sentence as far as it is read, each with the places of its tokens in `text_parts`."""
+        return self._checkpoint.tokenizer.words(text)
+
+    def unread(self, text: str) -> str:
+        """The end of a sentence that is too long to be read; mostly empty."""
+        return self._checkpoint.tokenizer.unread(text)
+
+    def image_parts(self, image: Image) -> Parts:
+        """The vector of one RGB picture as a sum over its places. Raises InputError unless `splits_images`."""
+        return image_parts(self._model.image, self._normalised(image))
+
+    def text_parts(self, text: str) -> Parts:
+        """The vector of one sentence as a sum over its tokens.
+
+        Raises InputError unless `splits_texts`, and for a word no class of a labelled model has.
+        """
+        return token_parts(self._model.text, *self._checkpoint.tokenizer.pad(self._ids([text])))
+
+    def image_weights(self, image: Image, towards: Vectors) -> Weights:
+        """How much each place of a picture matters to its cosine with a unit vector (D,), by Grad-CAM."""
+        return place_weights(self._model.image, self._normalised(image), torch.from_numpy(towards))
+
+    def text_weights(self, text: str, towards: Vectors) -> Weights:
+        """How much each token matters to a sentence's cosine with a unit vector (D,), by gradient × input.
+
+        Raises InputError for a word no class of a labelled model has.
+        """
+        ids, mask = self._checkpoint.tokenizer.pad(self._ids([text]))
+        return token_weights(self._model.text, ids, mask, torch.from_numpy(towards))
+
+    def _normalised(self, image: Image) -> Tensor:
+        """One RGB picture → normalised (1, 3, S, S)."""
+        return self._checkpoint.transform.normalise(torch.from_numpy(self.preprocess(image)[None]))
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        tokenizer = self._checkpoint.tokenizer
         unknown = [text for text in texts if self.labels and not tokenizer.knows(text)]
         if unknown:
             raise InputError(f"{self.name} knows no {unknown[0]!r}, only its classes: {', '.join(self.labels)}")
-        vectors = self._model.embed_texts(tokenizer.ids(texts), tokenizer, batch_size)
-        return np.asarray(vectors.numpy(), dtype=np.float32)
+        return tokenizer.ids(texts)
 
     def decode(self, vectors: Vectors) -> NDArray[np.float32]:
         """Unit vectors (N, D) → grey pictures (N, 28, 28) in [0, 1]. Raises InputError without a decoder."""

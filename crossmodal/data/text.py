@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossmodal.data.words import Word, words_of
 from crossmodal.errors import CheckpointError, InputError, WeightsError
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
@@ -148,6 +149,16 @@ class TextTokenizer:
     def tokens(self, text: str) -> list[str]:
         """The pieces of one sentence, special ones included, as the model sees them."""
         return list(self._tokenizer.encode(text).tokens)
+
+    def words(self, text: str) -> tuple[Word, ...]:
+        """The words of one sentence as the model sees it, in order, each with its tokens; see `words_of`."""
+        return words_of(self._tokenizer.encode(text), text)
+
+    def unread(self, text: str) -> str:
+        """The end of a sentence that is cut off since it has too many tokens; empty where all is read."""
+        encoding = self._tokenizer.encode(text)
+        read = max((end for _, end in encoding.offsets), default=0)
+        return text[read:].strip() if encoding.overflowing else ""
 
     def knows(self, text: str) -> bool:
         """Whether the model sees something of this text and no [UNK] in it."""

@@ -107,12 +107,17 @@ class Backbone(nn.Module):
             images = stage(images)
         return images
 
+    @property
+    def averages_places(self) -> bool:
+        """Whether `forward` is the mean of a feature map over its places and nothing more."""
+        return self.has_map and isinstance(self.after, nn.Identity)
+
     def feature_map(self, images: Tensor) -> Tensor:
         """Normalised (B, 3, H, W) → (B, W, h, w), whose mean over places is `forward`.
 
         Raises InputError for a network that pools in another way.
         """
-        if not self.has_map or not isinstance(self.after, nn.Identity):
+        if not self.averages_places:
             raise InputError("this image backbone has no feature map whose mean is its pooled feature")
         return self._run_stages(images)
 

@@ -46,6 +46,11 @@ class ImageEncoder(nn.Module):
         """W, of the pooled features."""
         return self.projection.in_features
 
+    @property
+    def averages_places(self) -> bool:
+        """Whether the pooled features are the mean of `feature_map` over its places."""
+        return self.backbone.averages_places
+
     def feature_map(self, images: Tensor) -> Tensor:
         """Normalised (B, 3, H, W) → features before pooling (B, W, h, w). Raises InputError for a tower without one."""
         return self.backbone.feature_map(images)
@@ -79,6 +84,11 @@ class TextTower(nn.Module, ABC):
 
     @property
     @abstractmethod
+    def token_inputs(self) -> nn.Module:
+        """The module that gives what the trunk first knows of each token: (B, L, ·)."""
+
+    @property
+    @abstractmethod
     def config(self) -> dict[str, Any]:
         """The tower's shape as JSON values, "model_type" among them: all that is needed to rebuild it."""
 
@@ -95,6 +105,16 @@ class TextTower(nn.Module, ABC):
     @abstractmethod
     def features(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids and mask (B, L) → pooled features (B, W)."""
+
+    @property
+    def averages_tokens(self) -> bool:
+        """Whether the pooled features are the mean of `averaged_tokens`."""
+        return False
+
+    def averaged_tokens(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """ids and mask (B, L) → (B, L, W), of which `features` is the masked mean. Raises InputError if it is none."""
+        del ids, mask
+        raise InputError("this text tower has no features of tokens whose mean is its pooled feature")
 
     def project(self, features: Tensor) -> Tensor:
         """Pooled features (B, W) → unit vectors (B, D)."""
@@ -132,6 +152,20 @@ class TextEncoder(TextTower):
     def trunk(self) -> nn.Module:
         """The transformer."""
         return self.transformer
+
+    @property
+    def token_inputs(self) -> nn.Module:
+        """The transformer's word embedding."""
+        return cast(nn.Module, cast(Any, self.transformer).get_input_embeddings())
+
+    @property
+    def averages_tokens(self) -> bool:
+        """Whether it pools by the mean."""
+        return self.pooling == "mean"
+
+    def averaged_tokens(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """ids and mask (B, L) → features of every token (B, L, W). Raises InputError for [CLS] pooling."""
+        return self.token_features(ids, mask) if self.averages_tokens else super().averaged_tokens(ids, mask)
 
     @property
     def width(self) -> int:

@@ -27,6 +27,7 @@ class LetterEncoder(TextTower):
     def __init__(self, vocabulary_size: int, dimension: int, max_length: int = 12, hidden: int = 64) -> None:
         super().__init__()
         self.vocabulary_size, self.max_length = vocabulary_size, max_length
+        self.letters = _OneHot(vocabulary_size)
         self.dense = nn.Linear(max_length * vocabulary_size, hidden)
         self.dropout = nn.Dropout(0.0)
         self.projection = nn.Linear(hidden, dimension)
@@ -35,6 +36,11 @@ class LetterEncoder(TextTower):
     def trunk(self) -> nn.Module:
         """The dense layer."""
         return self.dense
+
+    @property
+    def token_inputs(self) -> nn.Module:
+        """What makes letters one-hot."""
+        return self.letters
 
     @property
     def width(self) -> int:
@@ -50,9 +56,19 @@ class LetterEncoder(TextTower):
     def features(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids and mask (B, L) → features (B, W)."""
         ids, mask = ids[:, : self.max_length], mask[:, : self.max_length]
-        letters = F.one_hot(ids, self.vocabulary_size) * mask[..., None]  # (B, L, V)
+        letters = self.letters(ids).to(self.dense.weight.dtype) * mask[..., None]  # (B, L, V)
         places = F.pad(letters, (0, 0, 0, self.max_length - ids.shape[1]))  # (B, P, V)
-        return F.relu(self.dense(places.flatten(1).to(self.dense.weight.dtype)))
+        return F.relu(self.dense(places.flatten(1)))
+
+
+class _OneHot(nn.Module):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids (B, L) → (B, L, size) of zeros and a one."""
+        return F.one_hot(ids, self.size).float()
 
 
 class LabelEncoder(TextTower):
@@ -72,6 +88,20 @@ class LabelEncoder(TextTower):
     def trunk(self) -> nn.Module:
         """The table of vectors."""
         return self.vectors
+
+    @property
+    def token_inputs(self) -> nn.Module:
+        """The table of vectors."""
+        return self.vectors
+
+    @property
+    def averages_tokens(self) -> bool:
+        """A label is one token, and its vector is the mean of that one."""
+        return True
+
+    def averaged_tokens(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """ids (B, L) → vectors of each row's first token (B, 1, D)."""
+        return self.features(ids, mask)[:, None]
 
     @property
     def width(self) -> int:
@@ -118,6 +148,11 @@ class RecurrentEncoder(TextTower):
     def trunk(self) -> nn.Module:
         """Word embedding and recurrent layers."""
         return self.recurrent
+
+    @property
+    def token_inputs(self) -> nn.Module:
+        """The word embedding."""
+        return self.recurrent.embeddings
 
     @property
     def width(self) -> int:
