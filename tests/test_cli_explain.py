@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from benchmarks import faithfulness
 from crossmodal.cli import main
+from crossmodal.data.pairs import Record
 from crossmodal.drawings import explained_pair, explained_pictures
 from crossmodal.explain import APPROXIMATE, Explanation, explain, explain_images
 from tests.fakes import paint_many
@@ -53,7 +55,11 @@ def test_the_printed_shares_stand_in_the_order_of_the_sentence_and_add_up(folder
     assert sum(float(row.split()[0]) for row in rows) == pytest.approx(float(score.split()[1]), abs=1e-3)
     assert any(line.startswith("not read, since the sentence is too long: run") for line in lines)
     assert lines[-5] == "places, in thousandths of the score"
-    assert [len(line.split()) for line in lines[-4:]] == [4] * 4
+    grid = [[int(number.replace("·", "0")) for number in line.split()] for line in lines[-4:]]
+    places = float(score.split()[1]) - float(rows[-1].split()[0])
+    assert np.array(grid).shape == (4, 4)
+    assert np.sum(grid) == pytest.approx(1000 * places, abs=8)  # 16 roundings
+    assert np.any(grid)
 
 
 def test_an_approximation_says_so_and_has_no_bias(folder: Path, capsys: Output):
@@ -99,8 +105,13 @@ def test_every_word_has_its_share_above_its_own_heat(folder: Path):
     assert titles == [f"{word}\n{share:+.3f}" for word, share in zip(found.words, found.word_shares, strict=True)]
     heats = [axes.images[1].get_array() for axes in figure.axes if len(axes.images) == 2]
     assert [heat.shape for heat in heats] == [(30, 40)] * 4  # all words, then each
+    assert found.matrix is not None
+    for heat, row in zip(heats[1:], found.matrix, strict=True):
+        assert np.sign(row[np.abs(row).argmax()]) * np.abs(heat).max() == pytest.approx(
+            row[np.abs(row).argmax()], rel=0.3
+        )
     limits = {axes.images[1].get_clim() for axes in figure.axes if axes.get_title()}
-    assert len(limits) == 1  # one scale, so that words compare
+    assert limits == {(-np.abs(found.matrix).max(), np.abs(found.matrix).max())}  # one scale, so that words compare
 
 
 def explanation(names: list[str], exact: bool, places: bool = True) -> Explanation:
@@ -133,11 +144,16 @@ def test_awkward_and_many_words_are_drawn(exact: bool, places: bool):
 def test_matching_places_have_the_same_number_in_both_pictures(folder: Path):
     from crossmodal.encoder import open_encoder
 
-    pictures = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    noise = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    pictures = [Image.fromarray(values) for values in noise]
     likeness = explain_images(open_encoder(folder / "a"), *pictures)
     figure = explained_pictures(*pictures, likeness)
-    numbers = [[text.get_text() for text in axes.texts] for axes in figure.axes[:2]]
-    assert numbers[0] == numbers[1] == [str(number + 1) for number in range(len(likeness.matches(5)))]
+    matches = likeness.matches(5)
+    assert any(match.first != match.second for match in matches)
+    for axes, places in zip(figure.axes, zip(*((m.first, m.second) for m in matches), strict=True), strict=False):
+        assert [text.get_text() for text in axes.texts] == [str(number) for number in range(1, len(matches) + 1)]
+        where = [(text.get_position()[1] // 16, text.get_position()[0] // 16) for text in axes.texts]
+        assert where == list(places)
 
 
 def test_a_curve_replaces_the_most_important_places_first():
@@ -145,6 +161,28 @@ def test_a_curve_replaces_the_most_important_places_first():
     first, *_, last = faithfulness.curve_pictures(pixels, blank, np.array([3, 0, 1, 2]), (2, 2), 4)
     assert first[0].tolist() == [[9, 9, 9, 9], [9, 9, 9, 9], [9, 9, 0, 0], [9, 9, 0, 0]]
     assert last[0].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [9, 9, 0, 0], [9, 9, 0, 0]]
+
+
+def test_deleting_what_matters_first_has_the_smaller_area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def brightness(pixels: np.ndarray) -> np.ndarray:
+        return pixels.mean((1, 2, 3))[:, None] / 255
+
+    halves = np.zeros((4, 4, 3), dtype=np.uint8)
+    halves[:, :2] = 255
+    Image.fromarray(halves).save(tmp_path / "halves.png")
+    encoder = SimpleNamespace(
+        preprocess=lambda image: np.asarray(image).transpose(2, 0, 1),
+        encode_pixels=brightness,
+        encode_texts=lambda texts: np.ones((len(texts), 1)),
+    )
+    shares = np.array([[1.0, 0.0], [0.0, 1.0]])  # the white half first, then the black one first
+    monkeypatch.setattr(faithfulness, "importance", lambda *_: (shares, (1, 2)))
+    record, generator = Record("halves.png", ("white",)), np.random.default_rng(0)
+    found = faithfulness.areas(encoder, record, tmp_path, 2, generator)
+    assert found[:, 0].tolist() == pytest.approx(
+        [(0.5 / 2 + 0.25 + 0.5 / 2) / 2, (0.5 / 2 + 0.75 + 0.5 / 2) / 2], abs=2e-3
+    )
+    assert found[0, 1] > found[1, 1]
 
 
 def test_the_benchmark_prints_one_table_with_intervals(folder: Path, capsys: Output):
