@@ -235,7 +235,7 @@ def _heat(axes: Axes, picture: Image, values: NDArray[np.float64], limit: float,
 
 
 def _legend(figure: Figure, drawn: Any, axes: Sequence[Axes], name: str) -> None:
-    bar = figure.colorbar(drawn, ax=list(axes), location="bottom", shrink=0.7, aspect=40, pad=0.02)
+    bar = figure.colorbar(drawn, ax=list(axes), location="bottom", shrink=0.7, aspect=40, pad=0.02, panchor=False)
     bar.set_label(name)
     bar.ax.locator_params(nbins=5)
 
