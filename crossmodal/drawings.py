@@ -37,6 +37,7 @@ GREY = "#9AA3AE"
 MOST_WORDS = 30
 WORDS_A_ROW = 6
 FOR, AGAINST = "#F0531C", "#1F5FD6"
+SIGNS = "blue speaks against"
 OPAQUE = 0.85
 MATCHES = 5
 
@@ -155,9 +156,9 @@ def explained_pair(picture: Image, explanation: Explanation, text: str, dark: bo
     rows = -(-min(words, MOST_WORDS) // WORDS_A_ROW)
     figure = blank(13.5, max(5.0, 1.3 + 1.75 * rows), dark)
     outer = figure.add_gridspec(1, 2, width_ratios=(1.0, 1.55))
-    large = figure.add_subplot(outer[0, 0])
+    large = figure.add_subplot(outer[0, 0], anchor="N")
     places = explanation.place_shares
-    name = "share of the score, all words" if explanation.exact else f"weight by {explanation.method}"
+    name = f"share of the score, all words ({SIGNS})" if explanation.exact else f"weight by {explanation.method}"
     if places is None or explanation.shape is None:
         _draw_picture(large, picture, dark)
         large.set_xlabel("no heat: this image tower has no feature map")
@@ -175,7 +176,7 @@ def explained_pair(picture: Image, explanation: Explanation, text: str, dark: bo
             drawn = _heat(small[-1], picture, explanation.matrix[row].reshape(explanation.shape), limit)
             label = shortened(explanation.words[row], 15)
             small[-1].set_title(f"{label}\n{explanation.word_shares[row]:+.3f}", fontsize=8, color=ink(dark))
-        _legend(figure, drawn, small, "share of the score, each word")
+        _legend(figure, drawn, small, f"share of the score, each word ({SIGNS})")
     else:
         head += f" · {explanation.method}"
         _word_bars(figure.add_subplot(outer[0, 1], facecolor=paper(dark)), explanation, dark)
@@ -205,7 +206,7 @@ def explained_pictures(first: Image, second: Image, likeness: Likeness, dark: bo
             style: dict[str, Any] = {"boxstyle": "circle", "facecolor": "#FFFFFF", "edgecolor": FOR}
             axes.text(*place, str(number), fontsize=9, color="#000000", ha="center", va="center", bbox=style)
     if heats:
-        name = "share of the score" if likeness.exact else f"weight by {likeness.method}"
+        name = f"share of the score ({SIGNS})" if likeness.exact else f"weight by {likeness.method}"
         _legend(figure, drawn, figure.axes[:2], name)
     numbered = " · equal numbers match" if matches else ""
     figure.suptitle(f"score {likeness.score:.3f} · {likeness.method}{numbered}", fontsize=11, color=ink(dark))
@@ -234,8 +235,9 @@ def _heat(axes: Axes, picture: Image, values: NDArray[np.float64], limit: float,
 
 
 def _legend(figure: Figure, drawn: Any, axes: Sequence[Axes], name: str) -> None:
-    bar = figure.colorbar(drawn, ax=list(axes), location="bottom", shrink=0.7, aspect=40, pad=0.02)
-    bar.set_label(f"{name} (blue speaks against)")
+    bar = figure.colorbar(drawn, ax=list(axes), location="bottom", shrink=0.7, aspect=40, pad=0.02, panchor=False)
+    bar.set_label(name)
+    bar.ax.locator_params(nbins=5)
 
 
 def _word_bars(axes: Axes, explanation: Explanation, dark: bool) -> None:
