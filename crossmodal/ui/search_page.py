@@ -20,7 +20,7 @@ from crossmodal.ui.thumbnails import as_data_address, thumbnail
 from crossmodal.ui.watch import watch
 
 if TYPE_CHECKING:
-    from crossmodal.search import Hit, Searcher
+    from crossmodal.search import Answer, Hit, Searcher
 
 SAMPLE = 15
 SMALL_PIXELS = 168
@@ -116,14 +116,18 @@ def _answer(searcher: Searcher, question: Question, target: str, count: int, in_
         st.info(NOT_YET if in_making else f"This gallery holds no {NOUNS[target]} to find. {ADVICE}")
         return
     began = time.perf_counter()
-    hits = _hits(searcher, question, target, count)
+    answer = _found(searcher, question, target, count)
     st.session_state.seconds = time.perf_counter() - began
     if question.like and target == "images":
         total -= 1  # a picture is not its own like
-    if not hits:
+    if not answer.hits:
         st.info("Nothing was found.")
         return
-    _listed(searcher, question, hits, target, total)
+    if answer.nothing:
+        chance = "" if answer.match is None else f" (a match is {100 * answer.match:.0f} % probable)"
+        st.info(f"Nothing in this gallery seems to match{chance}. The nearest {NOUNS[target]} all the same:")
+    with st.container(key="cm-doubtful" if answer.nothing else "cm-found"):
+        _listed(searcher, question, answer.hits, target, total)
 
 
 def _listed(searcher: Searcher, question: Question, hits: Sequence[Hit], target: str, total: int) -> None:
@@ -163,14 +167,16 @@ def _asked(searcher: Searcher, question: Question) -> bool:
     return usable
 
 
-def _hits(searcher: Searcher, question: Question, target: str, count: int) -> list[Hit]:
+def _found(searcher: Searcher, question: Question, target: str, count: int) -> Answer:
+    from crossmodal.search import Answer
+
     if question.picture:
-        return searcher.search(question.picture[1], count, to=target)
+        return searcher.answer(question.picture[1], count, to=target)
     if question.like and target == "images":
-        return searcher.similar(question.like, count)
+        return Answer(tuple(searcher.similar(question.like, count)))
     if question.like:
-        return searcher.search(searcher.image_path(question.like), count, to=target)
-    return searcher.search(question.text, count, to=target)
+        return searcher.answer(searcher.image_path(question.like), count, to=target)
+    return searcher.answer(question.text, count, to=target)
 
 
 main()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from crossmodal.index import build_index
+from crossmodal.search import Searcher
 from crossmodal.ui import galleries
 from tests.app.frame import (
     COLOURS,
@@ -41,6 +43,18 @@ def test_tiles_carry_rank_and_score_best_first(page: AppTest):
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > 0.99
     assert [f'cm-rank">{rank}<' in body for rank, body in enumerate(bodies, 1)] == [True] * 10
+
+
+def test_that_nothing_matches_is_said_above_the_nearest(page: AppTest, monkeypatch: pytest.MonkeyPatch):
+    assert not any("seems to match" in info.value for info in asked_for(page, "a red square").info)
+    plain = Searcher.answer
+    doubtful = lambda *asked, **to: replace(plain(*asked, **to), match=0.02, nothing=True)  # noqa: E731
+    monkeypatch.setattr(Searcher, "answer", doubtful)
+    at = asked_for(page, "tax report")
+    assert [info.value for info in at.info if "seems to match" in info.value] == [
+        "Nothing in this gallery seems to match (a match is 2 % probable). The nearest pictures all the same:"
+    ]
+    assert len(tiles(at)) == 10
 
 
 def test_an_uploaded_picture_finds_its_captions(page: AppTest):
