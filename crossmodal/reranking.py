@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal.errors import InputError
 from crossmodal.evaluation import Embedded, ScoreReport
 from crossmodal.metrics import RECALLS
 
@@ -31,7 +32,10 @@ def reranking_report(
     of the sum of both, each standardised within the query's hits.
 
     embedded: a split by the dual encoder. pictures (N, W), sentences (M, W'): the same split by the pair scorer.
+    Raises InputError if depth < 1.
     """
+    if depth < 1:
+        raise InputError(f"depth must be at least 1, not {depth}")
     image, text = np.asarray(embedded.image), np.asarray(embedded.text)
     owner = np.asarray(embedded.owner)
     rows: list[dict[str, Any]] = []

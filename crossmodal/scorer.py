@@ -56,11 +56,11 @@ class Scorer:
             raise InputError("the sentence is empty: give at least one word")
         pictures = list({id(image): image for image in images}.values())
         place = {id(image): row for row, image in enumerate(pictures)}
-        sentences = list(dict.fromkeys(texts))
+        column = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         image_side = self.picture_sides(np.stack([self.preprocess(image) for image in pictures]))
-        text_side = self.sentence_sides(sentences)
+        text_side = self.sentence_sides(list(column))
         rows = [place[id(image)] for image in images]
-        columns = [sentences.index(text) for text in texts]
+        columns = [column[text] for text in texts]
         return self.judge(image_side[rows], text_side[columns])
 
     def preprocess(self, image: Image) -> NDArray[np.uint8]:

@@ -111,15 +111,16 @@ def _labelled(options: argparse.Namespace) -> AnyReport:
 
 def _pairs(options: argparse.Namespace) -> AnyReport:
     from crossmodal.checkpoint import load_checkpoint
+    from crossmodal.checkpoint_files import fingerprint
     from crossmodal.evaluation import split_hash
     from crossmodal.reports import checkpoint_report
     from crossmodal.run_data import SplitPictures
-    from crossmodal.scorer import open_scorer
+    from crossmodal.scorer import Scorer
 
-    scorer = open_scorer(options.checkpoint)
+    checkpoint = load_checkpoint(options.checkpoint)
+    scorer = Scorer(checkpoint, fingerprint(options.checkpoint))
     pairs, records, name = _records(options)
     pixels, readable = _pixels(scorer, pairs.root, records)
-    checkpoint = load_checkpoint(options.checkpoint)
     source = SplitPictures(name, pixels, readable).source(checkpoint.tokenizer)
     about = {"split": name, "split hash": split_hash(records), "skipped pictures": len(records) - len(readable)}
     return checkpoint_report(checkpoint, source, {**about, "checkpoint": f"{scorer.name} {scorer.fingerprint[:12]}"})
@@ -136,7 +137,8 @@ def _reranked(options: argparse.Namespace) -> AnyReport:
     pairs, records, name = _records(options)
     with Bar("encoding pictures") as bar:
         embedded = embed_records(encoder, pairs.root, records, progress=bar.update)
-    readable = [record for record in records if record.image in set(embedded.names)]
+    names = set(embedded.names)
+    readable = [record for record in records if record.image in names]
     pixels, _ = _pixels(scorer, pairs.root, readable)
     about: dict[str, Any] = {"split": name, "split hash": split_hash(records)}
     about |= {"checkpoint": f"{encoder.name} {encoder.fingerprint[:12]}"}

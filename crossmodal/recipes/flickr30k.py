@@ -1,7 +1,7 @@
 """The main system: EfficientNet-B0 + MiniLM-L12, symmetric CLIP loss, 1,024 dimensions.
 
 Command:  python training_script.py --recipe flickr30k --images flickr30k/images --captions flickr30k/results.csv
-Time:     an epoch of 29,000 pictures takes about 20 minutes on 2 cores, under a minute on one GPU.
+Time:     an epoch of 29,000 pictures takes about 20 minutes on 2 cores (an estimate, not measured).
 Expected: the system this one follows reached rsum 402.7 (image → text R@1 51.4, text → image R@1 38.0) on the 1K
           test split of Flickr30k; Flickr30k's pictures were not at hand here, so this code's own number is not known.
 """
@@ -30,7 +30,7 @@ def flickr30k() -> Recipe:
     return Recipe(
         name="flickr30k",
         summary="EfficientNet-B0 + MiniLM-L12, symmetric CLIP loss, all weights trained",
-        time="20 minutes an epoch on 2 cores",
+        time="20 minutes an epoch on 2 cores (estimate)",
         expected="rsum 402.7 on Flickr30k 1K test for the system it follows; not yet measured here",
         phases=(replace(HEADS, epochs=10), finetune),
     )

@@ -1,7 +1,7 @@
 """Generated scenes alone: needs no photos and no captions file.
 
 Command:  python training_script.py --recipe scenes --image-backbone mobilenet_v2 --image-weights none --text-model tiny
-Time:     about 2 minutes an epoch on 2 cores.
+Time:     about 2 minutes an epoch on 2 cores (an estimate).
 Expected: a way to see the whole pipeline run without any data; the starter recipe is the one that is shipped.
 """
 
@@ -18,7 +18,7 @@ def scenes() -> Recipe:
     return Recipe(
         name="scenes",
         summary="generated scenes alone, no photos needed",
-        time="2 minutes an epoch on 2 cores, small towers",
+        time="2 minutes an epoch on 2 cores, small towers (estimate)",
         expected="no number claimed",
         dimension=256,
         photos=False,

@@ -46,7 +46,7 @@ def starter() -> Recipe:
     return Recipe(
         name="starter",
         summary="MobileNetV2 + MiniLM-L6 on photos and generated scenes together; the shipped checkpoint",
-        time="2 hours on 2 cores",
+        time="70 minutes on 2 cores",
         expected="see model-checkpoints/starter/README.md",
         image_backbone="mobilenet_v2",
         text_model="sentence-transformers/all-MiniLM-L6-v2",

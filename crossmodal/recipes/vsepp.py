@@ -1,7 +1,7 @@
 """VSE++: ResNet-50 + a GRU over learned words, triplet loss with the hardest negative of the batch.
 
 Command:  python training_script.py --recipe vsepp --images flickr30k/images --captions flickr30k/results.csv
-Time:     about 2 minutes an epoch of 29,000 pictures on one GPU; on a CPU put MobileNetV2 in ResNet-50's place.
+Time:     not measured; on a CPU put MobileNetV2 in ResNet-50's place.
 Expected: Faghri et al. 2018 report rsum 409.8 on Flickr30k 1K test with ResNet-152 (R@1 52.9 and 39.6); Flickr30k's
           pictures were not at hand here, so this code's own number is not known.
 
@@ -26,7 +26,7 @@ def vsepp() -> Recipe:
     return Recipe(
         name="vsepp",
         summary="ResNet-50 + GRU over learned words, triplet loss with the hardest negative",
-        time="2 minutes an epoch on one GPU (estimate)",
+        time="not measured",
         expected="rsum 409.8 on Flickr30k 1K test for the published system; not measured here",
         loss="triplet",
         loss_options={"margin": 0.2},
