@@ -34,12 +34,14 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "checkpoint",
         "reports model_card",
         "encoder scorer",
-        "relevance",
+        "relevance query",
         "index",
+        "filters duplicates",
         "search reranking explain canvas figures drawings",
+        "doctor atlas feedback",
         "run_data",
         "run_models",
-        "runs",
+        "runs teaching",
         "ui cli api",
     )
 )
