@@ -37,7 +37,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "relevance query",
         "index",
         "filters duplicates",
-        "search reranking explain canvas figures drawings",
+        "channels composition search reranking explain canvas figures drawings",
         "doctor atlas feedback",
         "run_data",
         "run_models",
