@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from crossmodal.data.exif import exif_orientation, exif_taken
-from crossmodal.data.images import describe_image, load_image
+from crossmodal.data.images import describe_image, load_image, read_image_file
 from crossmodal.errors import ImageError, IndexStoreError
-from crossmodal.index import Facts, build_index, open_index
+from crossmodal.index import Facts, Progress, build_index, open_index
 from crossmodal.index.catalogue import Stamp
 from crossmodal.index.facts import UNKNOWN, days_of, read_facts, write_facts
 from crossmodal.index.journal import Journal, Outcome
@@ -157,6 +157,21 @@ class TestBuild:
         build_index(photos, None, FakeEncoder(), tmp_path / "index")
         assert open_index(tmp_path / "index").facts == (FACTS[1], Facts(30, 30))
 
+    def test_a_killed_and_resumed_build_reads_no_file_twice(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        captions = paint_many(tmp_path / "photos", 16)
+        monkeypatch.setattr("crossmodal.index.facts.read_image_file", None)
+
+        def kill(step: Progress) -> None:
+            if step.done >= 8:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "index", kill, batch_size=4)
+        build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "index", batch_size=4)
+        assert open_index(tmp_path / "index").facts == (Facts(12, 12),) * 16
+
     def test_what_is_known_is_not_read_again(
         self, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -181,6 +196,13 @@ class TestBuild:
         before = read_manifest(index)
         build_index(tmp_path / "photos", captions, FakeEncoder(), index)
         assert read_manifest(index) == before
+
+    def test_nothing_is_encoded_for_the_calibration_either(self, photos: Path, tmp_path: Path) -> None:
+        build_index(photos, None, FakeEncoder(), tmp_path / "index")
+        forget_facts(tmp_path / "index")
+        encoder = FakeEncoder()
+        build_index(photos, None, encoder, tmp_path / "index")
+        assert (encoder.pictures, encoder.texts) == (0, [])
 
     def test_killed_while_they_are_added_the_former_index_stays(
         self, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -210,6 +232,19 @@ class TestBuild:
         assert open_index(tmp_path / "index").facts == (UNKNOWN, UNKNOWN)
         build_index(photos, None, FakeEncoder(), tmp_path / "index")
         assert open_index(tmp_path / "index").facts == FACTS
+
+    def test_a_file_that_changes_meanwhile_is_unknown(
+        self, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        build_index(photos, None, FakeEncoder(), tmp_path / "index")
+        forget_facts(tmp_path / "index")
+
+        def change_then_read(path: Path, most: int | None = None) -> bytes:
+            return read_image_file(paint(path, "red", size=50) if path.name == "plain.png" else path, most)
+
+        monkeypatch.setattr("crossmodal.index.facts.read_image_file", change_then_read)
+        build_index(photos, None, FakeEncoder(), tmp_path / "index")
+        assert open_index(tmp_path / "index").facts == (UNKNOWN, FACTS[1])
 
     def test_headers_behind_the_beginning_of_a_file_are_found(
         self, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
