@@ -93,7 +93,7 @@ def _draw(view: _Shown) -> None:
     with st.container(key="cm-detail"):
         if photo is not None:
             _reasons(view, photo)
-        left, right = st.columns([3, 2], gap="large")
+        left, right = st.columns([3, 2], gap="medium")
         with left:
             _captions(view, photo is not None and can_explain(view.searcher))
         with right:
@@ -188,11 +188,11 @@ def _facts(view: _Shown, photo: Photo | None) -> list[tuple[str, str]]:
     about = [("Name", place.name), ("Folder", "" if str(place.parent) == "." else str(place.parent))]
     known = getattr(index, "facts", None)
     if photo is not None:
-        about += [("Size", f"{photo.whole.width:,} × {photo.whole.height:,} pixels"), ("Taken", _taken(photo.path))]
+        about += [("Size", f"{photo.size[0]:,} × {photo.size[1]:,} pixels"), ("Taken", _taken(photo.path))]
     elif known is not None:
         about += [("Size", f"{known[row].width:,} × {known[row].height:,} pixels"), ("Taken", known[row].taken)]
     about += [("File", f"{picture.stamp.size / 1024:,.0f} KiB"), ("SHA-256", f"{picture.sha256[:12]}…")]
-    about += [("Path", os.path.normpath(view.searcher.image_path(view.path)))]
+    about += [("Path", os.path.abspath(view.searcher.image_path(view.path)))]
     if photo is not None and photo.stamp != (picture.stamp.modified_ns, picture.stamp.size):
         about += [("Note", "The file has changed since it was indexed; what stands above is of today's.")]
     return [(name, value) for name, value in about if value]

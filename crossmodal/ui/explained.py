@@ -16,6 +16,7 @@ import streamlit as st
 from crossmodal.data.images import load_image
 from crossmodal.errors import ImageError, InputError
 from crossmodal.explain import Explanation, Likeness, explain, explain_images, seen_box
+from crossmodal.ui.galleries import EXPLAINER_FACES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,14 +30,20 @@ PIXELS_AS_THEY_ARE = 64  # up to this longer side a picture is enlarged pixel by
 
 
 class Photo:
-    """A picture of the gallery, decoded. path: of its file. stamp: what tells this state of the file from others.
+    """A picture of the gallery that can be decoded.
 
-    whole: upright, RGB. shown: the same, scaled for the page.
+    path: of its file. stamp: time of last change in nanoseconds and size in bytes, which tell this state of the file
+    from others. size: width and height in pixels. shown: upright, RGB, scaled for the page.
     """
 
-    def __init__(self, path: Path, stamp: tuple[int, int], whole: Image) -> None:
-        self.path, self.stamp, self.whole = path, stamp, whole
-        self.shown = scaled(whole)
+    def __init__(self, path: Path, stamp: tuple[int, int]) -> None:
+        self.path, self.stamp = path, stamp
+        self.size, self.shown = self.whole.size, scaled(self.whole)
+
+    @property
+    def whole(self) -> Image:
+        """The picture in full, upright, RGB: too large to keep many. Raises ImageError if it is gone by now."""
+        return _whole(self.path, self.stamp)
 
 
 def opened(searcher: Searcher, path: str) -> Photo:
@@ -61,7 +68,8 @@ def scaled(image: Image) -> Image:
 
 def can_explain(searcher: Searcher) -> bool:
     """Whether the gallery's encoder can say anything about why."""
-    return bool(getattr(searcher.encoder, "can_explain", False))
+    encoder: Any = searcher.encoder
+    return bool(getattr(encoder, "can_explain", all(hasattr(encoder, face) for face in EXPLAINER_FACES)))
 
 
 def seen_part(searcher: Searcher, image: Image) -> tuple[int, int, int, int]:
@@ -70,19 +78,29 @@ def seen_part(searcher: Searcher, image: Image) -> tuple[int, int, int, int]:
 
 
 def explained(searcher: Searcher, photo: Photo, text: str) -> Explanation:
-    """Why a picture and a sentence have their score. Raises InputError where that cannot be said."""
+    """Why a picture and a sentence have their score.
+
+    Raises InputError where that cannot be said, ImageError if the picture is gone by now.
+    """
+    _check(searcher)
     return _explained(searcher.encoder, photo, searcher.encoder.fingerprint, str(photo.path), photo.stamp, text)
 
 
 def likeness(searcher: Searcher, asked: Image, photo: Photo) -> Likeness:
-    """Why two pictures have their score. Raises InputError where that cannot be said."""
+    """Why two pictures have their score. asked: RGB. Raises as `explained`."""
+    _check(searcher)
     key = hashlib.sha256(asked.tobytes()).hexdigest(), asked.size
     return _likeness(searcher.encoder, asked, photo, searcher.encoder.fingerprint, key, str(photo.path), photo.stamp)
 
 
 @lru_cache(maxsize=12)
 def _opened(path: Path, stamp: tuple[int, int]) -> Photo:
-    return Photo(path, stamp, load_image(path))
+    return Photo(path, stamp)
+
+
+@lru_cache(maxsize=2)
+def _whole(path: Path, stamp: tuple[int, int]) -> Image:  # noqa: ARG001 - the stamp is part of the key
+    return load_image(path)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -94,7 +112,6 @@ def _explained(
     stamp: tuple[int, int],  # noqa: ARG001
     text: str,
 ) -> Explanation:
-    _check(_encoder)
     return explain(_encoder, _photo.whole, text)
 
 
@@ -108,10 +125,9 @@ def _likeness(
     path: str,  # noqa: ARG001
     stamp: tuple[int, int],  # noqa: ARG001
 ) -> Likeness:
-    _check(_encoder)
     return explain_images(_encoder, _asked, _photo.whole)
 
 
-def _check(encoder: Any) -> None:
-    if not getattr(encoder, "can_explain", False):
-        raise InputError(f"{encoder.name} cannot say what its scores are made of")
+def _check(searcher: Searcher) -> None:
+    if not can_explain(searcher):
+        raise InputError(f"{searcher.encoder.name} cannot say what its scores are made of")

@@ -16,7 +16,8 @@ from crossmodal.ui import why
 from crossmodal.ui.explained import Photo, can_explain, explained, likeness, opened, scaled, seen_part
 from crossmodal.ui.look import _safe, plain_markdown, shown
 from crossmodal.ui.overlay import heat_picture, strongest
-from crossmodal.ui.thumbnails import as_data_address
+from crossmodal.ui.thumbnails import as_data_address, thumbnail
+from crossmodal.ui.why import WHOLE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["above_or_below", "alike", "plain", "sentence_and_picture"]
 
-WHOLE = -1  # the pill of the whole sentence
 HEAT, APART, PLAIN = "Heat", "What sets it apart", "Plain"
 BOXES = "Regions"
 PLAIN_PIXELS = 1200
@@ -36,23 +36,24 @@ FAINT = 0.02  # of the strongest share: below it nothing visibly speaks against
 
 def plain(photo: Photo) -> None:
     """The picture as it is."""
-    st.html(why.picture(as_data_address(photo.whole, PLAIN_PIXELS), photo.path.name))
+    address = thumbnail(photo.path, PLAIN_PIXELS) or as_data_address(photo.shown, PLAIN_PIXELS)
+    st.html(why.picture(address, photo.path.name))
 
 
 def sentence_and_picture(searcher: Searcher, photo: Photo, text: str, key: str) -> None:
     """The picture under the heat of a sentence or of one word of it, beside the words' shares."""
     try:
         found = explained(searcher, photo, text)
-    except InputError as error:
+    except (ImageError, InputError) as error:
         plain(photo)
         st.info(plain_markdown(f"{error}."))
         return
     chosen = _word(found, key)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([3, 2], gap="medium")
     with left:
         _heat(searcher, photo, found, chosen, key)
     with right:
-        st.html(why.word_bars(found, None if chosen == WHOLE else chosen))
+        st.html(why.word_bars(found, chosen))
         if found.unread:
             unread = _safe(why.short(found.unread, 300))
             st.html(f'<p class="cm-note" dir="auto">Too long for the model. Not read: {unread}</p>')
@@ -84,7 +85,7 @@ def above_or_below(
     except (ImageError, InputError) as error:
         st.info(plain_markdown(f"{error}."))
         return
-    left, right = st.columns([1, 1], gap="large")
+    left, right = st.columns([1, 1], gap="medium")
     with left:
         st.html(f'<p class="cm-said" dir="auto">{_safe(why.difference(found, PurePosixPath(other).name))}</p>')
         st.html(why.difference_bars(found))
@@ -95,10 +96,10 @@ def above_or_below(
 def alike(searcher: Searcher, asked: Image, name: str, photo: Photo, key: str) -> None:
     """Two pictures side by side with the places that match best. name: what to call the asked one."""
     st.html('<div class="cm-label">Where the two are alike</div>')
-    first, second = asked.convert("RGB"), photo
+    first = asked.convert("RGB")
     try:
-        found = likeness(searcher, first, second)
-    except InputError as error:
+        found = likeness(searcher, first, photo)
+    except (ImageError, InputError) as error:
         st.info(plain_markdown(f"{error}."))
         return
     views = ([BOXES] if found.matrix is not None and None not in found.shapes else []) + [HEAT, PLAIN]
@@ -113,13 +114,9 @@ def _word(found: Explanation, key: str) -> int:
     """Draw the words to click and return the one chosen, WHOLE for all."""
     if found.matrix is None or found.shape is None:
         return WHOLE
-    kept = why.leading(found.word_shares)
-    names = {
-        number: f"{why.short(found.words[number])} {why.signed(float(found.word_shares[number]))}" for number in kept
-    }
-    names[WHOLE] = f"whole sentence {why.signed(float(found.word_shares.sum()))}"
+    names = why.pill_names(found)
     chosen = st.pills(
-        "Heat of", [WHOLE, *kept], format_func=lambda number: plain_markdown(names[number]), default=WHOLE,
+        "Heat of", list(names), format_func=lambda number: plain_markdown(names[number]), default=WHOLE,
         key=f"word-{key}", required=True, label_visibility="collapsed",
     )  # fmt: skip
     return WHOLE if chosen is None else int(chosen)
