@@ -13,7 +13,7 @@ import streamlit as st
 
 from crossmodal.errors import ImageError
 from crossmodal.ui.asking import ask_text
-from crossmodal.ui.explained import Photo, can_explain, opened
+from crossmodal.ui.explained import Photo, can_explain, given, opened
 from crossmodal.ui.look import _safe, facts, plain_markdown, shown, tile
 from crossmodal.ui.reasons import above_or_below, alike, plain, sentence_and_picture
 from crossmodal.ui.thumbnails import thumbnail
@@ -113,7 +113,7 @@ def _head(view: _Shown) -> None:
 def _reasons(view: _Shown, photo: Photo) -> None:
     """Why this picture: for a sentence, beside another hit, and beside the picture that was asked with."""
     if view.asked is not None:
-        alike(view.searcher, view.asked, "the picture asked with", photo, view.key)
+        alike(view.searcher, given(view.asked), photo, ("the picture asked with", "this picture"), view.key)
     sentence = _sentence(view)
     if sentence:
         key = hashlib.sha256(f"{view.key}{sentence}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
@@ -237,13 +237,8 @@ def _neighbours(view: _Shown, photo: Photo | None) -> None:
     chosen = st.session_state.get(beside)
     if photo is not None and chosen in rows:
         try:
-            alike(
-                view.searcher,
-                opened(view.searcher, chosen).whole,
-                PurePosixPath(chosen).name,
-                photo,
-                f"{view.key}-near",
-            )
+            names = PurePosixPath(chosen).name, "this picture"
+            alike(view.searcher, opened(view.searcher, chosen), photo, names, f"{view.key}-near")
         except ImageError as error:
             st.info(plain_markdown(f"{error}."))
 

@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from crossmodal.errors import ImageError, InputError
 from crossmodal.explain import compare
 from crossmodal.ui import why
-from crossmodal.ui.explained import Photo, can_explain, explained, likeness, opened, scaled, seen_part
+from crossmodal.ui.explained import Photo, as_it_is, can_explain, explained, heated, likeness, opened, seen_part
 from crossmodal.ui.look import _safe, plain_markdown, shown
-from crossmodal.ui.overlay import heat_picture, strongest
-from crossmodal.ui.thumbnails import as_data_address, thumbnail
+from crossmodal.ui.overlay import strongest
+from crossmodal.ui.thumbnails import thumbnail
 from crossmodal.ui.why import WHOLE
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from crossmodal.explain import Explanation, Likeness
     from crossmodal.search import Searcher
 
@@ -36,7 +34,7 @@ FAINT = 0.02  # of the strongest share: below it nothing visibly speaks against
 
 def plain(photo: Photo) -> None:
     """The picture as it is."""
-    address = thumbnail(photo.path, PLAIN_PIXELS) or as_data_address(photo.shown, PLAIN_PIXELS)
+    address = thumbnail(photo.path, PLAIN_PIXELS) or as_it_is(photo)
     st.html(why.picture(address, photo.path.name))
 
 
@@ -93,12 +91,11 @@ def above_or_below(
         _heats_of_both(searcher, ((photo, here, "this picture"), (rival, there, PurePosixPath(other).name)))
 
 
-def alike(searcher: Searcher, asked: Image, name: str, photo: Photo, key: str) -> None:
-    """Two pictures side by side with the places that match best. name: what to call the asked one."""
+def alike(searcher: Searcher, first: Photo, second: Photo, names: tuple[str, str], key: str) -> None:
+    """Two pictures side by side with the places that match best. names: what to call them."""
     st.html('<div class="cm-label">Where the two are alike</div>')
-    first = asked.convert("RGB")
     try:
-        found = likeness(searcher, first, photo)
+        found = likeness(searcher, first, second)
     except (ImageError, InputError) as error:
         st.info(plain_markdown(f"{error}."))
         return
@@ -107,7 +104,7 @@ def alike(searcher: Searcher, asked: Image, name: str, photo: Photo, key: str) -
         "What to show of the two", views, default=views[0], key=f"alike-view-{key}", required=True,
         label_visibility="collapsed",
     )  # fmt: skip
-    _pair(searcher, (scaled(first), photo.shown), (name, "this picture"), found, str(view))
+    _pair(searcher, (first, second), names, found, str(view))
 
 
 def _word(found: Explanation, key: str) -> int:
@@ -145,19 +142,12 @@ def _heat(searcher: Searcher, photo: Photo, found: Explanation, chosen: int, key
         unit = f"{found.method}: weights of {rows} × {columns} places, which add up to nothing"
     what = "the whole sentence" if chosen == WHOLE else why.short(found.words[chosen])
     limit = strongest(places)
-    address = _heated(searcher, photo.shown, places, found.shape, limit)
+    address = heated(searcher, photo, places, found.shape, limit)
     badge = "" if found.exact else found.method
     st.html(
         why.picture(address, f"{photo.path.name} under the heat of {what}", badge)
         + why.legend(limit, _speaks_against(places), unit)
     )
-
-
-def _heated(
-    searcher: Searcher, picture: Image, places: NDArray[np.float64], shape: tuple[int, int], limit: float
-) -> str:
-    heat = heat_picture(picture, places.reshape(shape), seen_part(searcher, picture), limit)
-    return as_data_address(heat, max(heat.size))
 
 
 def _speaks_against(places: NDArray[np.float64]) -> bool:
@@ -173,7 +163,7 @@ def _heats_of_both(searcher: Searcher, sides: Sequence[tuple[Photo, Explanation,
     limit = strongest(both)
     cells = [
         (
-            why.picture(_heated(searcher, photo.shown, heat, found.shape or (1, 1), limit), name),
+            why.picture(heated(searcher, photo, heat, found.shape or (1, 1), limit), name),
             f"{name} · {found.score:.3f}",
         )
         for (photo, found, name), heat in zip(sides, heats, strict=True)
@@ -183,21 +173,19 @@ def _heats_of_both(searcher: Searcher, sides: Sequence[tuple[Photo, Explanation,
     )
 
 
-def _pair(
-    searcher: Searcher, pictures: tuple[Image, Image], names: tuple[str, str], found: Likeness, view: str
-) -> None:
+def _pair(searcher: Searcher, photos: tuple[Photo, Photo], names: tuple[str, str], found: Likeness, view: str) -> None:
     matches = found.matches(MATCHES) if view == BOXES else ()
     places = [match.first for match in matches], [match.second for match in matches]
     both = np.concatenate([heat for heat in (found.first, found.second) if heat is not None] or [np.zeros(1)])
     badge = "" if found.exact or view == PLAIN else found.method
     cells = []
-    sides = zip(pictures, names, (found.first, found.second), found.shapes, places, strict=True)
-    for picture, name, heat, shape, own in sides:
-        address, boxes = as_data_address(picture, max(picture.size)), ""
+    sides = zip(photos, names, (found.first, found.second), found.shapes, places, strict=True)
+    for photo, name, heat, shape, own in sides:
+        address, boxes = as_it_is(photo), ""
         if shape is not None and heat is not None and view == HEAT:
-            address = _heated(searcher, picture, heat, shape, strongest(both))
+            address = heated(searcher, photo, heat, shape, strongest(both))
         elif shape is not None:
-            boxes = why.boxed(own, shape, seen_part(searcher, picture), picture.size)
+            boxes = why.boxed(own, shape, seen_part(searcher, photo.shown), photo.shown.size)
         cells.append((why.picture(address, name, badge, boxes), name))
     st.html(why.pair_equation(found) + why.side_by_side(cells))
     if matches and found.matrix is not None:
