@@ -165,7 +165,7 @@ def test_boxes_stand_where_the_places_are_and_are_numbered():
 
 
 def test_a_match_is_set_against_an_average_pair():
-    assert "+0.0400<span>8 × an average pair" in why.match_list([Match((0, 0), (0, 0), 0.04)], score=0.5, pairs=100)
+    assert "+0.0400<span>8 × an average pair" in why.match_list([Match((0, 0), (0, 0), 0.04)], average=0.005)
 
 
 def test_pairs_of_places_and_bias_add_up_as_shown():

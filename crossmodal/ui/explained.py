@@ -28,7 +28,18 @@ if TYPE_CHECKING:
 
     from crossmodal.search import Searcher
 
-__all__ = ["Photo", "as_it_is", "can_explain", "explained", "given", "heated", "likeness", "opened", "seen_part"]
+__all__ = [
+    "Photo",
+    "as_it_is",
+    "can_explain",
+    "explained",
+    "given",
+    "heated",
+    "is_exact",
+    "likeness",
+    "opened",
+    "seen_part",
+]
 
 SHORTEST, LONGEST = 480, 760  # pixels of the longer side of a picture under its heat
 PIXELS_AS_THEY_ARE = 64  # up to this longer side a picture is enlarged pixel by pixel
@@ -76,6 +87,12 @@ def can_explain(searcher: Searcher) -> bool:
     """Whether the gallery's encoder can say anything about why."""
     encoder: Any = searcher.encoder
     return bool(getattr(encoder, "can_explain", all(hasattr(encoder, face) for face in EXPLAINER_FACES)))
+
+
+def is_exact(searcher: Searcher) -> bool:
+    """Whether the explanations of a sentence and a picture are exact sums, which compare."""
+    encoder: Any = searcher.encoder
+    return can_explain(searcher) and bool(encoder.splits_images and encoder.splits_texts)
 
 
 def seen_part(searcher: Searcher, image: Image) -> Box:

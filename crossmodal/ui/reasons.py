@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from crossmodal.errors import ImageError, InputError
 from crossmodal.explain import compare
 from crossmodal.ui import why
-from crossmodal.ui.explained import Photo, as_it_is, can_explain, explained, heated, likeness, opened, seen_part
+from crossmodal.ui.explained import Photo, as_it_is, explained, heated, is_exact, likeness, opened, seen_part
 from crossmodal.ui.look import _safe, plain_markdown, shown
 from crossmodal.ui.overlay import strongest
 from crossmodal.ui.thumbnails import thumbnail
@@ -67,7 +67,7 @@ def above_or_below(
 ) -> None:
     """Why this picture stands above or below another hit. first: the one to compare with until another is chosen."""
     offered = [other for other in others if other != path and other in searcher.index.row_of]
-    if not offered or not can_explain(searcher):
+    if not offered or not is_exact(searcher):
         return
     st.html('<div class="cm-label">Why is it above or below another?</div>')
     other = st.selectbox(
@@ -140,6 +140,9 @@ def _heat(searcher: Searcher, photo: Photo, found: Explanation, chosen: int, key
         unit = "where the word has more or less of its share than the whole sentence has"
     if not found.exact:
         unit = f"{found.method}: weights of {rows} × {columns} places, which add up to nothing"
+    seen = seen_part(searcher, photo.shown)
+    if seen != (0, 0, *photo.shown.size):
+        unit += "; the model does not see the dark edges"
     what = "the whole sentence" if chosen == WHOLE else why.short(found.words[chosen])
     limit = strongest(places)
     address = heated(searcher, photo, places, found.shape, limit)
@@ -189,7 +192,7 @@ def _pair(searcher: Searcher, photos: tuple[Photo, Photo], names: tuple[str, str
         cells.append((why.picture(address, name, badge, boxes), name))
     st.html(why.pair_equation(found) + why.side_by_side(cells))
     if matches and found.matrix is not None:
-        st.html(why.match_list(matches, found.score, found.matrix.size))
+        st.html(why.match_list(matches, float(np.abs(found.matrix).mean())))
     elif view == HEAT and both.any():
         unit = "share of the score at each place" if found.exact else f"{found.method}: adds up to nothing"
         st.html(why.legend(strongest(both), _speaks_against(both), unit))

@@ -151,12 +151,11 @@ def boxed(places: Sequence[tuple[int, int]], shape: tuple[int, int], seen: Box, 
     return "".join(boxes)
 
 
-def match_list(matches: Sequence[Match], score: float, pairs: int) -> str:
-    """What each numbered match adds. pairs: how many pairs of places there are."""
-    even = abs(score) / max(pairs, 1) or 1.0
+def match_list(matches: Sequence[Match], average: float) -> str:
+    """What each numbered match adds. average: size of the share of a pair of places."""
     lines = "".join(
         f'<li><b style="background:{COLOURS[number % len(COLOURS)]}">{number + 1}</b> {signed(match.share, 4)}'
-        f"<span>{match.share / even:.0f} × an average pair</span></li>"
+        f"<span>{match.share / average:.0f} × an average pair</span></li>"
         for number, match in enumerate(matches)
     )
     return f'<ol class="cm-matches">{lines}</ol>'
