@@ -182,7 +182,7 @@ def test_pictures_in_two_splits_come_first(tmp_path: Path) -> None:
     assert splits == {"0.jpg": "train", "1.jpg": "train", "2.jpg": "train", "3.jpg": "test"}
     found = doctor.duplicate_pictures(index, splits)
     assert [(group.paths, group.across) for group in found] == [(("2.jpg", "3.jpg"), True), (("0.jpg", "1.jpg"), False)]
-    assert found[0].evidence.endswith("It stands in test and in train.")
+    assert found[0].evidence.endswith(", in train and in test.")
     assert [group.across for group in doctor.duplicate_pictures(index)] == [False, False]
     assert len(doctor.duplicate_pictures(index, threshold=1.0)) == 0
 
