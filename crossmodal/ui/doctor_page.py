@@ -40,6 +40,7 @@ SEARCH = "crossmodal/ui/search_page.py"
 CHECKS = {"wrong": "Likely wrong", "duplicates": "Duplicates", "hubs": "Hubs", "ambiguous": "Ambiguous"}
 PER_PAGE = 20
 PIXELS = 240
+ADDRESS_TEXT = 500  # characters of a caption that an address carries
 SUMS = {
     "wrong": "of {captions} captions look more like another picture's than like their own, the least fitting first.",
     "duplicates": "of {pictures} pictures are stored more than once, those in two splits first.",
@@ -223,7 +224,7 @@ def _buttons(finding: Finding, key: str) -> None:
             words = finding.caption.strip()[:MAX_TEXT]
             if st.button("Search with this caption", key=f"words-{key}", type="tertiary", icon=":material/search:"):
                 ask_text(words)
-                st.switch_page(SEARCH, query_params={"q": words})
+                st.switch_page(SEARCH, query_params={"q": words[:ADDRESS_TEXT]})
         if st.button("Open in search", key=f"picture-{key}", type="tertiary", icon=":material/photo_library:"):
             ask_for_more_like(path)
             st.switch_page(SEARCH, query_params={"like": path})
