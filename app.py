@@ -10,7 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from crossmodal.errors import CrossmodalError
 from crossmodal.ui import sidebar
-from crossmodal.ui.galleries import checkpoints, gallery_can
+from crossmodal.ui.galleries import checkpoints, gallery_can, has_captions
 from crossmodal.ui.look import STYLE, plain_markdown
 
 PAGES = Path(__file__).resolve().parent / "crossmodal" / "ui"
@@ -34,8 +34,10 @@ def pages() -> list[StreamlitPage]:
     index = st.Page(
         PAGES / "index_page.py", title="Index a folder", icon=":material/create_new_folder:", url_path="index"
     )
+    doctor = st.Page(PAGES / "doctor_page.py", title="Caption doctor", icon=":material/stethoscope:", url_path="doctor")
     offered = [pair] if checkpoints("pairs") else []
     offered += [vectors] if gallery_can(sidebar.gallery(), "decoding") else []
+    offered += [doctor] if has_captions(sidebar.gallery()) else []
     return [search, *offered, training, index]
 
 
