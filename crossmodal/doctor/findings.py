@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-__all__ = ["AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "WrongCaption", "as_csv"]
+from crossmodal.data.splits import SPLITS
+
+__all__ = ["AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "WrongCaption", "as_csv", "ordinal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,12 @@ class WrongCaption:
     def evidence(self) -> str:
         """In plain words."""
         said = (
-            f"Its picture ranks {_ordinal(self.rank)} of {self.pictures:,} for it: cosine {self.cosine:.2f}, the "
-            f"average picture has {self.mean:.2f}."
+            f"Its picture ranks {ordinal(self.rank)} of {self.pictures:,} for it, with a cosine of "
+            f"{_signed(self.cosine)}; the average picture has {_signed(self.mean)}."
         )
         if self.sibling is None:
             return f"{said} The picture has no other caption to compare it with."
-        return f"{said} Cosine with the closest of the picture's other captions: {self.sibling:.2f}."
+        return f"{said} The closest of the picture's other captions: {_signed(self.sibling)}."
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -88,7 +90,7 @@ class AmbiguousCaption:
         """In plain words."""
         return (
             f"{_count(self.within, 'other picture fits', 'other pictures fit')} it as well as its own, within "
-            f"{self.margin:.2f} of its cosine {self.cosine:.2f}; its own ranks {_ordinal(self.rank)} of "
+            f"{self.margin:.2f} of its cosine {self.cosine:.2f}; its own ranks {ordinal(self.rank)} of "
             f"{self.pictures:,}."
         )
 
@@ -147,11 +149,9 @@ class Duplicates:
     @property
     def evidence(self) -> str:
         """In plain words."""
-        what = (
-            "The same bytes" if all(self.same_bytes) else f"Cosine {min(self.cosines[1:]):.3f} or more with the first"
-        )
-        said = f"{what}, {len(self.paths)} times."
-        return f"{said} It stands in {' and in '.join(sorted(set(self.splits) - {''}))}." if self.across else said
+        same = "with the same bytes" if all(self.same_bytes) else f"of cosine {min(self.cosines[1:]):.3f} or more"
+        where = " and in ".join(role for role in SPLITS if role in self.splits) if self.across else ""
+        return f"{len(self.paths)} files {same}{f', in {where}' if where else ''}."
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -187,10 +187,14 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _ordinal(number: int) -> str:
+def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 1,021st."""
     last = number % 100
     return f"{number:,}{'th' if 10 < last < 14 else {1: 'st', 2: 'nd', 3: 'rd'}.get(last % 10, 'th')}"
+
+
+def _signed(cosine: float) -> str:
+    return f"{cosine:.2f}".replace("-", "−")
 
 
 def _count(number: int, one: str, many: str) -> str:
