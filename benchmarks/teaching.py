@@ -76,9 +76,9 @@ def table(taught: Taught) -> str:
         "|---|---|---|---|---|",
         _row("held out, before", taught.before),
         _row("held out, after", taught.after),
-        _row("generated scenes, before", taught.skill_before),
-        _row("generated scenes, after", taught.skill_after),
     ]
+    for name, both in taught.skills.items():
+        lines += [_row(f"{name}, {when}", report) for when, report in zip(("before", "after"), both, strict=True)]
     return "\n".join(lines)
 
 
@@ -94,8 +94,8 @@ def _row(name: str, report: Report) -> str:
 def mixtures(taught: Taught, others: dict[str, Lesson], maps: Maps | None, dimension: int) -> str:
     """A line a share of the new weights, mean recalls in percent."""
     lines = [
-        "| new weights | validation loss | held out | generated scenes |" + "".join(f" {name} |" for name in others),
-        "|---|---|---|---|" + "---|" * len(others),
+        f"| new weights | validation loss | held out | {' | '.join([*taught.skills, *others])} |",
+        "|---|---|---|" + "---|" * (len(taught.skills) + len(others)),
     ]
     for choice in taught.choices:
         if choice.recall is None:
@@ -105,13 +105,14 @@ def mixtures(taught: Taught, others: dict[str, Lesson], maps: Maps | None, dimen
         found = [
             f"{recall_on(lesson, mixed(maps, share, dimension)):.1f}" if known else "–" for lesson in others.values()
         ]
+        skills = [f"{value:.1f}" for value in choice.skills.values()]
         name = f"**{choice.alpha:g}, chosen**" if choice.alpha == taught.alpha else f"{choice.alpha:g}"
-        cells = [name, f"{choice.loss:.4f}", f"{choice.recall:.1f}", f"{choice.skill:.1f}", *found]
+        cells = [name, f"{choice.loss:.4f}", f"{choice.recall:.1f}", *skills, *found]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def run(index: Path, also: Sequence[Path], seed: int, folder: Path) -> None:
+def run(index: Path, also: Sequence[Path], keep: Sequence[Path], seed: int, folder: Path) -> None:
     """Teach an index and print what came of it."""
     manifest = open_index(index).manifest
     source = recorded_checkpoint(manifest, index)
@@ -123,7 +124,7 @@ def run(index: Path, also: Sequence[Path], seed: int, folder: Path) -> None:
             stage, bar = words, Bar(words)
         bar.update(done, total)
 
-    taught = teach(index, folder / "candidate", seed=seed, progress=progress, remember=False)
+    taught = teach(index, folder / "candidate", seed=seed, keep=keep, progress=progress, remember=False)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     bar.clear()
     encoder = open_encoder(source)
@@ -149,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("--class-folders", type=Path, metavar="DIR", help="a folder a class, to be indexed and taught")
     parser.add_argument("--checkpoint", type=Path, default=STARTER, metavar="DIR", help="for --class-folders")
     parser.add_argument("--also", type=Path, nargs="*", default=[], metavar="DIR", help="indexes of the old skill")
+    parser.add_argument("--keep", type=Path, nargs="*", default=[], metavar="DIR", help="likewise, and none may suffer")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     options = parser.parse_args(arguments)
     try:
@@ -157,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if index is None:
                 index = Path(folder) / options.class_folders.resolve().name
                 class_index(options.class_folders, index, open_encoder(options.checkpoint))
-            run(index, options.also, options.seed, Path(folder))
+            run(index, options.also, options.keep, options.seed, Path(folder))
     except CrossmodalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -23,6 +23,10 @@ def add_teach_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="a folder's index, with captions")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the new checkpoint; default runs/taught/INDEX")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="default: the one the index was built with")
+    parser.add_argument(
+        "--keep", type=Path, nargs="+", default=[], metavar="DIR",
+        help="other indexes of this checkpoint that must not be found worse, beside the generated scenes",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the parts and of training")
     answer = parser.add_mutually_exclusive_group()
     answer.add_argument("--accept", action="store_true", help="use the checkpoint that was taught last")
@@ -40,8 +44,8 @@ def run_teach(options: argparse.Namespace) -> int:
     from crossmodal.teaching import accept, discard, teach, undo
 
     answered = options.accept or options.discard or options.undo
-    if answered and (options.out or options.checkpoint):
-        raise InputError("--out and --checkpoint are for teaching, not for --accept, --discard or --undo")
+    if answered and (options.out or options.checkpoint or options.keep):
+        raise InputError("--out, --checkpoint and --keep are for teaching, not for --accept, --discard or --undo")
     if options.discard:
         return _tell({"discarded": str(discard(options.index))}, options.json)
     with _Stages() as progress:
@@ -51,7 +55,12 @@ def run_teach(options: argparse.Namespace) -> int:
             told = {**_built(options.index, undo(options.index, progress)[1])}
         else:
             taught = teach(
-                options.index, options.out, checkpoint=options.checkpoint, seed=options.seed, progress=progress
+                options.index,
+                options.out,
+                checkpoint=options.checkpoint,
+                seed=options.seed,
+                keep=options.keep,
+                progress=progress,
             )
     if answered:
         return _tell(told, options.json)
@@ -103,22 +112,26 @@ def _table(taught: Taught, index: Path) -> str:
     reports = {
         "held out, before": taught.before,
         "held out, after": taught.after,
-        "old skill, before": taught.skill_before,
-        "old skill, after": taught.skill_after,
     }
+    for name, both in taught.skills.items():
+        reports |= {
+            f"{_printable(name)}, {when}": report for when, report in zip(("before", "after"), both, strict=True)
+        }
+    width = max(map(len, reports))
     lines = [
         f"taught {train:,} pictures, chosen on {validation:,}, judged on {held:,} held out; {taught.seconds:.0f} s",
         f"marks: {taught.marks[0]} used, {taught.marks[1]} left out, since their pictures were not trained on",
         "",
-        f"{'recall in percent':<18}  {'image → text R@1/5/10':<22}  {'text → image R@1/5/10':<22}  rsum (95 %)",
-        *(_line(name, report) for name, report in reports.items()),
+        f"{'recall in percent':<{width}}  {'image → text R@1/5/10':<22}  {'text → image R@1/5/10':<22}  rsum (95 %)",
+        *(_line(name.ljust(width), report) for name, report in reports.items()),
         "",
-        f"{'new weights':<18}  {'validation loss':<16}  {'held out, mean recall':<22}  old skill, mean recall",
+        f"{'new weights':<{width}}  {'validation loss':<16}  {'held out, mean recall':<22}  old skills, mean recall",
     ]
     for choice in taught.choices:
         if choice.recall is not None:
             mark = "  <- chosen" if choice.alpha == taught.alpha else ""
-            lines.append(f"{choice.alpha:<18g}  {choice.loss:<16.4f}  {choice.recall:<22.1f}  {choice.skill:.1f}{mark}")
+            skills = ", ".join(f"{value:.1f}" for value in choice.skills.values())
+            lines.append(f"{choice.alpha:<{width}g}  {choice.loss:<16.4f}  {choice.recall:<22.1f}  {skills}{mark}")
     lines += ["", taught.verdict]
     if taught.candidate is not None:
         command = f"python -m crossmodal teach --index {index}"
@@ -131,4 +144,8 @@ def _line(name: str, report: Report) -> str:
         " / ".join(f"{side[f'R@{k}']:.1f}" for k in (1, 5, 10)) for side in (report.image_to_text, report.text_to_image)
     ]
     low, high = report.intervals["rsum"]
-    return f"{name:<18}  {sides[0]:<22}  {sides[1]:<22}  {report.rsum:.1f} ({low:.1f} to {high:.1f})"
+    return f"{name}  {sides[0]:<22}  {sides[1]:<22}  {report.rsum:.1f} ({low:.1f} to {high:.1f})"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else repr(text)

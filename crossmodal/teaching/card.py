@@ -19,8 +19,8 @@ def taught_card(taught: Taught, source: str, index: str) -> str:
     reports = {
         "held out, before": taught.before,
         "held out, after": taught.after,
-        "generated scenes, before": taught.skill_before,
-        "generated scenes, after": taught.skill_after,
+        **{f"old skill, {name}, before": reports[0] for name, reports in taught.skills.items()},
+        **{f"old skill, {name}, after": reports[1] for name, reports in taught.skills.items()},
     }
     gain, low, high = taught.gain
     used, left = taught.marks
@@ -39,15 +39,15 @@ def taught_card(taught: Taught, source: str, index: str) -> str:
         "|---|---|---|---|---|---|",
         *(_row(name, report) for name, report in reports.items()),
         "",
-        "| share of new weights | validation loss | held-out mean recall | generated scenes, mean recall |",
+        "| share of new weights | validation loss | held-out mean recall | old skills, mean recall |",
         "|---|---|---|---|",
         *(
             f"| {choice.alpha:g} | {choice.loss:.4f} | {'–' if choice.recall is None else f'{choice.recall:.1f}'} "
-            f"| {choice.skill:.1f} |"
+            f"| {', '.join(f'{name} {value:.1f}' for name, value in choice.skills.items())} |"
             for choice in taught.choices
         ),
         "",
-        "The share was chosen by the validation loss among those that lose at most one point on generated scenes; the "
+        "The share was chosen by the validation loss among those that lose at most one point of any old skill; the "
         "held-out part chose nothing. `metrics.json` holds the same numbers with their protocol.",
     ]
     return "\n".join(lines)

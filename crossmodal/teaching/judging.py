@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossmodal.data.scenes import describe_scene, draw_scene, make_scenes
+from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, retrieval_report
-from crossmodal.index import Embedder, Vectors
+from crossmodal.index import Embedder, Index, Vectors
 from crossmodal.metrics import RECALLS, bootstrap_intervals, retrieval_metrics
 from crossmodal.teaching.lesson import Lesson, Progress, Rows
 from crossmodal.teaching.maps import Maps
 
-__all__ = ["Bank", "Ranks", "gain_of", "make_bank", "ranks_on", "report_of"]
+__all__ = ["Bank", "Ranks", "gain_of", "gallery_bank", "ranks_on", "report_of", "scene_bank"]
 
 SAMPLES = 1000
+KEPT = 500  # pictures of a gallery that stand for it
 BLOCK = 1024  # queries whose cosines are in memory at once
 
 
@@ -114,8 +116,9 @@ def gain_of(before: Ranks, after: Ranks, seed: int = 0) -> tuple[float, float, f
 
 @dataclass(frozen=True)
 class Bank:
-    """What a checkpoint could do before: vectors (N, D) and (M, D) of generated scenes never trained on."""
+    """Something a checkpoint could do before: vectors (N, D) and (M, D) that are not learned from. owner: (M,)."""
 
+    name: str
     images: Vectors
     texts: Vectors
     owner: Tensor
@@ -123,20 +126,36 @@ class Bank:
     def report(self, maps: Maps, samples: int = 0) -> Report:
         """Recall both ways under maps."""
         images, texts = (torch.from_numpy(side) for side in (maps.images(self.images), maps.texts(self.texts)))
-        about = {"split": f"{len(images)} generated scenes of unseen combinations, seed 0"}
-        return retrieval_report(images, texts, self.owner, about, samples)
+        return retrieval_report(images, texts, self.owner, {"split": self.name}, samples)
 
     def skill(self, maps: Maps) -> float:
         """The mean of the six recalls, in percent."""
         return self.report(maps).rsum / 6
 
 
-def make_bank(encoder: Embedder, count: int, progress: Progress) -> Bank:
-    """Draw and encode the scenes, one caption each: always the same ones."""
+def scene_bank(encoder: Embedder, count: int, progress: Progress) -> Bank:
+    """Draw and encode generated scenes of unseen combinations, one caption each: always the same ones."""
     scenes = make_scenes(count, seed=0, split="test")
     vectors = []
     for start in range(0, count, 32):
         progress("Measuring the old skill", start, count)
         vectors.append(encoder.encode_images([draw_scene(scene) for scene in scenes[start : start + 32]]))
     captions = [describe_scene(scene)[number % 5] for number, scene in enumerate(scenes)]
-    return Bank(np.concatenate(vectors), encoder.encode_texts(captions), torch.arange(count))
+    texts = encoder.encode_texts(captions)
+    return Bank("generated scenes", np.concatenate(vectors), texts, torch.arange(count))
+
+
+def gallery_bank(index: Index, number: int) -> Bank:
+    """The captioned pictures of another gallery, at most 500, evenly spread. number: tells galleries of one name apart.
+
+    Raises InputError if there are none.
+    """
+    first = index.caption_rows
+    captioned = np.flatnonzero(np.diff(first))
+    if not len(captioned):
+        raise InputError(f"{index.path} has no captions to measure the old skill by: leave it out")
+    rows = captioned[np.arange(min(KEPT, len(captioned))) * len(captioned) // min(KEPT, len(captioned))]
+    texts = np.concatenate([np.arange(first[row], first[row + 1]) for row in rows])
+    owner = np.repeat(np.arange(len(rows)), np.diff(first)[rows])
+    images, captions = np.asarray(index.image_vectors[rows]), np.asarray(index.caption_vectors[texts])
+    return Bank(f"gallery {number}, {index.path.resolve().name}", images, captions, torch.from_numpy(owner))

@@ -18,7 +18,7 @@ from crossmodal.search import recorded_checkpoint
 from crossmodal.teaching.accepting import remember_candidate
 from crossmodal.teaching.card import taught_card
 from crossmodal.teaching.heads import check_teachable, write_with_heads
-from crossmodal.teaching.judging import Bank, gain_of, make_bank, ranks_on, report_of
+from crossmodal.teaching.judging import SAMPLES, Bank, gain_of, gallery_bank, ranks_on, report_of, scene_bank
 from crossmodal.teaching.lesson import HELD_OUT, Lesson, Progress, Rows, make_lesson
 from crossmodal.teaching.maps import Learned, Maps, learn, loss_on
 
@@ -36,13 +36,13 @@ SCENES = 200  # of the bank that stands for the old skill
 class Choice:
     """One mixture of old and new weights. alpha: share of the new. loss: on the validation part; it chooses.
 
-    recall: mean of the six recalls on the held-out part, skill: likewise on the bank, both in percent; recall is None
-    where nobody looked.
+    recall: mean of the six recalls on the held-out part, in percent, None where nobody looked. skills: likewise, by the
+    names of the old skills.
     """
 
     alpha: float
     loss: float
-    skill: float
+    skills: dict[str, float]
     recall: float | None = None
 
 
@@ -52,7 +52,7 @@ class Taught:
 
     candidate: the new checkpoint's directory, None where nothing was learned that keeps the old skill. alpha: share of
     the new weights in it. before, after: reports on the held-out part. gain: of the mean of the six recalls, in points,
-    with its 95 % interval. skill_before, skill_after: reports on generated scenes. choices: mixtures by alpha.
+    with its 95 % interval. skills: reports on the old skills, before and after. choices: mixtures by alpha.
     pictures: to train on, to validate on and held out. marks: used and left out. seconds: wall clock.
     """
 
@@ -62,8 +62,7 @@ class Taught:
     before: Report
     after: Report
     gain: tuple[float, float, float]
-    skill_before: Report
-    skill_after: Report
+    skills: dict[str, tuple[Report, Report]]
     choices: tuple[Choice, ...]
     pictures: tuple[int, int, int]
     marks: tuple[int, int]
@@ -79,11 +78,11 @@ class Taught:
         said = f"{gain:+.1f} points of recall on pictures it has not seen, 95 % interval {low:+.1f} to {high:+.1f}"
         if low > 0:
             return f"It finds your pictures better: {said}."
-        return f"It is {'worse' if high < 0 else 'no clear gain'}: {said}. Rather discard it."
+        return f"{'It is worse' if high < 0 else 'No clear gain'}: {said}. Rather discard it."
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
-        reports = {name: getattr(self, name).as_dict() for name in ("before", "after", "skill_before", "skill_after")}
+        skills = {name: [report.as_dict() for report in reports] for name, reports in self.skills.items()}
         return {
             "candidate": None if self.candidate is None else str(self.candidate),
             "taught_from": self.taught_from,
@@ -94,7 +93,9 @@ class Taught:
             "pictures": dict(zip(("train", "validation", "held out"), self.pictures, strict=True)),
             "marks": dict(zip(("used", "left out"), self.marks, strict=True)),
             "seconds": round(self.seconds, 1),
-            **reports,
+            "before": self.before.as_dict(),
+            "after": self.after.as_dict(),
+            "old skills, before and after": skills,
         }
 
 
@@ -105,6 +106,7 @@ def teach(
     checkpoint: Path | None = None,
     encoder: Embedder | None = None,
     seed: int = 0,
+    keep: Sequence[Path] = (),
     progress: Progress | None = None,
     remember: bool = True,
 ) -> Taught:
@@ -112,10 +114,12 @@ def teach(
 
     The pictures are not encoded again: see `maps`. Neither the index nor its checkpoint changes until `accept`. out:
     the candidate's folder; left out, a new one below runs/taught. encoder: of that checkpoint, where one is open.
-    remember: let the candidate wait beside the index for `accept`.
+    keep: other indexes of this checkpoint; what it finds in them must not suffer either. remember: let the candidate
+    wait beside the index for `accept`.
 
     Raises IndexStoreError or CheckpointError if index or checkpoint cannot be opened; InputError if the index has too
-    few captions, the checkpoint's heads are not linear, or out exists.
+    few captions, the checkpoint's heads are not linear, or out exists; IndexMismatchError if an index to keep is of
+    another checkpoint.
     """
     started, progress = time.monotonic(), progress or (lambda *_: None)
     opened = open_index(index)
@@ -130,13 +134,19 @@ def teach(
 
         encoder = open_encoder(source)
     check_encoder(opened.manifest, encoder, opened.path)
+    kept = [open_index(path) for path in keep]
+    for other in kept:
+        check_encoder(other.manifest, encoder, other.path)
     lesson = make_lesson(opened, encoder, seed, Feedback(opened.path))
-    bank = make_bank(encoder, SCENES, progress)
+    banks = [
+        scene_bank(encoder, SCENES, progress),
+        *(gallery_bank(other, number) for number, other in enumerate(kept, 1)),
+    ]
     learned, history = learn(lesson, seed, progress)
     progress("Comparing old and new", 0, 1)
-    choices = _choices(lesson, bank, learned)
+    choices = _choices(lesson, banks, learned)
     chosen = _chosen(choices)
-    taught = _judged(opened, lesson, bank, learned, choices, chosen.alpha, seed)
+    taught = _judged(opened, lesson, banks, learned, choices, chosen.alpha, seed)
     taught = replace(taught, history=history, seconds=time.monotonic() - started)
     if not chosen.alpha:
         return taught
@@ -152,22 +162,30 @@ def _new_folder(name: str) -> Path:
     return next(folder for folder in numbered if not folder.exists())
 
 
-def _choices(lesson: Lesson, bank: Bank, learned: Learned) -> tuple[Choice, ...]:
-    """Every mixture with its validation loss and old skill."""
+def _choices(lesson: Lesson, banks: Sequence[Bank], learned: Learned) -> tuple[Choice, ...]:
+    """Every mixture with its validation loss and old skills."""
     losses = loss_on(lesson, lesson.validation, learned, ALPHAS)
     return tuple(
-        Choice(alpha, loss, bank.skill(learned.maps(alpha))) for alpha, loss in zip(ALPHAS, losses, strict=True)
+        Choice(alpha, loss, {bank.name: round(bank.skill(learned.maps(alpha)), 2) for bank in banks})
+        for alpha, loss in zip(ALPHAS, losses, strict=True)
     )
 
 
 def _chosen(choices: Sequence[Choice]) -> Choice:
-    """The best on the validation part among those that lose at most a point of the old skill."""
-    kept = [choice for choice in choices if choice.skill >= choices[0].skill - LOST]
+    """The best on the validation part among those that lose at most a point of any old skill."""
+    before = choices[0].skills
+    kept = [choice for choice in choices if all(choice.skills[name] >= before[name] - LOST for name in before)]
     return min(kept, key=lambda choice: choice.loss)
 
 
 def _judged(
-    index: Index, lesson: Lesson, bank: Bank, learned: Learned, choices: Sequence[Choice], alpha: float, seed: int
+    index: Index,
+    lesson: Lesson,
+    banks: Sequence[Bank],
+    learned: Learned,
+    choices: Sequence[Choice],
+    alpha: float,
+    seed: int,
 ) -> Taught:
     """The held-out part under the old heads, the chosen ones, and the mixtures that are shown."""
     rows, marks = lesson.held_out, lesson.marked
@@ -185,13 +203,16 @@ def _judged(
         before=report_of(ranks[0.0], protocol),
         after=report_of(ranks[alpha], protocol),
         gain=gain_of(ranks[0.0], ranks[alpha], seed),
-        skill_before=bank.report(learned.maps(0.0), 1000),
-        skill_after=bank.report(learned.maps(alpha), 1000),
-        choices=tuple(Choice(c.alpha, c.loss, c.skill, recalls.get(c.alpha)) for c in choices),
+        skills={bank.name: _both(bank, learned, alpha) for bank in banks},
+        choices=tuple(replace(c, recall=recalls.get(c.alpha)) for c in choices),
         pictures=(len(lesson.train), len(lesson.validation), len(rows)),
         marks=(sum(len(query.liked) + len(query.disliked) for query in marks), lesson.left_out),
         seconds=0.0,
     )
+
+
+def _both(bank: Bank, learned: Learned, alpha: float) -> tuple[Report, Report]:
+    return bank.report(learned.maps(0.0), SAMPLES), bank.report(learned.maps(alpha), SAMPLES)
 
 
 def _records(index: Index, rows: Rows) -> list[Record]:
@@ -218,8 +239,11 @@ def _write(index: Index, source: Path, maps: Maps, taught: Taught, seed: int) ->
     metrics = {
         "held out, before": taught.before.as_dict(),
         "held out, after": taught.after.as_dict(),
-        "generated scenes, before": taught.skill_before.as_dict(),
-        "generated scenes, after": taught.skill_after.as_dict(),
+        **{
+            f"{name}, {when}": report.as_dict()
+            for name, reports in taught.skills.items()
+            for when, report in zip(("before", "after"), reports, strict=True)
+        },
         "teaching": {name: value for name, value in taught.as_dict().items() if name in TOLD},
     }
     documents = {"metrics.json": metrics, "README.md": taught_card(taught, checkpoint_name(source), index.path.name)}

@@ -13,7 +13,7 @@ from crossmodal.feedback import open_feedback, personal_csv, personal_test
 from crossmodal.index import read_manifest
 from crossmodal.index.manifest import MANIFEST
 from crossmodal.search import recorded_checkpoint
-from crossmodal.ui.galleries import encoder_of, searcher_of
+from crossmodal.ui.galleries import encoder_of, galleries, searcher_of
 from crossmodal.ui.jobs import JOBS, Job, Report, Step
 from crossmodal.ui.look import heading, plain_markdown, shown
 from crossmodal.ui.sidebar import gallery
@@ -109,9 +109,10 @@ def _offer(index: Path) -> None:
     st.markdown(
         plain_markdown(
             f"{name} learns from 70 % of the captioned pictures, decides on 10 % how long to learn and how much of the "
-            "old weights to keep, and is judged on the other 20 %. What it could do before, on generated scenes, may "
-            f"fall by one point at most. Marks you gave count as well. The {manifest.counts['images']:,} pictures are "
-            "not encoded again: it takes about a minute, and nothing changes until you say so."
+            "old weights to keep, and is judged on the other 20 %. What it could do before, on generated scenes and in "
+            "your other galleries, may fall by one point at most. Marks you gave count as well. The "
+            f"{manifest.counts['images']:,} pictures are not encoded again: it takes about a minute, and nothing "
+            "changes until you say so."
         )
     )
     st.button(
@@ -135,8 +136,17 @@ def _teach(index: Path, report: Report) -> str | None:
 
     report(Step("Opening the model"))
     source = recorded_checkpoint(read_manifest(index), index)
-    taught: Taught = teach(index, encoder=encoder_of(source), progress=_stages(report))
+    keep = [other for other in galleries() if _same_checkpoint(other, index)]
+    taught: Taught = teach(index, encoder=encoder_of(source), keep=keep, progress=_stages(report))
     return taught.verdict if taught.candidate is None else None
+
+
+def _same_checkpoint(other: Path, index: Path) -> bool:
+    """Whether another gallery has captions and vectors of the same checkpoint, so that it can tell of the old skill."""
+    if not (other / MANIFEST).is_file() or other.resolve() == index.resolve():
+        return False
+    own, its = read_manifest(index), read_manifest(other)
+    return bool(its.counts["captions"]) and its.checkpoint["fingerprint"] == own.checkpoint["fingerprint"]
 
 
 def _accept(index: Path, report: Report) -> str:
@@ -172,15 +182,15 @@ def _candidate(index: Path, candidate: Path) -> None:
         st.warning(plain_markdown(f"{candidate} says nothing of its recall: discard it and teach again."))
     else:
         st.subheader("Before and after")
-        (st.success if teaching.get("gain", {}).get("low", 0) > 0 else st.warning)(
-            plain_markdown(str(teaching.get("verdict", "")))
-        )
+        if teaching.get("verdict"):
+            better = teaching.get("gain", {}).get("low", 0) > 0
+            (st.success if better else st.warning)(plain_markdown(str(teaching["verdict"])))
         st.dataframe(_rows(metrics), hide_index=True, width="stretch")
-        held, alpha = before["protocol"]["pictures"], teaching.get("alpha", 1)
+        held, alpha = before["protocol"]["pictures"], float(teaching.get("alpha", 1))
+        share = "The new weights are used whole." if alpha == 1 else f"{alpha:.0%} new weights, the rest old ones."
         st.caption(
             plain_markdown(
-                f"Recall in per cent on {held:,} pictures that were kept back, in brackets the 95 % interval. "
-                f"{100 * float(alpha):g} % of the new weights are mixed with the old ones."
+                f"Recall in per cent on {held:,} pictures that were kept back, in brackets the 95 % interval. {share}"
             )
         )
         with st.expander("Every mixture of old and new weights"):
@@ -201,10 +211,9 @@ def _rows(metrics: dict[str, Any]) -> list[dict[str, str]]:
             values = [report[side][recall] for report in (before, after)]
             cells = [_cell(report, side, recall) for report in (before, after)]
             rows.append(_row(f"{words} {recall}", cells, values))
-    skills = [metrics.get(f"generated scenes, {when}") for when in ("before", "after")]
-    if all(isinstance(skill, dict) for skill in skills):
-        values = [float(skill["rsum"]) / 6 for skill in skills if skill]
-        rows.append(_row("old skill: generated scenes, mean recall", [f"{value:.1f}" for value in values], values))
+    for name in metrics.get("teaching", {}).get("choices", [{}])[0].get("skills", {}):
+        values = [float(metrics[f"{name}, {when}"]["rsum"]) / 6 for when in ("before", "after")]
+        rows.append(_row(f"old skill: {shown(name)}", [f"{value:.1f}" for value in values], values))
     return rows
 
 
@@ -225,7 +234,7 @@ def _mixtures(teaching: dict[str, Any]) -> list[dict[str, str]]:
             + (" (chosen)" if choice["alpha"] == teaching["alpha"] else ""),
             "loss it was chosen by": f"{choice['loss']:.4f}",
             "held out, mean recall": "–" if choice["recall"] is None else f"{choice['recall']:.1f}",
-            "old skill, mean recall": f"{choice['skill']:.1f}",
+            **{f"old skill: {shown(name)}": f"{value:.1f}" for name, value in choice["skills"].items()},
         }
         for choice in teaching.get("choices", [])
     ]
