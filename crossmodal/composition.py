@@ -48,23 +48,27 @@ def compose_vectors(query: Query, index: Index, encoder: Embedder) -> Composed:
     units = term_vectors(query.terms, index, encoder)
     if query.single:
         return Composed(units[0], units, np.ones(1))
-    weights = balanced([term.weight for term in query.terms], units, index.image_vectors)
-    total = weights @ units.astype(np.float64)
+    asked = np.array([term.weight for term in query.terms], dtype=np.float64)
+    asked /= np.abs(asked).max()
+    precise = units.astype(np.float64)
+    weights = balanced(asked, units, index.image_vectors)
+    total = weights @ precise
     length = float(np.linalg.norm(total))
-    if length < SMALLEST:
+    if min(length, float(np.linalg.norm(asked @ precise))) < SMALLEST:
         raise InputError("the terms cancel each other out: nothing is left to look for")
     return Composed((total / length).astype(np.float32), units, weights / length)
 
 
-def balanced(weights: Sequence[float], units: Vectors, gallery: Vectors) -> NDArray[np.float64]:
+def balanced(weights: NDArray[np.float64], units: Vectors, gallery: Vectors) -> NDArray[np.float64]:
     """What each term counts, (T,): its weight by the spread of its cosines with the gallery, the largest 1.
+
+    weights: (T,). units: (T, D). gallery: (N, D), pictures.
 
     A picture's cosines with other pictures lie further apart than those of words, so that with equal weights it alone
     would decide. A term that is taken away counts three quarters: enough to make it vanish, while more would take what
     usually stands beside it along. Both are measured in benchmarks/composed.py.
     """
-    signed = np.array([weight if weight > 0 else TAKEN_AWAY * weight for weight in weights], dtype=np.float64)
-    signed /= np.abs(signed).max()
+    signed = np.where(weights > 0, weights, TAKEN_AWAY * weights)
     if len(gallery) >= FEWEST:
         spread = (gallery @ units.T).std(0, dtype=np.float64)
         signed *= np.clip(spread.mean() / np.maximum(spread, np.finfo(np.float64).tiny), 1 / EVENED, EVENED)
