@@ -54,7 +54,7 @@ def test_the_score_is_the_cosine_of_the_unit_vector_of_the_whole_query(searcher:
     query = compose("red", plus=["blue"], minus=["0.5:green"])
     vector = searcher.encode(query)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
-    expected = searcher.encode("red") + searcher.encode("blue") - 0.5 * 0.75 * searcher.encode("green")
+    expected = searcher.encode("red") + searcher.encode("blue") - 0.5 * searcher.encode("green")
     assert vector == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
     for hit in searcher.search(query):
         assert hit.score == pytest.approx(float(searcher.image_vectors([hit.path])[0] @ vector), abs=1e-6)
@@ -141,18 +141,17 @@ class TestBalance:
     gallery = np.array([[2.0, 1, 0], [-2.0, 1, 0], [2.0, -1, 0], [-2.0, -1, 0]] * 5, dtype=np.float32)
     units = np.eye(3, dtype=np.float32)
 
-    def test_a_term_counts_by_the_spread_of_its_cosines(self) -> None:
-        assert balanced(np.array([1.0, 1.0]), self.units[:2], self.gallery) == pytest.approx([0.5, 1.0])
-        assert balanced(np.array([2.0, 1.0]), self.units[:2], self.gallery) == pytest.approx([1.0, 1.0])
+    def test_what_is_added_is_lifted_to_the_widest_spread(self) -> None:
+        assert balanced(np.array([1.0, 1.0]), self.units[:2], self.gallery) == pytest.approx([1, 2])
+        assert balanced(np.array([0.5, 3.0]), self.units[:2], self.gallery) == pytest.approx([0.5, 6])
 
-    def test_what_is_taken_away_counts_three_quarters(self) -> None:
-        assert balanced(np.array([1.0, -2.0]), self.units[[0, 0]], self.gallery) == pytest.approx([1 / 1.5, -1.0])
+    def test_what_is_taken_away_counts_as_it_is(self) -> None:
+        assert balanced(np.array([1.0, -2.0]), self.units[:2], self.gallery) == pytest.approx([1, -2])
+        assert balanced(np.array([1.0, -2.0, 1.0]), self.units[[1, 0, 0]], self.gallery) == pytest.approx([2, -2, 1])
 
     def test_a_term_without_any_spread_does_not_rule_alone(self) -> None:
-        found = balanced(np.array([1.0, 1.0, 1.0]), self.units, self.gallery)
-        assert found == pytest.approx([0.25, 0.5, 1.0])
-        same = np.ones_like(self.gallery)
-        assert balanced(np.array([1.0, 1.0, 1.0]), self.units, same) == pytest.approx([1, 1, 1])
+        assert balanced(np.ones(3), self.units, self.gallery) == pytest.approx([1, 2, 2])
+        assert balanced(np.ones(3), self.units, np.ones_like(self.gallery)) == pytest.approx([1, 1, 1])
 
     def test_few_pictures_say_nothing_about_it(self) -> None:
         assert balanced(np.array([1.0, 1.0]), self.units[:2], self.gallery[:19]) == pytest.approx([1, 1])
@@ -165,7 +164,7 @@ class TestBalance:
         units = np.stack([searcher.encode(word) for word in ("red", "blue")])
         expected = balanced(np.ones(2), units, searcher.index.image_vectors)
         assert expected[0] != pytest.approx(expected[1], rel=0.1)
-        assert weights / weights.max() == pytest.approx(expected, rel=1e-6)
+        assert weights / weights.min() == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_pair_scorer_re_orders_one_term_only(searcher: Searcher) -> None:
