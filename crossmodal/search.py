@@ -5,16 +5,18 @@ Shapes: N items, D embedding, k hits.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal.channels import BY, Channel, Mask, channel_of
+from crossmodal.composition import compose_vectors, open_picture, picture_of, row_of
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.index import (
     PICTURE_TO_CAPTIONS,
@@ -28,6 +30,7 @@ from crossmodal.index import (
     fill_uncaptioned,
     open_index,
 )
+from crossmodal.query import Indexed, Query, QueryLike, Term, TermLike, compose
 from crossmodal.relevance import Relevance
 
 if TYPE_CHECKING:
@@ -37,17 +40,18 @@ __all__ = ["DEFAULT_COUNT", "TARGETS", "Answer", "Hit", "Searcher", "open_search
 
 DEFAULT_COUNT = 10
 TARGETS = ("images", "captions")
-_PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 PROJECT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. rank: from 1. score: exact cosine in [-1, 1]. path: of the picture, relative to the images folder.
+    """One answer. rank: from 1. score: what it was ranked by, in [-1, 1]: the exact cosine of the query with what was
+    found, or, by captions or both, what `channel_of` says. path: of the picture, relative to the images folder.
 
     caption: the caption found; None where the picture itself was. probability: of a pair scorer that re-ordered the
     hits, in [0, 1]; None where none did. relevance: calibrated probability that it matches, in [0, 1]; None where the
-    index has none for such a question.
+    index has none for such a question. shares: what each term of a composed query adds to the score, in their order;
+    they sum to it. None for a query of one term.
     """
 
     rank: int
@@ -56,12 +60,14 @@ class Hit:
     caption: str | None = None
     probability: float | None = None
     relevance: float | None = None
+    shares: tuple[float, ...] | None = None
 
-    def as_dict(self) -> dict[str, int | float | str]:
+    def as_dict(self) -> dict[str, int | float | str | list[float]]:
         """The same as JSON values; what is None is left out."""
-        values: dict[str, int | float | str] = {"rank": self.rank, "score": self.score, "path": self.path}
+        values: dict[str, int | float | str | list[float]] = {"rank": self.rank, "score": self.score, "path": self.path}
         optional = {"caption": self.caption, "probability": self.probability, "relevance": self.relevance}
-        return values | {name: value for name, value in optional.items() if value is not None}
+        values |= {name: value for name, value in optional.items() if value is not None}
+        return values if self.shares is None else values | {"shares": list(self.shares)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +75,16 @@ class Answer:
     """The hits of a query, best first, and whether they are any good.
 
     match: probability that the gallery holds a match at all, in [0, 1]; None where the index cannot tell. nothing: so
-    low a one that nothing here seems to match.
+    low a one that nothing here seems to match. total: how many could be found, were k large enough. weights: what each
+    term of a composed query counted: its share of a hit's score is this × its own cosine with the hit. None for a query
+    of one term.
     """
 
     hits: tuple[Hit, ...]
     match: float | None = None
     nothing: bool = False
+    total: int = 0
+    weights: tuple[float, ...] | None = None
 
 
 class Searcher:
@@ -87,6 +97,7 @@ class Searcher:
         check_encoder(index.manifest, encoder, index.path)
         self.index = index
         self.encoder = encoder
+        self._channels: dict[tuple[str, str], Channel] = {}
 
     @property
     def image_count(self) -> int:
@@ -108,32 +119,73 @@ class Searcher:
         """What the index was built from."""
         return self.index.manifest
 
-    def search(self, query: str | Path | Image | bytes, k: int = DEFAULT_COUNT, to: str | None = None) -> list[Hit]:
+    def search(
+        self,
+        query: QueryLike | None,
+        k: int = DEFAULT_COUNT,
+        to: str | None = None,
+        *,
+        plus: Sequence[TermLike] = (),
+        minus: Sequence[TermLike] = (),
+        by: str = "pictures",
+        within: Mask | None = None,
+        own: bool = False,
+    ) -> list[Hit]:
         """The k best hits for a query, best first; all there are where k is larger.
 
-        query: a str is always words; a picture comes as a Path, its bytes or a PIL image. to: "images" or "captions";
-        left out, words find images and a picture finds captions. Equal scores are ordered by path.
+        query: a str is always words; a picture comes as a Path, its bytes, a PIL image, or Indexed for one of the
+        gallery; None for plus alone. plus, minus: what else to look for and what to take away, see `compose`. to:
+        "images" or "captions"; left out, a picture alone finds captions, all else images. by: what pictures are ranked
+        by and what their score is: cosine with the "pictures", mean cosine with their "captions", or "both", see
+        `channel_of`. within: (N,), the pictures that may be found, or whose captions; None for all. own: whether
+        pictures of the gallery that are looked for may be found themselves. Equal scores are ordered by path.
 
-        Raises InputError if the query is empty, k < 1, to is unknown, or captions are asked of an index without any;
-        ImageError if the picture cannot be decoded.
+        Raises InputError if the query is empty, k < 1, to or by is unknown, captions are asked of an index without
+        any, within has another shape, or as `compose`; ImageError if a picture cannot be decoded.
         """
-        return list(self.answer(query, k, to).hits)
+        return list(self.answer(query, k, to, plus=plus, minus=minus, by=by, within=within, own=own).hits)
 
-    def answer(self, query: str | Path | Image | bytes, k: int = DEFAULT_COUNT, to: str | None = None) -> Answer:
-        """As `search`, with the probability that anything in the gallery matches, and whether nothing seems to."""
-        words = isinstance(query, str)
-        target = ("images" if words else "captions") if to is None else to
-        self._check(k, target)
-        vector = self.encode(query)
-        hits = self._nearest(vector, k, target)
-        relevance = self._relevance(words, target)
-        if relevance is None or not hits:
-            return Answer(tuple(hits))
-        cosines = self._cosines(vector, target, relevance.channels)
+    def answer(
+        self,
+        query: QueryLike | None,
+        k: int = DEFAULT_COUNT,
+        to: str | None = None,
+        *,
+        plus: Sequence[TermLike] = (),
+        minus: Sequence[TermLike] = (),
+        by: str = "pictures",
+        within: Mask | None = None,
+        own: bool = False,
+    ) -> Answer:
+        """As `search`, with the probability that anything in the gallery matches, and whether nothing seems to.
+
+        Probabilities are those of one sentence or one whole picture; composed queries have none. A hit's is about the
+        whole gallery, so it stays the same within a part of it, where `match` and `nothing` claim nothing. It holds
+        however pictures are ranked, if the index knows several captions of them (benchmarks/scoring.py).
+        """
+        asked = compose(query, plus, minus)
+        single = asked.single
+        target = ("captions" if single and not single.is_words else "images") if to is None else to
+        within = None if within is None else np.asarray(within)
+        self._check(k, target, by, within)
+        by = by if self.caption_count else "pictures"
+        composed = compose_vectors(asked, self.index, self.encoder)
+        allowed = self._allowed(asked, target, within, own)
+        found = self._channel(target, by).nearest(composed, k, allowed)
+        if single is None:
+            parts = self._channel(target, by).shares(composed, found.rows).tolist()
+            hits = self._hits(target, found.rows, found.scores, shares=map(tuple, parts))
+            return Answer(hits, total=found.total, weights=tuple(composed.weights.tolist()))
+        relevance = self._relevance(single, target, by)
+        if relevance is None or not len(found.rows):
+            return Answer(self._hits(target, found.rows, found.scores), total=found.total)
+        cosines = self._cosines(composed.vector, target, relevance.channels)
+        chances = relevance.of(cosines, found.rows).tolist()
+        hits = self._hits(target, found.rows, found.scores, chances)
+        if within is not None:
+            return Answer(hits, total=found.total)
         match = relevance.match(cosines)
-        rows = [self._row(hit.path) if words else self._caption_row(hit.path, str(hit.caption)) for hit in hits]
-        judged = zip(hits, relevance.of(cosines, rows).tolist(), strict=True)
-        return Answer(tuple(replace(hit, relevance=chance) for hit, chance in judged), match, relevance.nothing(match))
+        return Answer(hits, match, relevance.nothing(match), found.total)
 
     @property
     def uncalibrated(self) -> str | None:
@@ -143,22 +195,13 @@ class Searcher:
         command = build_command(self.manifest, self.index.path)
         return f"the hits of {self.index.path} have no calibrated probability: run `{command}` once to add it"
 
-    def similar(self, path: str, k: int = DEFAULT_COUNT) -> list[Hit]:
+    def similar(self, path: str, k: int = DEFAULT_COUNT, within: Mask | None = None) -> list[Hit]:
         """The k pictures most like an indexed one, itself left out. Raises InputError if it is not indexed or k < 1."""
-        self._check(k, "images")
-        found = self._nearest(self.image_vectors([path])[0], k + 1, "images")
-        others = [hit for hit in found if hit.path != path][:k]
-        return [Hit(rank, hit.score, hit.path) for rank, hit in enumerate(others, 1)]
+        return self.search(Indexed(path), k, "images", within=within)
 
-    def encode(self, query: str | Path | Image | bytes) -> Vectors:
-        """The vector (D,) of a query. Raises InputError if it is empty, ImageError if a picture cannot be decoded."""
-        if isinstance(query, str):
-            if not query.strip():
-                raise InputError("the query is empty: type some words, or give a picture")
-            vectors = self.encoder.encode_texts([query])
-        else:
-            vectors = self.encoder.encode_images([_picture(query)])
-        return np.asarray(vectors[0], dtype=np.float32)
+    def encode(self, query: QueryLike) -> Vectors:
+        """The unit vector (D,) of a query. Raises InputError if it is empty, ImageError if a picture is unreadable."""
+        return compose_vectors(compose(query), self.index, self.encoder).vector
 
     def image_vectors(self, paths: Sequence[str]) -> Vectors:
         """The vectors (N, D) of indexed pictures. Raises InputError if one is not indexed."""
@@ -188,21 +231,45 @@ class Searcher:
         """Where a picture lies on the disk, if it still does."""
         return self.root / (hit if isinstance(hit, str) else hit.path)
 
-    def _nearest(self, vector: Vectors, k: int, target: str) -> list[Hit]:
+    def _channel(self, target: str, by: str) -> Channel:
+        if (target, by) not in self._channels:
+            self._channels[target, by] = channel_of(self.index, target, by)
+        return self._channels[target, by]
+
+    def _hits(
+        self,
+        target: str,
+        rows: NDArray[np.int64],
+        scores: NDArray[np.float64],
+        relevance: Iterable[float | None] = repeat(None),
+        shares: Iterable[tuple[float, ...] | None] = repeat(None),
+    ) -> tuple[Hit, ...]:
         catalogue = self.index.catalogue
         if target == "images":
-            rows, scores = self.index.nearest_images.search(vector, k)
-            found: list[tuple[str, str | None]] = [(catalogue.pictures[row].stamp.path, None) for row in rows]
+            names: list[tuple[str, str | None]] = [(catalogue.pictures[row].stamp.path, None) for row in rows]
         else:
-            rows, scores = self.index.nearest_captions.search(vector, k)
             captions = [catalogue.captions[row] for row in rows]
-            found = [(catalogue.pictures[caption.picture].stamp.path, caption.text) for caption in captions]
-        pairs = zip(scores.tolist(), found, strict=True)
-        return [Hit(rank, score, path, caption) for rank, (score, (path, caption)) in enumerate(pairs, 1)]
+            names = [(catalogue.pictures[caption.picture].stamp.path, caption.text) for caption in captions]
+        facts = zip(range(1, len(names) + 1), scores.tolist(), names, relevance, shares, strict=False)
+        return tuple(Hit(rank, score, *name, None, chance, parts) for rank, score, name, chance, parts in facts)
 
-    def _relevance(self, words: bool, target: str) -> Relevance | None:
+    def _allowed(self, query: Query, target: str, within: Mask | None, own: bool) -> Mask | None:
+        """(N,) or (M,): what may be found; None for all."""
+        if target == "captions":
+            return None if within is None else np.repeat(within, np.diff(self.index.caption_rows))
+        asked = [term.content.path for term in query.terms if isinstance(term.content, Indexed) and term.weight > 0]
+        if own or not asked:
+            return within
+        allowed = np.ones(self.image_count, dtype=bool) if within is None else within.copy()
+        allowed[[self._row(path) for path in asked]] = False
+        return allowed
+
+    def _relevance(self, term: Term, target: str, by: str) -> Relevance | None:
+        """How probable the hits of a single term are; None where that was not fitted, or does not hold."""
         names = {(True, "images"): WORDS_TO_IMAGES, (False, "captions"): PICTURE_TO_CAPTIONS}
-        return (self.index.relevance or {}).get(names.get((words, target), ""))
+        fitted = (self.index.relevance or {}).get(names.get((term.is_words, target), ""))
+        known = fitted is not None and (by == "pictures" or fitted.channels > 1)
+        return fitted if known and term.crop is None else None
 
     def _cosines(self, vector: Vectors, target: str, channels: int) -> Vectors:
         """The evidence (C, N) on everything that could be found: cosines, then those with each picture's captions."""
@@ -214,12 +281,21 @@ class Searcher:
             cosines.append(fill_uncaptioned((self.index.caption_means @ vector)[None], counts)[0])
         return np.stack(cosines)
 
-    def _check(self, k: int, target: str) -> None:
+    def _check(self, k: int, target: str, by: str, within: Mask | None) -> None:
         if k < 1:
             raise InputError(f"k must be at least 1, not {k}")
         if target not in TARGETS:
             raise InputError(f"to must be one of {', '.join(TARGETS)}, not {target!r}")
-        if target == "captions" and not self.caption_count:
+        if by not in BY:
+            raise InputError(f"by must be one of {', '.join(BY)}, not {by!r}")
+        if by != "pictures" and target == "captions":
+            raise InputError(f"by {by} is a way to rank pictures: leave it out to look for captions")
+        if within is not None and (within.shape != (self.image_count,) or within.dtype != np.bool_):
+            raise InputError(
+                f"within must say True or False of each of the {self.image_count:,} pictures, "
+                f"not be {within.dtype} of shape {within.shape}"
+            )
+        if "captions" in (target, by) and not self.caption_count:
             command = build_command(self.manifest, self.index.path)
             raise InputError(
                 f"the index {self.index.path} has no captions to search: give a captions file, "
@@ -227,10 +303,7 @@ class Searcher:
             )
 
     def _row(self, path: str) -> int:
-        row = self.index.row_of.get(path)
-        if row is None:
-            raise InputError(f"{path!r} is not in the index {self.index.path}, whose paths start below {self.root}")
-        return row
+        return row_of(path, self.index)
 
     def _caption_span(self, path: str) -> tuple[int, int]:
         row = self._row(path)
@@ -243,27 +316,6 @@ class Searcher:
         return self._caption_span(path)[0] + captions.index(caption)
 
 
-def _picture(query: Path | Image | bytes) -> Image:
-    from PIL.Image import Image as Picture
-
-    from crossmodal.data.images import load_image
-
-    return load_image(_lossless(query) if isinstance(query, Picture) else query)
-
-
-def _lossless(image: Image) -> bytes:
-    """An opened picture as the bytes of a file, so that it is seen just as a file on the disk would be."""
-    from PIL import ImageOps
-
-    stream = io.BytesIO()
-    try:
-        upright = ImageOps.exif_transpose(image)
-        (upright if upright.mode in _PNG_MODES else upright.convert("RGB")).save(stream, "PNG")
-    except OSError as error:
-        raise ImageError(f"cannot be decoded ({error})") from error
-    return stream.getvalue()
-
-
 class ScoresPairs(Protocol):
     """What re-ordering asks of a pair scorer."""
 
@@ -271,25 +323,28 @@ class ScoresPairs(Protocol):
         """Pictures and sentences, pair by pair → probability that they belong together (N,)."""
 
 
-def rerank(
-    searcher: Searcher, query: str | Path | Image | bytes, hits: Sequence[Hit], scorer: ScoresPairs
-) -> list[Hit]:
+def rerank(searcher: Searcher, query: QueryLike, hits: Sequence[Hit], scorer: ScoresPairs) -> list[Hit]:
     """The same hits by the probability of a pair scorer, best first; scores stay the cosines they were found by.
 
     query: what the hits were found with. A found picture that is gone from the disk or unreadable keeps no probability
     and comes last.
 
-    Raises InputError unless each pair is a picture and a sentence.
+    Raises InputError unless the query is one sentence or one picture, and each pair is a picture and a sentence.
     """
+    term = compose(query).single
+    if term is None:
+        raise InputError(
+            "a pair scorer judges one sentence or one picture: it cannot re-order a query of several terms"
+        )
     pairs: list[tuple[int, Image, str]] = []
-    if isinstance(query, str):
+    if isinstance(term.content, str):
         if any(hit.caption is not None for hit in hits):
             raise InputError("a pair scorer judges a picture with a sentence, not two sentences: look for images")
         for place, hit in enumerate(hits):
             with suppress(ImageError):
-                pairs.append((place, _picture(searcher.image_path(hit)), query))
+                pairs.append((place, open_picture(searcher.image_path(hit)), term.content))
     else:
-        picture = _picture(query)
+        picture = picture_of(term, searcher.index)
         captions = [hit.caption for hit in hits]
         if None in captions:
             raise InputError("a pair scorer judges a picture with a sentence, not two pictures: look for captions")

@@ -37,7 +37,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "relevance query",
         "index",
         "filters duplicates",
-        "search reranking explain canvas figures drawings",
+        "channels composition search reranking explain canvas figures drawings",
         "doctor atlas feedback",
         "run_data",
         "run_models",
@@ -49,6 +49,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FRONTS = FLOORS[-1]
 TOP_LEVEL = frozenset({"app", "model", "training_script", "build_index"})
 LAZY = {"Hit": "search", "Searcher": "search", "open_searcher": "search"}  # what `crossmodal` itself hands on
+LAZY |= dict.fromkeys(("Box", "Indexed", "Query", "Term"), "query")
 HOMES = {  # package -> where it may be imported
     "streamlit": ("app.py", "crossmodal/ui/"),
     "faiss": ("crossmodal/index/",),

@@ -1,0 +1,104 @@
+"""What a query is compared with: the pictures of a gallery, their captions, or both.
+
+Shapes: N pictures, M captions, I items that can be found (N or M), T terms, D embedding, k hits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.composition import Composed
+from crossmodal.errors import InputError
+from crossmodal.index import Index, Vectors, exact_cosines
+from crossmodal.index.nearest import Nearest
+
+__all__ = ["BY", "CAPTION_SHARE", "Channel", "Found", "Mask", "channel_of"]
+
+BY = ("pictures", "captions", "both")
+CAPTION_SHARE = 0.7  # of the captions in a score by both; chosen in benchmarks/scoring.py
+NOISE = 2e-5  # how far float32 sums of D products may be off
+BLOCK = 4096  # rows whose float64 copy is in memory at once
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Found:
+    """rows: (k,) of the best items, best first. scores: (k,). total: how many items could be found."""
+
+    rows: Rows
+    scores: Floats
+    total: int
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Items that a query is compared with; scores are linear in the query, so that those of its terms add up.
+
+    vectors: (I, D). proposes: searches all of them where they are of unit length; None where they are means of unit
+    vectors, so that a product with one is a mean of cosines. usable: (I,), which can be found; None for all.
+    """
+
+    vectors: Vectors
+    proposes: Nearest | None = None
+    usable: Mask | None = None
+
+    def nearest(self, query: Composed, k: int, allowed: Mask | None = None) -> Found:
+        """The best items, equal scores in the order of their rows. allowed: (I,), what may be found; None for all."""
+        if allowed is None and self.usable is None and self.proposes is not None:
+            return Found(*self.proposes.search(query.vector, k), len(self.vectors))
+        kept = np.ones(len(self.vectors), dtype=bool) if allowed is None else allowed
+        rows = np.flatnonzero(kept if self.usable is None else kept & self.usable)
+        total, wanted = len(rows), min(k, len(rows))
+        if wanted < total:
+            scores = (self.vectors @ query.vector)[rows]
+            rows = rows[scores >= np.partition(scores, total - wanted)[total - wanted] - NOISE]
+        exact = self.scores(query.vector, rows)
+        order = np.lexsort((rows, -exact))[:wanted]
+        return Found(rows[order], exact[order], total)
+
+    def shares(self, query: Composed, rows: Rows) -> Floats:
+        """What each term adds to the scores of some items: (k, T), each row sums to its score."""
+        units, found = query.units.astype(np.float64), np.empty((len(rows), len(query.units)))
+        for start in range(0, len(rows), BLOCK):
+            block = self.vectors[rows[start : start + BLOCK]].astype(np.float64)
+            lengths = np.linalg.norm(block, axis=1, keepdims=True) if self.proposes is not None else 1.0
+            found[start : start + BLOCK] = block @ units.T / lengths
+        return np.asarray(found * query.weights)
+
+    def scores(self, vector: Vectors, rows: Rows) -> Floats:
+        """The scores of some items, (k,), in double precision, each summed by itself."""
+        if self.proposes is not None:
+            return exact_cosines(vector, self.vectors, rows)
+        precise, scores = vector.astype(np.float64), np.empty(len(rows), dtype=np.float64)
+        for start in range(0, len(rows), BLOCK):
+            block = self.vectors[rows[start : start + BLOCK]].astype(np.float64)
+            scores[start : start + BLOCK] = (block * precise).sum(axis=1)
+        return scores / np.linalg.norm(precise)
+
+
+def channel_of(index: Index, target: str, by: str) -> Channel:
+    """How a query is compared with what is looked for.
+
+    target: "images" or "captions". by: of images, the cosine with the "pictures"; the mean cosine with their
+    "captions", where a picture without any cannot be found; or "both", CAPTION_SHARE of the latter and the rest of the
+    former, where a picture without captions is judged by itself alone.
+
+    Raises InputError for another `by`.
+    """
+    if target == "captions":
+        return Channel(index.caption_vectors, index.nearest_captions)
+    captioned = np.diff(index.caption_rows) > 0
+    if by == "pictures":
+        return Channel(index.image_vectors, index.nearest_images)
+    if by == "captions":
+        return Channel(index.caption_means, None, captioned)
+    if by != "both":
+        raise InputError(f"by must be one of {', '.join(BY)}, not {by!r}")
+    mixed = (1 - CAPTION_SHARE) * index.image_vectors + CAPTION_SHARE * index.caption_means
+    return Channel(np.where(captioned[:, None], mixed, index.image_vectors).astype(np.float32))
