@@ -10,7 +10,7 @@ import streamlit as st
 
 from crossmodal.atlas import Atlas, best_method, make_atlas, read_atlas
 from crossmodal.ui.asking import ask_for_more_like
-from crossmodal.ui.galleries import gallery_can, searcher_of
+from crossmodal.ui.galleries import labels_of, searcher_of
 from crossmodal.ui.jobs import JOBS, Job, Report, Step
 from crossmodal.ui.look import heading, large, shown, thumbs
 from crossmodal.ui.map_figure import CONFIG, hover_texts, map_figure, traces
@@ -106,16 +106,16 @@ def _map(searcher: Searcher, atlas: Atlas) -> None:
 
 
 def _likeness(searcher: Searcher) -> NDArray[np.float32] | None:
-    """Cosines (N,) of the pictures with the sentence to highlight; None where there is none."""
-    if not gallery_can(gallery(), "words"):
-        return None
-    text = st.text_input(
-        "Highlight",
-        key="map-highlight",
-        placeholder="Highlight: describe something, and see where it lies …",
-        label_visibility="collapsed",
-        icon=":material/flare:",
-    ).strip()[:MAX_TEXT]
+    """Cosines (N,) of the pictures with the words to highlight; None where there are none."""
+    hint: dict[str, Any] = {"label_visibility": "collapsed"}
+    labels = labels_of(gallery())
+    if labels:
+        hint |= {"placeholder": "Highlight a label …", "key": f"map-label-{gallery().name}"}
+        text = st.selectbox("Highlight", labels, index=None, format_func=shown, **hint)
+    else:
+        hint |= {"placeholder": "Highlight: describe something, and see where it lies …", "icon": ":material/flare:"}
+        text = st.text_input("Highlight", key="map-highlight", **hint)
+    text = (text or "").strip()[:MAX_TEXT]
     return searcher.index.image_vectors @ searcher.encode(text) if text else None
 
 
@@ -162,7 +162,7 @@ def _group(atlas: Atlas, turn: int) -> list[int]:
         range(len(atlas.names)),
         index=None,
         format_func=lambda number: shown(atlas.names[number]),
-        key=f"map-group-{turn}",
+        key=f"map-group-{gallery().name}-{turn}",
         placeholder="A group …",
         label_visibility="collapsed",
     )

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from crossmodal import atlas
 from crossmodal.index import build_index
 from crossmodal.ui.map_figure import hover_texts, map_figure, traces
-from tests.app.frame import COLOURS, ColourEncoder, app, html_of, jpeg, until
+from tests.app.frame import COLOURS, ColourEncoder, LabelEncoder, app, html_of, jpeg, until
 
 MAP = "crossmodal/ui/map_page.py"
 
@@ -84,7 +84,7 @@ def test_a_lasso_hands_its_pictures_to_the_search(choose: Any):
 
 def test_a_group_may_be_chosen_by_its_name_and_let_go_again(gallery: Path):
     at = opened()
-    at.selectbox("map-group-0").set_value(0).run()
+    at.selectbox("map-group-squares-0").set_value(0).run()
     count = int((kept(gallery).labels == 0).sum())
     assert any(f"{count} pictures chosen" in body for body in html_of(at))
     at.button("map-clear").click().run()
@@ -99,6 +99,16 @@ def test_a_sentence_colours_the_pictures_by_their_cosine():
     assert not at.exception
     (trace,) = charts(at)[0]["data"]
     assert all("red" in text for text in trace["hovertext"][-3:])
+
+
+@pytest.mark.usefixtures("gallery")
+def test_where_only_labels_are_known_one_is_chosen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: LabelEncoder())
+    monkeypatch.setattr("crossmodal.ui.galleries.gallery_can", lambda _, ability: ability == "labels")
+    at = opened()
+    at.selectbox("map-label-squares").set_value("green").run()
+    assert not at.exception
+    assert all("green" in text for text in charts(at)[0]["data"][0]["hovertext"][-3:])
 
 
 @pytest.mark.usefixtures("gallery")
