@@ -38,6 +38,7 @@ SCHEMA = 1
 NEIGHBOURS = 15
 LEAST_FOR_UMAP = 50  # fewer points have no neighbourhoods to keep
 GROUPED_DIMENSIONS = 50
+SHADING = 0.25
 JUDGED = 3000  # pictures of which the silhouette is taken
 WORDS_A_NAME = 3
 RAREST = 0.1  # of the frequency of a group's commonest word
@@ -97,8 +98,9 @@ def layout(vectors: Vectors, method: str = "umap", seed: int = 0) -> tuple[Point
 def clusters(vectors: Vectors, seed: int = 0) -> Labels:
     """The group (N,) of each of N unit vectors (N, D), 0 the largest: k-means on their first 50 principal components.
 
-    How many: the most, up to 12 and of 5 pictures on average, whose silhouette is still three quarters of the best one.
-    Neighbouring groups of photos shade into each other, and the best silhouette alone would see but two of them.
+    How many: 2 to 12, of 5 pictures on average, with the best silhouette. Where that is at most 0.25, groups shade into
+    each other (Kaufman and Rousseeuw 1990, table 4) and the best would be but two: then the most, whose silhouette is
+    still three quarters of it.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
@@ -113,7 +115,8 @@ def clusters(vectors: Vectors, seed: int = 0) -> Labels:
         found.append((float(silhouette_score(reduced, labels, sample_size=some, random_state=seed)), labels))
     if not found:
         return np.zeros(len(vectors), dtype=np.int64)
-    enough = 0.75 * max(score for score, _ in found)
+    best = max(score for score, _ in found)
+    enough = best if best > SHADING else 0.75 * best
     labels = next(labels for score, labels in reversed(found) if score >= enough)
     by_size = np.argsort(-np.bincount(labels), kind="stable")
     return np.argsort(by_size)[labels]
