@@ -94,10 +94,11 @@ def row(pictures: Iterable[tuple[str | None, str]]) -> str:
 
 
 def thumbs(pictures: Iterable[tuple[str | None, str]]) -> str:
-    """Small pictures in a dense grid; the text of each shows under the pointer."""
-    cells = "".join(
-        f'<div class="cm-picture" title="{_safe(text)}">{_picture(address, text)}</div>' for address, text in pictures
-    )
+    """Small pictures in a dense grid, those that are gone left blank; the text of each shows under the pointer."""
+    cells = ""
+    for address, text in pictures:
+        image = "" if address is None else f'<img src="{_safe(address)}" alt="{_safe(text)}">'
+        cells += f'<div class="cm-picture" title="{_safe(text)}">{image}</div>'
     return f'<div class="cm-thumbs">{cells}</div>'
 
 
