@@ -48,15 +48,6 @@ def heading(title: str, line: str = "") -> str:
     return f'<div class="cm-head"><h1>{_safe(title)}</h1><p dir="auto">{_safe(line)}</p></div>'
 
 
-def thumbs(pictures: Iterable[tuple[str | None, str]]) -> str:
-    """Small pictures in a dense grid, those that are gone left blank; the text of each shows under the pointer."""
-    cells = ""
-    for address, text in pictures:
-        image = "" if address is None else f'<img src="{_safe(address)}" alt="{_safe(text)}">'
-        cells += f'<div class="cm-picture" title="{_safe(text)}">{image}</div>'
-    return f'<div class="cm-thumbs">{cells}</div>'
-
-
 def tile(address: str | None, text: str, rank: int | None = None, score: float | None = None) -> str:
     """One picture of the grid. address: a data address, None when the picture is gone; text: caption or file name."""
     badges = "" if rank is None else f'<span class="cm-rank">{rank}</span>'
@@ -100,6 +91,14 @@ def row(pictures: Iterable[tuple[str | None, str]]) -> str:
         for address, text in pictures
     )
     return f'<div class="cm-drawn">{cells}</div>'
+
+
+def thumbs(pictures: Iterable[tuple[str | None, str]]) -> str:
+    """Small pictures in a dense grid; the text of each shows under the pointer."""
+    cells = "".join(
+        f'<div class="cm-picture" title="{_safe(text)}">{_picture(address, text)}</div>' for address, text in pictures
+    )
+    return f'<div class="cm-thumbs">{cells}</div>'
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
