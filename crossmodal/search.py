@@ -5,7 +5,7 @@ Shapes: N items, D embedding, k hits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,17 +148,19 @@ class Searcher:
         minus: Sequence[TermLike] = (),
         by: str = "pictures",
         within: NDArray[np.bool_] | None = None,
+        keep: Collection[str] = (),
     ) -> Answer:
         """As `search`, with the probability that anything in the gallery matches, and whether nothing seems to.
 
         Probabilities are given for one sentence or one whole picture, by pictures and within all of the gallery.
+        keep: paths of pictures that are found although they are looked for, as those are that a person has liked.
         """
         asked = compose(query, plus, minus)
         single = asked.single
         target = ("captions" if single and not single.is_words else "images") if to is None else to
         self._check(k, target, by, within)
         composed = self._compose(asked)
-        hits, total = self._nearest(asked, composed, k, target, by, within)
+        hits, total = self._nearest(asked, composed, k, target, by, self._allowed(asked, target, within, keep))
         plain = single if single and single.crop is None and by == "pictures" and within is None else None
         relevance = self._relevance(plain.is_words, target) if plain else None
         if relevance is None or not hits:
@@ -223,11 +225,11 @@ class Searcher:
         return self.root / (hit if isinstance(hit, str) else hit.path)
 
     def _nearest(
-        self, query: Query, composed: Composed, k: int, target: str, by: str, within: NDArray[np.bool_] | None
+        self, query: Query, composed: Composed, k: int, target: str, by: str, allowed: NDArray[np.bool_] | None
     ) -> tuple[list[Hit], int]:
         """The hits, and how many there could be."""
         catalogue = self.index.catalogue
-        found = nearest(self.index, composed, k, target, by, self._allowed(query, target, within))
+        found = nearest(self.index, composed, k, target, by, allowed)
         if target == "images":
             names: list[tuple[str, str | None]] = [(catalogue.pictures[row].stamp.path, None) for row in found.rows]
         else:
@@ -240,11 +242,14 @@ class Searcher:
         hits = [Hit(rank, score, path, caption, shares=part) for rank, (score, (path, caption), part) in ranked]
         return hits, found.total
 
-    def _allowed(self, query: Query, target: str, within: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    def _allowed(
+        self, query: Query, target: str, within: NDArray[np.bool_] | None, keep: Collection[str]
+    ) -> NDArray[np.bool_] | None:
         """(N,) or (M,): what may be found; None for all."""
         if target == "captions":
             return None if within is None else np.repeat(within, np.diff(self.index.caption_rows))
-        own = [term.content.path for term in query.terms if isinstance(term.content, Indexed) and term.weight > 0]
+        wanted = [term.content.path for term in query.terms if isinstance(term.content, Indexed) and term.weight > 0]
+        own = [path for path in wanted if path not in keep]
         if within is None and not own:
             return None
         allowed = np.ones(self.image_count, dtype=bool) if within is None else within.copy()
