@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from crossmodal.index.build import BuildReport, Progress, build_index
 from crossmodal.index.calibrate import PICTURE_TO_CAPTIONS, WORDS_TO_IMAGES, fill_uncaptioned
+from crossmodal.index.caption_words import split_words
 from crossmodal.index.catalogue import Skipped
 from crossmodal.index.embedder import Embedder, Vectors
+from crossmodal.index.facts import Facts
 from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
 from crossmodal.index.nearest import exact_cosines
 from crossmodal.index.store import Index, open_index
 
 __all__ = [
-    "PICTURE_TO_CAPTIONS", "WORDS_TO_IMAGES", "BuildReport", "Embedder", "Index", "Manifest", "Progress", "Skipped",
-    "Vectors", "build_command", "build_index", "check_encoder", "exact_cosines", "fill_uncaptioned", "open_index",
-    "read_manifest",
+    "PICTURE_TO_CAPTIONS", "WORDS_TO_IMAGES", "BuildReport", "Embedder", "Facts", "Index", "Manifest", "Progress",
+    "Skipped", "Vectors", "build_command", "build_index", "check_encoder", "exact_cosines", "fill_uncaptioned",
+    "open_index", "read_manifest", "split_words",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ __all__ = [
     "Skipped",
     "Stamp",
     "read_catalogue",
+    "read_rows",
     "scan",
     "write_catalogue",
 ]
@@ -105,15 +106,16 @@ def read_catalogue(folder: Path) -> Catalogue:
     """Read what `write_catalogue` wrote. Raises IndexStoreError if a row has another shape."""
     pictures = tuple(
         Picture(Stamp(path, size, modified), sha256)
-        for path, size, modified, sha256 in _rows(folder / PICTURES, (str, int, int, str))
+        for path, size, modified, sha256 in read_rows(folder / PICTURES, (str, int, int, str))
     )
-    captions = tuple(Caption(owner, text) for owner, text in _rows(folder / CAPTIONS, (int, str)))
+    captions = tuple(Caption(owner, text) for owner, text in read_rows(folder / CAPTIONS, (int, str)))
     if not all(0 <= caption.picture < len(pictures) for caption in captions):
         raise IndexStoreError(f"{folder / CAPTIONS} names a picture that {PICTURES} does not hold")
-    return Catalogue(pictures, captions, tuple(Skipped(*row) for row in _rows(folder / SKIPPED, (str, str))))
+    return Catalogue(pictures, captions, tuple(Skipped(*row) for row in read_rows(folder / SKIPPED, (str, str))))
 
 
-def _rows(path: Path, types: tuple[type, ...]) -> Iterator[list[Any]]:
+def read_rows(path: Path, types: tuple[type, ...]) -> Iterator[list[Any]]:
+    """Read JSON lines, each a list of values of just these types. Raises IndexStoreError if one is anything else."""
     try:
         with open(path, encoding="ascii", newline="\n") as file:
             for number, line in enumerate(file, 1):

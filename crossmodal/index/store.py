@@ -1,7 +1,8 @@
 """The index directory: open the generation that counts, or write the next one beside it.
 
     manifest.json            names the generation and vouches for its files
-    generation-000001/       pictures.jsonl  captions.jsonl  skipped.jsonl  images.npy  captions.npy  relevance.json
+    generation-000001/       pictures.jsonl  captions.jsonl  skipped.jsonl  facts.jsonl
+                             images.npy  captions.npy  relevance.json
     building/                journals of a build under way; gone when it is done
     .lock                    held while a build runs
 
@@ -21,8 +22,10 @@ from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance, write_relevance
+from crossmodal.index.caption_words import CaptionWords
 from crossmodal.index.catalogue import CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
 from crossmodal.index.embedder import Vectors
+from crossmodal.index.facts import FACTS, UNKNOWN, Facts, days_of, read_facts
 from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, read_vectors, write_vectors
@@ -31,6 +34,8 @@ from crossmodal.relevance import Relevance
 __all__ = ["Index", "open_index", "remove_old_generations", "write_generation"]
 
 GENERATION = "generation-"
+OLDEST = {*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS}  # what every index has
+ADDED = {RELEVANCE, FACTS}  # what an index of before may lack
 
 
 class Index:
@@ -38,6 +43,7 @@ class Index:
 
     image_vectors: (N, D), row i for catalogue.pictures[i]. caption_vectors: (M, D), likewise for catalogue.captions.
     relevance: how to turn cosines into probabilities, by direction; None in an index built before there was any.
+    facts: row i what the file of catalogue.pictures[i] says of itself; None in an index built before there were any.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class Index:
         images: Vectors,
         captions: Vectors,
         relevance: dict[str, Relevance] | None = None,
+        facts: tuple[Facts, ...] | None = None,
     ) -> None:
         self.path = path
         self.manifest = manifest
@@ -55,6 +62,7 @@ class Index:
         self.image_vectors = images
         self.caption_vectors = captions
         self.relevance = relevance
+        self.facts = facts
 
     @property
     def root(self) -> Path:
@@ -76,7 +84,28 @@ class Index:
         """(N, D): the mean of each picture's caption vectors, 0 where there is none."""
         return caption_means(self.caption_vectors, self._owners, len(self.catalogue.pictures))
 
-    @property
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """(N, 2): width and height of each picture in pixels, 0 where unknown."""
+        sizes = [(facts.width, facts.height) for facts in self.facts or (UNKNOWN,) * len(self.catalogue.pictures)]
+        return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+
+    @cached_property
+    def days(self) -> NDArray[np.datetime64]:
+        """(N,): the day each picture was taken by its camera's clock, else its file last changed; NaT where neither."""
+        return days_of([picture.stamp for picture in self.catalogue.pictures], self.facts)
+
+    @cached_property
+    def _caption_words(self) -> CaptionWords:
+        return CaptionWords(caption.text for caption in self.catalogue.captions)
+
+    def captioned_with(self, words: str) -> NDArray[np.bool_]:
+        """(N,): which pictures have one caption in which each of the words begins a word."""
+        mask = np.zeros(len(self.catalogue.pictures), dtype=np.bool_)
+        mask[self._owners[self._caption_words.holding(words)]] = True
+        return mask
+
+    @cached_property
     def _owners(self) -> NDArray[np.int64]:
         return np.array([caption.picture for caption in self.catalogue.captions], dtype=np.int64)
 
@@ -110,21 +139,22 @@ def open_index(path: Path | str) -> Index:
 
 def _open(path: Path, manifest: Manifest) -> Index:
     folder = path / manifest.generation
-    if set(manifest.files) - {RELEVANCE} != {*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS} or folder.parent != path:
+    if set(manifest.files) - ADDED != OLDEST or folder.parent != path:
         raise IndexStoreError(f"{path / MANIFEST} names other files than an index has")
-    for name, facts in manifest.files.items():
+    for name, about in manifest.files.items():
         file = folder / name
         if not file.is_file():
             raise IndexStoreError(f"{file} is missing")
-        if file.stat().st_size != facts["bytes"]:
-            raise IndexStoreError(f"{file} has {file.stat().st_size:,} bytes, not {facts['bytes']:,}")
-        if hash_file(file) != facts["sha256"]:
+        if file.stat().st_size != about["bytes"]:
+            raise IndexStoreError(f"{file} has {file.stat().st_size:,} bytes, not {about['bytes']:,}")
+        if hash_file(file) != about["sha256"]:
             raise IndexStoreError(f"{file} was altered (its SHA-256 is not the manifest's)")
     catalogue = read_catalogue(folder)
     images = read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), manifest.dimension)
     captions = read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), manifest.dimension)
     relevance = read_relevance(folder / RELEVANCE) if RELEVANCE in manifest.files else None
-    return Index(path, manifest, catalogue, images, captions, relevance)
+    facts = read_facts(folder / FACTS, len(catalogue.pictures)) if FACTS in manifest.files else None
+    return Index(path, manifest, catalogue, images, captions, relevance, facts)
 
 
 def write_generation(
