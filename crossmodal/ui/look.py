@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["STYLE", "asked", "caption_row", "facts", "heading", "large", "plain_markdown", "row", "shown", "tile"]
+__all__ = [
+    "STYLE", "asked", "caption_row", "chance_badge", "escaped", "facts", "heading", "large", "picture", "plain_markdown", "row", "shortened",
+    "shown", "tile",
+]  # fmt: skip
 
 STYLE = Path(__file__).with_name("style.css")
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -42,23 +45,44 @@ def tile(address: str | None, text: str, rank: int | None = None, score: float |
     badges += "" if score is None else f'<span class="cm-score" title="cosine similarity">{score:.3f}</span>'
     safe = _safe(text)
     caption = f'<figcaption dir="auto" title="{safe}">{safe}</figcaption>'
-    return f'<figure class="cm-tile"><div class="cm-picture">{_picture(address, text)}</div>{badges}{caption}</figure>'
+    return f'<figure class="cm-tile"><div class="cm-picture">{picture(address, text)}</div>{badges}{caption}</figure>'
 
 
-def caption_row(address: str | None, caption: str, name: str, rank: int, score: float) -> str:
-    """One found caption with its score, beside the picture it belongs to."""
+def caption_row(
+    address: str | None,
+    caption: str,
+    name: str,
+    rank: int,
+    score: float,
+    chance: float | None = None,
+    below: str = "",
+    beside: str = "",
+) -> str:
+    """One found caption with its score, beside the picture it belongs to.
+
+    chance: probability that it matches. below, beside: HTML made by crossmodal.ui.tiles.
+    """
     return (
-        f'<div class="cm-caption"><div class="cm-picture">{_picture(address, name)}</div>'
-        f'<div><div class="cm-text" dir="auto">{_safe(caption)}</div>'
+        f'<div class="cm-caption"><div class="cm-picture">{picture(address, name)}</div>'
+        f'<div><div class="cm-text" dir="auto">{_safe(caption)}</div>{below}'
         f'<div class="cm-name">{rank} · {_safe(name)}</div></div>'
-        f'<span class="cm-score" title="cosine similarity">{score:.3f}</span></div>'
+        f'<div class="cm-side"><span class="cm-score" title="cosine similarity">{score:.3f}</span>'
+        f"{chance_badge(chance)}{beside}</div></div>"
     )
+
+
+def chance_badge(chance: float | None) -> str:
+    """A calibrated probability as a badge; nothing where there is none."""
+    if chance is None:
+        return ""
+    percent = f"{100 * chance:.0f} %" if chance >= 0.01 else "&lt; 1 %"
+    return f'<span class="cm-chance" title="probability that it matches">{percent}</span>'
 
 
 def asked(address: str | None, lead: str, name: str) -> str:
     """The picture a search started from."""
     return (
-        f'<div class="cm-asked">{_picture(address, name)}<div><div class="cm-quiet">{_safe(lead)}</div>'
+        f'<div class="cm-asked">{picture(address, name)}<div><div class="cm-quiet">{_safe(lead)}</div>'
         f'<div class="cm-name" dir="auto">{_safe(name)}</div></div></div>'
     )
 
@@ -68,13 +92,13 @@ def large(address: str | None, name: str, captions: Iterable[str] | None = None)
     lines = "".join(f'<li dir="auto">{_safe(caption)}</li>' for caption in captions or ())
     none = "" if captions is None else '<p class="cm-quiet">This picture has no caption.</p>'
     listed = f'<ul class="cm-captions">{lines}</ul>' if lines else none
-    return f'<div class="cm-large">{_picture(address, name)}</div>{listed}<p class="cm-quiet">{_safe(name)}</p>'
+    return f'<div class="cm-large">{picture(address, name)}</div>{listed}<p class="cm-quiet">{_safe(name)}</p>'
 
 
 def row(pictures: Iterable[tuple[str | None, str]]) -> str:
     """Small pictures side by side, pixels as they are, a few letters under each."""
     cells = "".join(
-        f'<figure><div class="cm-picture">{_picture(address, text)}</div>'
+        f'<figure><div class="cm-picture">{picture(address, text)}</div>'
         f"<figcaption>{_safe(text)}</figcaption></figure>"
         for address, text in pictures
     )
@@ -87,10 +111,22 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
     return f'<dl class="cm-facts">{lines}</dl>'
 
 
-def _picture(address: str | None, text: str) -> str:
+def picture(address: str | None, text: str) -> str:
+    """A picture with its words for those who cannot see it; a note where it is gone."""
     if address is None:
         return f'<div class="cm-gone">{_safe(text)}<br>cannot be shown</div>'
     return f'<img src="{_safe(address)}" alt="{_safe(text)}">'
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Text in one line of at most so many letters."""
+    line = " ".join(text[: 8 * most].split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def escaped(text: str) -> str:
+    """Text as HTML text, also within quotes."""
+    return _safe(text)
 
 
 def _safe(text: str) -> str:

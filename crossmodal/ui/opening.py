@@ -1,0 +1,65 @@
+"""The detail view of one picture, above the page: opened by a tile or an address, with the hits before and after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from crossmodal.ui import asking
+from crossmodal.ui.detail import detail
+from crossmodal.ui.finding import path_of
+from crossmodal.ui.look import plain_markdown
+from crossmodal.ui.sidebar import address_of, gallery
+
+if TYPE_CHECKING:
+    from crossmodal.search import Searcher
+
+__all__ = ["show"]
+
+
+def show(searcher: Searcher) -> None:
+    """Open the picture that the view names, if it names one; an address that names no picture is told so."""
+    name = asking.current().picture
+    if not name:
+        return
+    if path_of(searcher, name) is None:
+        asking.change(replace(asking.current(), picture=""))
+        st.error(plain_markdown(f"{name} is not in this gallery."))
+        return
+    _opened(searcher)
+
+
+def _closed() -> None:
+    asking.change(replace(asking.current(), picture=""))
+
+
+@st.dialog("Picture", width="large", on_dismiss=_closed)
+def _opened(searcher: Searcher) -> None:
+    view = asking.current()
+    path = path_of(searcher, view.picture)
+    if path is None:
+        return
+    asking.publish(address_of(gallery()))
+    shown = st.session_state.get("shown", ()) if view.asks else ()
+    place = shown.index(path) if path in shown else None
+    if place is not None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="cm-turning"):
+            _turn("previous", ":material/chevron_left:", "Previous (←)", shown, place - 1)
+            st.html(f'<span class="cm-quiet">{place + 1} of {len(shown)} on this page</span>', width="content")
+            _turn("next", ":material/chevron_right:", "Next (→)", shown, place + 1)
+    detail(searcher, gallery(), path, view.text)
+
+
+def _turn(name: str, icon: str, words: str, shown: tuple[str, ...], place: int) -> None:
+    possible = 0 <= place < len(shown)
+    with st.container(key=f"cm-{name}", width="content"):
+        st.button(
+            "", key=f"turn-{name}", icon=icon, help=words, disabled=not possible, type="tertiary",
+            on_click=_turned, args=(shown[place] if possible else "",),
+        )  # fmt: skip
+
+
+def _turned(path: str) -> None:
+    asking.change(replace(asking.current(), picture=path))
