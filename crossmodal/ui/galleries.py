@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from crossmodal.data.words import Word
+    from crossmodal.explain import Explainer
     from crossmodal.index import Embedder, Manifest
+    from crossmodal.models.parts import Parts, Weights
     from crossmodal.scorer import Scorer
     from crossmodal.search import Searcher
 
@@ -31,6 +34,7 @@ __all__ = [
 
 INDEXES = Path("indexes")
 CHECKPOINT_FOLDERS = (Path("model-checkpoints"), Path("runs"))
+EXPLAINER_FACES = ("words", "unread", "image_parts", "text_parts", "image_weights", "text_weights")
 _LOADING = threading.Lock()
 
 
@@ -45,6 +49,9 @@ class LockedEncoder:
         self.path: Path | None = getattr(encoder, "path", None)
         self.labels: tuple[str, ...] = getattr(encoder, "labels", ())
         self.can_decode: bool = getattr(encoder, "can_decode", False)
+        self.can_explain = all(hasattr(encoder, face) for face in EXPLAINER_FACES)
+        self.splits_images: bool = getattr(encoder, "splits_images", False)
+        self.splits_texts: bool = getattr(encoder, "splits_texts", False)
 
     def preprocess(self, image: Image) -> NDArray[np.uint8]:
         """As the encoder's."""
@@ -72,6 +79,40 @@ class LockedEncoder:
         with self._lock:
             drawn: NDArray[np.float32] = self._encoder.decode(vectors)  # type: ignore[attr-defined]
             return drawn
+
+    def words(self, text: str) -> tuple[Word, ...]:
+        """As the encoder's; like all below only where it `can_explain`, else an InputError."""
+        return self._explainer.words(text)
+
+    def unread(self, text: str) -> str:
+        """As the encoder's."""
+        return self._explainer.unread(text)
+
+    def image_parts(self, image: Image) -> Parts:
+        """As the encoder's."""
+        with self._lock:
+            return self._explainer.image_parts(image)
+
+    def text_parts(self, text: str) -> Parts:
+        """As the encoder's."""
+        with self._lock:
+            return self._explainer.text_parts(text)
+
+    def image_weights(self, image: Image, towards: NDArray[np.float32]) -> Weights:
+        """As the encoder's."""
+        with self._lock:
+            return self._explainer.image_weights(image, towards)
+
+    def text_weights(self, text: str, towards: NDArray[np.float32]) -> Weights:
+        """As the encoder's."""
+        with self._lock:
+            return self._explainer.text_weights(text, towards)
+
+    @property
+    def _explainer(self) -> Explainer:
+        if not self.can_explain:
+            raise InputError(f"{self.name} cannot say what its scores are made of")
+        return self._encoder  # type: ignore[return-value]
 
 
 class LockedScorer:
