@@ -4,7 +4,7 @@ Python's `warnings` filters belong to the whole process and cannot be changed fr
 So metadata that Pillow would warn about (broken EXIF, broken TIFF tags, an invalid APNG header) is taken out of the
 bytes here, before Pillow sees them; the pixels are untouched.
 
-Sources: ITU-T T.81 annex B (JPEG), W3C PNG 3rd edition, GIF89a, Google's WebP container, TIFF 6.0, Exif 2.3.
+Sources: ITU-T T.81 annex B (JPEG), W3C PNG 3rd edition, GIF89a, Google's WebP container, TIFF 6.0.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crossmodal.data.exif import exif_orientation
 from crossmodal.errors import ImageError
 
-__all__ = ["Header", "exif_orientation", "read_header"]
+__all__ = ["Header", "read_header"]
 
 MAX_JUNK_BYTES = 1 << 16  # between the parts of a file, which readers step over byte by byte
+MAX_EXIF_BYTES = 1 << 20  # what a chunk may hold; a JPEG's segment has at most 64 KiB
+MAX_CHUNKS = 1 << 16  # looked at; a PNG of a quarter of a gigabyte has some thirty thousand
 MAX_SCANS = 200  # a progressive JPEG has about ten; each one more costs a pass over all pixels
 TIFF_TYPE_BYTES = {
     1: 1,
@@ -50,7 +53,8 @@ class Header:
 
     format: Pillow's name of it. data: the bytes to decode. frames: 1 for a still picture. orientation: EXIF's 1..8, as
     far as it stands in the header; 1 is upright. size: the largest (width, height) in pixels that decoding will ask
-    for, None where Pillow reads it without allocating.
+    for, None where Pillow reads it without allocating. exif: the block that `crossmodal.data.exif` reads, b"" where
+    the format has none or keeps it where only Pillow finds it.
     """
 
     format: str
@@ -58,6 +62,7 @@ class Header:
     frames: int = 1
     orientation: int = 1
     size: tuple[int, int] | None = None
+    exif: bytes = b""
 
 
 def read_header(data: bytes) -> Header:
@@ -74,25 +79,6 @@ def read_header(data: bytes) -> Header:
     raise ImageError(_what_else(data))
 
 
-def exif_orientation(exif: bytes) -> int:
-    """Orientation in an EXIF block, 1..8; 1 (upright) where it is absent or damaged."""
-    block = exif.removeprefix(b"Exif\0\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(order + "L", block, 4)
-        (count,) = struct.unpack_from(order + "H", block, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(order + "HH", block, entry)
-            if tag == TIFF_ORIENTATION:
-                (value,) = struct.unpack_from(order + {1: "B", 4: "L"}.get(kind, "H"), block, entry + 8)
-                return int(value) if 1 <= value <= 8 else 1
-    except struct.error:
-        return 1  # the block ends early: nothing is said about the orientation
-    return 1
-
-
 def _plain(format_name: str, data: bytes) -> Header:
     return Header(format_name, data)
 
@@ -102,7 +88,7 @@ def _jpeg(format_name: str, data: bytes) -> Header:
 
     A phone's MPO (several JPEGs in a row) is read as the JPEG that it starts with.
     """
-    orientation, position, junk = 1, 2, 0
+    exif, position, junk = b"", 2, 0
     exif_markers: list[int] = []
     while position + 4 <= len(data):
         if data[position] != 0xFF or data[position + 1] in (0x00, 0xFF):
@@ -115,10 +101,10 @@ def _jpeg(format_name: str, data: bytes) -> Header:
             end = data.find(b"\xff\xd9", position)
             if data.count(b"\xff\xda", position, end if end > 0 else len(data)) > MAX_SCANS:
                 raise ImageError(f"more than {MAX_SCANS} scans in a JPEG")
-            return Header(format_name, _hide(data, exif_markers), orientation=orientation)
+            return Header(format_name, _hide(data, exif_markers), orientation=exif_orientation(exif), exif=exif)
         if marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\0\0":
             if not exif_markers:
-                orientation = exif_orientation(data[position + 10 : position + 2 + length])
+                exif = data[position + 10 : position + 2 + length]
             exif_markers.append(position + 1)
         position += 2 if marker == 0x01 or 0xD0 <= marker <= 0xD9 else 2 + length
     raise ImageError("truncated file")  # it ends before its pixels begin
@@ -134,14 +120,17 @@ def _hide(data: bytes, exif_markers: list[int]) -> bytes:
 
 
 def _png(format_name: str, data: bytes) -> Header:
-    """Count the frames of an APNG; an invalid count makes a still picture, as its specification says."""
-    position, frames, counts = 8, 1, 0
-    while position + 12 <= len(data):
+    """Find the EXIF and count the frames of an APNG; an invalid count makes a still picture, as its standard says."""
+    position, frames, counts, exif, pixels = 8, 1, 0, b"", False
+    for _ in range(MAX_CHUNKS):
+        if position + 12 > len(data):
+            break
         length, kind = struct.unpack_from(">L4s", data, position)
         end = position + 12 + length
-        if kind == b"IDAT":
-            break
-        if kind == b"acTL":
+        pixels = pixels or kind == b"IDAT"
+        if kind == b"eXIf" and length <= MAX_EXIF_BYTES:
+            exif = data[position + 8 : end - 4]
+        if kind == b"acTL" and not pixels:
             counts += 1
             if counts > 2:
                 raise ImageError(f"damaged file ({format_name})")
@@ -151,7 +140,10 @@ def _png(format_name: str, data: bytes) -> Header:
             data = data[:position] + data[end:]
             continue
         position = end
-    return Header(format_name, data, frames)
+    else:
+        if not pixels:
+            raise ImageError(f"damaged file ({format_name})")
+    return Header(format_name, data, frames, orientation=exif_orientation(exif), exif=exif)
 
 
 def _gif(format_name: str, data: bytes) -> Header:
@@ -179,7 +171,7 @@ def _gif(format_name: str, data: bytes) -> Header:
 
 
 def _webp(format_name: str, data: bytes) -> Header:
-    """Read the canvas of a WebP, which Pillow allocates when it opens the file, and count its frames."""
+    """Read the canvas of a WebP, which Pillow allocates when it opens the file, count its frames and find its EXIF."""
     if struct.unpack_from("<L", data, 4)[0] + 8 > len(data):
         raise ImageError("truncated file")
     size: tuple[int, int] | None = None
@@ -191,12 +183,16 @@ def _webp(format_name: str, data: bytes) -> Header:
     elif data[12:16] == b"VP8 ":
         wide, high = struct.unpack_from("<HH", data, 26)
         size = (wide & 0x3FFF, high & 0x3FFF)
-    frames, position = 0, 12
-    while position + 8 <= len(data):
+    frames, position, exif = 0, 12, b""
+    for _ in range(MAX_CHUNKS):
+        if position + 8 > len(data):
+            break
         kind, length = struct.unpack_from("<4sL", data, position)
         frames += kind == b"ANMF"
+        if kind == b"EXIF" and not exif and length <= MAX_EXIF_BYTES:
+            exif = data[position + 8 : position + 8 + length]
         position += 8 + length + (length & 1)
-    return Header(format_name, data, max(frames, 1), size=size)
+    return Header(format_name, data, max(frames, 1), exif_orientation(exif), size, exif)
 
 
 def _tiff(format_name: str, data: bytes) -> Header:
@@ -241,6 +237,7 @@ def _tiff(format_name: str, data: bytes) -> Header:
         data[:start] + directory + data[start + len(directory) :],
         orientation=orientation if 1 <= orientation <= 8 else 1,
         size=(max(numbers.get(256, 1), numbers.get(322, 1)), max(numbers.get(257, 1), numbers.get(323, 1))),
+        exif=data,  # a TIFF is built like an EXIF block
     )
 
 

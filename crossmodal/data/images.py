@@ -11,6 +11,7 @@ import importlib
 import io
 import os
 import stat
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,13 +19,17 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import Image, ImageFile
 
-from crossmodal.data.headers import Header, exif_orientation, read_header
+from crossmodal.data.exif import exif_orientation, exif_taken
+from crossmodal.data.headers import Header, read_header
 from crossmodal.errors import ImageError, InputError
 
 if TYPE_CHECKING:
     from PIL import ImageCms
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_ELONGATION", "MAX_FILE_BYTES", "MAX_PIXELS", "list_images", "load_image"]
+__all__ = [
+    "IMAGE_SUFFIXES", "MAX_ELONGATION", "MAX_FILE_BYTES", "MAX_PIXELS", "describe_image", "list_images", "load_image",
+    "read_image_file",
+]  # fmt: skip
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff"}
@@ -55,6 +60,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations in which width and height change places
 
 
 def load_image(source: Path | str | bytes | BinaryIO, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -78,6 +84,20 @@ def load_image(source: Path | str | bytes | BinaryIO, max_pixels: int = MAX_PIXE
         return _decode(_read_stream(source), max_pixels)
     except ImageError as error:
         raise ImageError(error.reason, path) from error
+
+
+def describe_image(data: bytes) -> tuple[int, int, str]:
+    """Width and height in pixels of the upright picture, and when it was taken, as `exif_taken` says it.
+
+    Only headers are read: what is said of a file that `load_image` takes is what it gives, but a file whose pixels are
+    damaged is described all the same. Of a JPEG its beginning is enough, as far as the pixels begin in it.
+
+    Raises ImageError if the headers are no picture's, or of one that may not be decoded.
+    """
+    header, picture = _open(data, MAX_PIXELS)
+    orientation, exif = _metadata(header, picture)
+    width, height = picture.size[::-1] if orientation in SIDEWAYS else picture.size
+    return width, height, exif_taken(exif)
 
 
 def list_images(root: Path) -> list[str]:
@@ -109,7 +129,18 @@ def list_images(root: Path) -> list[str]:
     return sorted(found)
 
 
-def _read_file(path: str) -> bytes:
+def read_image_file(path: Path | str, most: int | None = None) -> bytes:
+    """The bytes of a file that should be a picture; only the first of them where a number is given.
+
+    Raises ImageError if it is no plain file, cannot be read, or is larger than MAX_FILE_BYTES.
+    """
+    try:
+        return _read_file(os.fspath(path), most)
+    except ImageError as error:
+        raise ImageError(error.reason, os.fspath(path)) from error
+
+
+def _read_file(path: str, most: int | None = None) -> bytes:
     try:
         path.encode()
     except UnicodeEncodeError as error:
@@ -128,7 +159,7 @@ def _read_file(path: str) -> bytes:
         if about.st_size > MAX_FILE_BYTES:
             raise ImageError(TOO_LARGE)
         with open(number, "rb", buffering=0, closefd=False) as stream:
-            return stream.readall()
+            return stream.readall() if most is None else stream.read(most)
     except OSError as error:
         raise ImageError(f"cannot be read ({error.strerror or error})") from error
     finally:
@@ -157,6 +188,18 @@ def _read_stream(source: bytes | BinaryIO) -> bytes:
 
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:
+    header, picture = _open(data, max_pixels)
+    with _translated(header.format):
+        picture.load()
+        orientation, _ = _metadata(header, picture)
+        upright = _to_rgb(picture)
+        upright = upright.transpose(UPRIGHT[orientation]) if orientation != 1 else upright
+    upright.info = {}  # no stale EXIF that would turn the picture a second time
+    return upright
+
+
+def _open(data: bytes, max_pixels: int) -> tuple[Header, ImageFile.ImageFile]:
+    """Read the headers, and let Pillow read them; no pixel is decoded yet."""
     if not data:
         raise ImageError("0 bytes")
     if len(data) > MAX_FILE_BYTES:
@@ -165,21 +208,33 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
     _check_still(header.frames)
     if header.size is not None:
         _check_size(header.size, min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels))
-    try:
+    with _translated(header.format):
         picture = _plugin(header.format)(io.BytesIO(header.data), "")
         if header.format == "AVIF":
             _check_still(getattr(picture, "n_frames", 1))
-        _check_size(picture.size, max_pixels)
-        picture.load()
-        upright = _turn(_to_rgb(picture), header, picture)
+    _check_size(picture.size, max_pixels)
+    return header, picture
+
+
+@contextlib.contextmanager
+def _translated(format_name: str) -> Iterator[None]:
+    """Make an ImageError of whatever a decoder raises."""
+    try:
+        yield
     except ImageError:
         raise
     except MemoryError as error:
         raise ImageError("not enough memory to decode it") from error
     except Exception as error:  # damaged bytes make decoders raise anything, from struct.error to ZeroDivisionError
-        raise ImageError(_why_damaged(header.format, error)) from error
-    upright.info = {}  # no stale EXIF that would turn the picture a second time
-    return upright
+        raise ImageError(_why_damaged(format_name, error)) from error
+
+
+def _metadata(header: Header, picture: Image.Image) -> tuple[int, bytes]:
+    """Orientation, 1..8, and the EXIF block of a picture; in an AVIF only Pillow finds them."""
+    if header.format != "AVIF":
+        return header.orientation, header.exif
+    exif = picture.info.get("exif", b"")
+    return exif_orientation(exif), exif
 
 
 @cache
@@ -217,14 +272,6 @@ def _why_damaged(format_name: str, error: Exception) -> str:
     if "too large" in message or "too much memory" in message:  # Pillow's words for a bomb of compressed text
         return f"metadata too large ({format_name})"
     return f"damaged file ({format_name})"
-
-
-def _turn(picture: Image.Image, header: Header, source: Image.Image) -> Image.Image:
-    exif = source.info.get("exif")
-    orientation = header.orientation
-    if orientation == 1 and isinstance(exif, bytes):  # formats that keep it in a chunk of its own
-        orientation = exif_orientation(exif)
-    return picture.transpose(UPRIGHT[orientation]) if orientation != 1 else picture
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

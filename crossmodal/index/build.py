@@ -14,14 +14,16 @@ from pathlib import Path
 
 from crossmodal.data.pairs import Pairs, load_pairs
 from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
-from crossmodal.index.calibrate import RELEVANCE, calibrate
+from crossmodal.index.calibrate import calibrate
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Skipped, Stamp, scan
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
-from crossmodal.index.embedder import Embedder
+from crossmodal.index.embedder import Embedder, Vectors
+from crossmodal.index.facts import UNKNOWN, Facts, gather_facts
 from crossmodal.index.journal import Outcome
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
 from crossmodal.index.shelf import Shelf
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
+from crossmodal.relevance import Relevance
 
 __all__ = ["BuildReport", "Progress", "build_index"]
 
@@ -159,9 +161,10 @@ class _Build:
             tick = self._ticker("pictures", len(plan))
             outcomes = embed_pictures(self.root, plan, self.encoder, images.known, images.journal, batch_size, tick)
             catalogue = _catalogue(kept, plan, outcomes, texts)
+            facts = self._facts(catalogue, outcomes)
             texts_wanted = [caption.text for caption in catalogue.captions]
             with closing(self._caption_shelf(texts_wanted, len(catalogue.skipped))) as captions:
-                generation = self._publish(catalogue, images, captions)
+                generation = self._publish(catalogue, facts, images, captions)
         shutil.rmtree(self.index / BUILDING, ignore_errors=True)
         remove_old_generations(self.index, keep=generation)
         fresh = {outcome.key for outcome in outcomes if outcome.embedded}
@@ -210,21 +213,40 @@ class _Build:
 
         return tick
 
-    def _publish(self, catalogue: Catalogue, images: Shelf, captions: Shelf) -> str:
+    def _facts(self, catalogue: Catalogue, outcomes: list[Outcome]) -> tuple[Facts, ...]:
+        """What each picture says of itself: read with it just now, or by a former build, else from its header."""
+        read = [(outcome.key, Facts(*outcome.facts)) for outcome in outcomes if outcome.facts]
+        if self.former is not None and self.former.facts is not None:
+            keys = [picture.sha256 for picture in self.former.catalogue.pictures]
+            read += zip(keys, self.former.facts, strict=True)
+        known = {key: facts for key, facts in read if facts != UNKNOWN}
+        unread = sum(picture.sha256 not in known for picture in catalogue.pictures)
+        if self.reusable is not None and self.reusable.facts is None:
+            self.notes.append(f"the former index knew no sizes and dates: read from the headers of {unread:,} pictures")
+        tick = self._ticker("pictures", unread, len(catalogue.skipped))
+        return gather_facts(self.root, catalogue.pictures, known, tick)
+
+    def _publish(self, catalogue: Catalogue, facts: tuple[Facts, ...], images: Shelf, captions: Shelf) -> str:
         """Write and publish the next generation, unless the former one says the same; returns the one that counts."""
         manifest = self._manifest(catalogue)
         former = self.reusable
-        same = former is not None and former.catalogue == catalogue and _same_facts(former.manifest, manifest)
-        if former is not None and same and RELEVANCE in former.manifest.files:
+        same = former is not None and former.catalogue == catalogue and _says_the_same(former.manifest, manifest)
+        relevance = former.relevance if former is not None and same else None
+        if former is not None and relevance is not None and former.facts == facts:
             return former.manifest.generation
         self.progress(Progress("writing", 0, 1, len(catalogue.skipped)))
+
+        def fit(pictures: Vectors, sentences: Vectors) -> dict[str, Relevance]:
+            return calibrate(catalogue, pictures, sentences, self.encoder) if relevance is None else relevance
+
         generation, files = write_generation(
             self.index,
             catalogue,
+            facts,
             self.encoder.dimension,
             images.gather([picture.sha256 for picture in catalogue.pictures]),
             captions.gather([caption.text for caption in catalogue.captions]),
-            lambda pictures, sentences: calibrate(catalogue, pictures, sentences, self.encoder),
+            fit,
         )
         write_manifest(self.index, replace(manifest, generation=generation, files=files))
         self.progress(Progress("writing", 1, 1, len(catalogue.skipped)))
@@ -302,7 +324,7 @@ def _catalogue(
     return Catalogue(tuple(pictures), tuple(captions), tuple(skipped))
 
 
-def _same_facts(former: Manifest, manifest: Manifest) -> bool:
+def _says_the_same(former: Manifest, manifest: Manifest) -> bool:
     return former == replace(manifest, created=former.created, generation=former.generation, files=former.files)
 
 

@@ -8,21 +8,23 @@ Shapes: B batch, n vectors of a unit, D embedding, S side in pixels.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Container, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.images import MAX_FILE_BYTES, load_image
+from crossmodal.data.images import load_image, read_image_file
 from crossmodal.errors import CheckpointError, ImageError
 from crossmodal.index.catalogue import Stamp, scan
 from crossmodal.index.embedder import Embedder, Vectors
+from crossmodal.index.facts import facts_in
 from crossmodal.index.journal import Journal, Outcome
-from crossmodal.index.manifest import hash_file
 
 __all__ = ["CAPTIONS_PER_UNIT", "embed_captions", "embed_pictures"]
 
@@ -83,15 +85,15 @@ def _ahead(
 
 
 def _decode(root: Path, stamp: Stamp, encoder: Embedder, known: Container[str]) -> Decoded:
-    path = root / stamp.path
     try:
-        key = hash_file(path) if 0 <= stamp.size <= MAX_FILE_BYTES else ""
+        data = read_image_file(root / stamp.path)
+        key = hashlib.sha256(data).hexdigest()
         if key in known:
-            return Outcome(key), None
-        pixels = encoder.preprocess(load_image(path))
-        if not key or scan(root, [stamp.path]) != [stamp]:
+            return Outcome(key, facts=astuple(facts_in(data))), None
+        pixels = encoder.preprocess(load_image(data))
+        if scan(root, [stamp.path]) != [stamp]:
             return Outcome("", "changed while it was read: run again"), None
-        return Outcome(key, embedded=True), pixels
+        return Outcome(key, embedded=True, facts=astuple(facts_in(data))), pixels
     except ImageError as error:
         return Outcome("", error.reason), None
     except OSError as error:

@@ -34,12 +34,19 @@ class Outcome:
     """What became of one item of the plan.
 
     key: what its vector depends on (a picture's SHA-256, a caption's text); "" when unreadable. reason: why it was
-    skipped, "" if it was not. embedded: whether the unit holds a vector for it; a known key needs none.
+    skipped, "" if it was not. embedded: whether the unit holds a vector for it; a known key needs none. facts: what
+    else was read of it, as JSON values.
     """
 
     key: str
     reason: str = ""
     embedded: bool = False
+    facts: tuple[Any, ...] = ()
+
+
+def _outcome(key: str, reason: str, embedded: bool, facts: Sequence[Any] = ()) -> Outcome:
+    """Of a row in a journal; one of before there were facts is shorter."""
+    return Outcome(key, reason, embedded, tuple(facts))
 
 
 class Journal:
@@ -66,7 +73,7 @@ class Journal:
         records = self._records()
         if next(records, None) == (header, 0):
             for content, place in records:
-                self._remember(content["unit"], [Outcome(*outcome) for outcome in content["outcomes"]], place)
+                self._remember(content["unit"], [_outcome(*row) for row in content["outcomes"]], place)
             self._file.truncate(self._end)
         else:
             self._end = 0
@@ -104,7 +111,7 @@ class Journal:
 
     def append(self, unit: int, outcomes: Sequence[Outcome], vectors: Vectors) -> None:
         """Record a unit for good: vectors (n, D), one for each embedded outcome, in order."""
-        rows = [[outcome.key, outcome.reason, outcome.embedded] for outcome in outcomes]
+        rows = [[o.key, o.reason, o.embedded, *([o.facts] if o.facts else [])] for o in outcomes]
         place = self._write({"unit": unit, "outcomes": rows}, np.ascontiguousarray(vectors, dtype="<f4").tobytes())
         self._remember(unit, list(outcomes), place)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance,
 from crossmodal.index.caption_words import CaptionWords
 from crossmodal.index.catalogue import CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.facts import FACTS, UNKNOWN, Facts, days_of, read_facts
+from crossmodal.index.facts import FACTS, UNKNOWN, Facts, days_of, read_facts, write_facts
 from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, read_vectors, write_vectors
@@ -160,6 +160,7 @@ def _open(path: Path, manifest: Manifest) -> Index:
 def write_generation(
     path: Path,
     catalogue: Catalogue,
+    facts: Sequence[Facts],
     dimension: int,
     images: Iterable[Vectors],
     captions: Iterable[Vectors],
@@ -167,13 +168,14 @@ def write_generation(
 ) -> tuple[str, dict[str, dict[str, int | str]]]:
     """Write a generation folder to the disk, without publishing it; returns its name and the facts on its files.
 
-    images, captions: blocks (n, D) in the order of the catalogue. calibrate: makes probabilities of all their vectors
-    (N, D) and (M, D).
+    facts: one of each picture. images, captions: blocks (n, D) in the order of the catalogue. calibrate: makes
+    probabilities of all their vectors (N, D) and (M, D).
     """
     last = max((old.name for old in path.glob(f"{GENERATION}??????")), default=f"{GENERATION}0")
     folder = path / f"{GENERATION}{int(last.removeprefix(GENERATION)) + 1:06d}"
     folder.mkdir()
     write_catalogue(folder, catalogue)
+    write_facts(folder / FACTS, facts)
     write_vectors(folder / IMAGE_VECTORS, images, len(catalogue.pictures), dimension)
     write_vectors(folder / CAPTION_VECTORS, captions, len(catalogue.captions), dimension)
     written = (
@@ -182,7 +184,7 @@ def write_generation(
     )
     write_relevance(folder / RELEVANCE, calibrate(*written))
     files: dict[str, dict[str, int | str]] = {}
-    for name in (*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS, RELEVANCE):
+    for name in (*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS, RELEVANCE, FACTS):
         with open(folder / name, "rb+") as file:
             os.fsync(file.fileno())
         files[name] = {"bytes": (folder / name).stat().st_size, "sha256": hash_file(folder / name)}
