@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from crossmodal.errors import CrossmodalError
-from crossmodal.ui import sidebar
+from crossmodal.ui import foot, sidebar
 from crossmodal.ui.galleries import checkpoints, gallery_can
 from crossmodal.ui.look import STYLE, plain_markdown
 
@@ -42,8 +42,9 @@ def pages() -> list[StreamlitPage]:
 st.set_page_config(page_title="Crossmodal", page_icon=str(PAGES / "icon.svg"), layout="wide")
 st.html(STYLE)
 sidebar.choose_gallery(arguments().index)
+page = st.navigation(pages(), position="top")
 try:
-    st.navigation(pages(), position="top").run()
+    page.run()
 except CrossmodalError as error:
     st.error(plain_markdown(str(error)))
-sidebar.footer()
+foot.draw(page.url_path)

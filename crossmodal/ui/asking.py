@@ -212,9 +212,8 @@ def _adopt_address() -> None:
     address = _address()
     came_back = state.get("page_before", "search") != "search"
     edited = address != state.get("published") and (bool(KEYS & set(address)) or not came_back)
-    if "view" not in state or (edited and "published" in state):
-        if "view" not in state or not _asked_meanwhile():
-            change(View.from_parameters(address))
+    if "view" not in state or (edited and "published" in state and not _asked_meanwhile()):
+        change(View.from_parameters(address))
 
 
 def _asked_meanwhile() -> bool:

@@ -64,11 +64,8 @@ def name_of(part: Part) -> str:
 def _part(searcher: Searcher, view: View, number: int, part: Part) -> None:
     sign = "−" if part.minus else "+" if number else ""
     weight = "" if part.weight == 1 else f" × {part.weight:g}"
-    kind = "less" if part.minus else "more"
-    with st.container(
-        horizontal=True, vertical_alignment="center", gap=None, width="content", key=f"cm-chip-{kind}-{number % COLOURS}"
-        + (f"-{number}" if number >= COLOURS else ""),
-    ):  # fmt: skip
+    key = f"cm-chip-{'less' if part.minus else 'more'}-{number % COLOURS}-{number}"
+    with st.container(horizontal=True, vertical_alignment="center", gap=None, width="content", key=key):
         icon = ":material/image:" if not part.words else None
         label = f"{sign} {plain_markdown(name_of(part))}{weight}".strip()
         with st.popover(label, icon=icon, key=f"part-{number}", type="tertiary"):
@@ -91,7 +88,14 @@ def _edit(searcher: Searcher, view: View, number: int, part: Part) -> None:
     if len(view.parts) > 1:
         state[f"weight-{number}"] = part.weight
         st.slider(
-            "Weight", MIN_WEIGHT, MAX_WEIGHT, key=f"weight-{number}", step=0.1, on_change=_weighted, args=(number,), width=260
+            "Weight",
+            MIN_WEIGHT,
+            MAX_WEIGHT,
+            key=f"weight-{number}",
+            step=0.1,
+            on_change=_weighted,
+            args=(number,),
+            width=260,
         )
         if sum(not other.minus for other in view.parts) > 1 or part.minus:
             state[f"sign-{number}"] = part.minus
@@ -118,7 +122,13 @@ def _refine(labels: tuple[str, ...]) -> None:
         for name, words, example in (("plus", "More of", "at night"), ("minus", "Less of", "people")):
             if labels:
                 st.selectbox(
-                    words, labels, index=None, key=f"refine-{name}", on_change=_refined, args=(name,), placeholder="Choose …"
+                    words,
+                    labels,
+                    index=None,
+                    key=f"refine-{name}",
+                    on_change=_refined,
+                    args=(name,),
+                    placeholder="Choose …",
                 )
             else:
                 st.text_input(
@@ -128,7 +138,9 @@ def _refine(labels: tuple[str, ...]) -> None:
         st.caption("Pictures: + and − on any tile, or give one with *Search by picture*.")
 
 
-def _removable(name: str, label: str, words: str, act: object, arguments: tuple[object, ...], colour: int | None = None) -> None:
+def _removable(
+    name: str, label: str, words: str, act: object, arguments: tuple[object, ...], colour: int | None = None
+) -> None:
     marked = "" if colour is None else f"-more-{colour}"
     with st.container(key=f"cm-limit{marked}-{name}", width="content"):
         st.button(
@@ -162,7 +174,9 @@ def _replace(number: int, **changes: object) -> None:
 def _refined(name: str) -> None:
     state = st.session_state
     part = asking.part_of_words(state[f"refine-{name}"] or "", name == "minus")
-    state[f"refine-{name}"] = None if isinstance(state[f"refine-{name}"], str) and name in state.get("labels", ()) else ""
+    state[f"refine-{name}"] = (
+        None if isinstance(state[f"refine-{name}"], str) and name in state.get("labels", ()) else ""
+    )
     if part:
         asking.add(part)
 

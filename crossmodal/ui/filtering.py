@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.filters import MOST_PIXELS, ORIENTATIONS, Filter, folders
+from crossmodal.filters import MOST_PIXELS, ORIENTATIONS, Filter, folder_counts
 from crossmodal.ui import asking
 from crossmodal.ui.look import plain_markdown, shown
 
@@ -46,7 +46,12 @@ def filters(searcher: Searcher) -> None:
                 args=("minside",),
             )
             st.pills(
-                "Shape", ORIENTATIONS, key="filter-shape", format_func=str.capitalize, on_change=_changed, args=("shape",)
+                "Shape",
+                ORIENTATIONS,
+                key="filter-shape",
+                format_func=str.capitalize,
+                on_change=_changed,
+                args=("shape",),
             )
         st.button("Clear the filters", key="filter-clear", disabled=not active, on_click=_clear, type="tertiary")
 
@@ -56,8 +61,8 @@ def _mirror(chosen: Filter) -> None:
     state = st.session_state
     state["filter-words"] = chosen.words
     state["filter-folder"] = chosen.folder
-    state["filter-since"] = date.fromisoformat(chosen.since) if chosen.since else None
-    state["filter-until"] = date.fromisoformat(chosen.until) if chosen.until else None
+    for name, day in (("since", chosen.since), ("until", chosen.until)):
+        state[f"filter-{name}"] = min(max(date.fromisoformat(day), FIRST_DAY), LAST_DAY) if day else None
     state["filter-minside"] = min(chosen.min_side, MOST_PIXELS)
     state["filter-shape"] = chosen.orientation or None
 
@@ -81,7 +86,7 @@ def _folder(searcher: Searcher) -> None:
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _folders(index: str, generation: str, _index: Index) -> dict[str, int]:  # noqa: ARG001 - the key
-    return folders(_index)
+    return folder_counts(_index)
 
 
 def _dates() -> None:

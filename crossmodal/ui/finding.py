@@ -69,9 +69,7 @@ class Asked:
     def answer(self, k: int) -> Answer:
         """The k best hits. Raises InputError or ImageError as a search does."""
         liked = [term.content.path for term in self.terms[self.own :] if isinstance(term.content, Indexed)]
-        return self.searcher.answer(
-            Query(self.terms), k, self.target, by=self.by, within=self.mask, keep=liked
-        )
+        return self.searcher.answer(Query(self.terms), k, self.target, by=self.by, within=self.mask, keep=liked)
 
 
 def ask_of(searcher: Searcher, view: View, target: str, marks: Sequence[Term] = ()) -> Asked:
@@ -162,8 +160,8 @@ def _term(searcher: Searcher, part: Part) -> Term:
 def _answer(asked: Asked, view: View, k: int) -> Answer:
     """At least k hits, from those kept where they are enough."""
     manifest = asked.searcher.manifest
-    key = (str(asked.searcher.index.path), manifest.generation, manifest.created, asked.terms, asked.own)
-    key += (asked.target, asked.by, view.chosen, asking.selected())
+    state = (str(asked.searcher.index.path), manifest.generation, manifest.created)
+    key = (*state, asked.terms, asked.own, asked.target, asked.by, view.chosen, asking.selected())
     kept: dict[object, Answer] = st.session_state.setdefault("answers", {})
     answer = kept.pop(key, None)
     if answer is None or len(answer.hits) < min(k, answer.total):

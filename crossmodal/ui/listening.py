@@ -18,9 +18,7 @@ SCRIPT = Path(__file__).with_name("listening.js")
 LONGEST_NAME = 200
 
 
-def listen(
-    generation: str, act: Callable[[str, int, str], None], given: Callable[[str, bytes], None]
-) -> None:
+def listen(generation: str, act: Callable[[str, int, str], None], given: Callable[[str, bytes], None]) -> None:
     """Mount the ears. generation: of the index whose rows the tiles name.
 
     act: called with an act ("like", "open", …), the row of a picture and the generation the browser knew.

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 __all__ = [
-    "STYLE", "asked", "caption_row", "chance_badge", "escaped", "facts", "heading", "large", "picture", "plain_markdown", "row", "shortened",
-    "shown", "tile",
+    "STYLE", "asked", "caption_row", "chance_badge", "escaped", "facts", "heading", "large", "picture",
+    "plain_markdown", "row", "shortened", "shown", "tile",
 ]  # fmt: skip
 
 STYLE = Path(__file__).with_name("style.css")
@@ -98,8 +98,7 @@ def large(address: str | None, name: str, captions: Iterable[str] | None = None)
 def row(pictures: Iterable[tuple[str | None, str]]) -> str:
     """Small pictures side by side, pixels as they are, a few letters under each."""
     cells = "".join(
-        f'<figure><div class="cm-picture">{picture(address, text)}</div>'
-        f"<figcaption>{_safe(text)}</figcaption></figure>"
+        f'<figure><div class="cm-picture">{picture(address, text)}</div><figcaption>{_safe(text)}</figcaption></figure>'
         for address, text in pictures
     )
     return f'<div class="cm-drawn">{cells}</div>'

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from crossmodal.data.images import load_image
+from crossmodal.errors import ImageError
 from crossmodal.ui import asking
 from crossmodal.ui.detail import detail
 from crossmodal.ui.finding import path_of
@@ -14,7 +16,10 @@ from crossmodal.ui.look import plain_markdown
 from crossmodal.ui.sidebar import address_of, gallery
 
 if TYPE_CHECKING:
-    from crossmodal.search import Searcher
+    from PIL.Image import Image
+
+    from crossmodal.search import Hit, Searcher
+    from crossmodal.ui.view import View
 
 __all__ = ["show"]
 
@@ -42,14 +47,41 @@ def _opened(searcher: Searcher) -> None:
     if path is None:
         return
     asking.publish(address_of(gallery()))
-    shown = st.session_state.get("shown", ()) if view.asks else ()
+    hits: tuple[Hit, ...] = st.session_state.get("shown", ()) if view.asks else ()
+    shown = tuple(hit.path for hit in hits)
     place = shown.index(path) if path in shown else None
+    hit = None if place is None else hits[place]
     if place is not None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="cm-turning"):
             _turn("previous", ":material/chevron_left:", "Previous (←)", shown, place - 1)
             st.html(f'<span class="cm-quiet">{place + 1} of {len(shown)} on this page</span>', width="content")
             _turn("next", ":material/chevron_right:", "Next (→)", shown, place + 1)
-    detail(searcher, gallery(), path, view.text)
+    detail(
+        searcher,
+        path,
+        text=view.text,
+        asked=_asked_with(searcher, view),
+        others=shown,
+        rank=hit.rank if hit else None,
+        score=hit.score if hit else None,
+        relevance=hit.relevance if hit else None,
+        on_open=_turned,
+        on_search=asking.ask_text,
+    )
+
+
+def _asked_with(searcher: Searcher, view: View) -> Image | None:
+    """The picture that a question begins with, if it does."""
+    part = view.parts[0] if view.parts else None
+    given = asking.given(part.upload) if part and part.upload else None
+    path = path_of(searcher, part.picture) if part and part.picture else None
+    if part is None or (given is None and path is None):
+        return None
+    try:
+        image = load_image(given[1] if given else searcher.image_path(path or ""))
+    except ImageError:
+        return None
+    return image if part.crop is None else image.crop(part.crop.pixels(*image.size))
 
 
 def _turn(name: str, icon: str, words: str, shown: tuple[str, ...], place: int) -> None:

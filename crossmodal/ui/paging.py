@@ -48,7 +48,14 @@ def per_page() -> None:
 
 def _turn(name: str, icon: str, words: str, page: int, possible: bool) -> None:
     st.button(
-        "", key=f"page-{name}", icon=icon, help=words, disabled=not possible, on_click=_go, args=(page,), type="tertiary"
+        "",
+        key=f"page-{name}",
+        icon=icon,
+        help=words,
+        disabled=not possible,
+        on_click=_go,
+        args=(page,),
+        type="tertiary",
     )
 
 

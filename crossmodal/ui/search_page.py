@@ -138,7 +138,7 @@ def _asked(searcher: Searcher, view: View, labels: tuple[str, ...], captioned: b
         st.error(plain_markdown(str(error)))
         return
     st.session_state.seconds = time.perf_counter() - began
-    st.session_state.shown = tuple(hit.path for hit in found.hits)
+    st.session_state.shown = found.hits
     if not found.hits:
         st.info("Nothing was found" + (" within these filters." if asked.mask is not None else "."))
         return

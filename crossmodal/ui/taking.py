@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from crossmodal.ui.exports import MOST_BYTES, MOST_PICTURES, Results, as_csv, as_json, as_zip, file_stem
-
-if TYPE_CHECKING:
-    from crossmodal.ui.finding import Found
 
 __all__ = ["export"]
 
@@ -21,7 +17,7 @@ FORMATS: dict[str, tuple[Callable[[Results], bytes], str]] = {
 
 
 def export(question: str, total: int, find: Callable[[int], Results], pictures: bool) -> None:
-    """Draw the button. find: the first so many results. pictures: whether results are pictures, so that a ZIP is one."""
+    """Draw the button. find: gives the first so many results, later. pictures: whether a ZIP has any to hold."""
     with st.popover("Export", icon=":material/download:", type="tertiary", key="export"):
         state = st.session_state
         state.export_count = min(int(state.get("export_count", 100)), total)

@@ -13,11 +13,18 @@ from crossmodal.ui.look import chance_badge, escaped, picture
 __all__ = ["ACTS", "Share", "Tile", "buttons", "share_bar", "tile_of"]
 
 ACTS = {
-    "like": ("More like this", "M12 3l2 6h6l-5 4 2 7-5-4-5 4 2-7-5-4h6z"),
-    "plus": ("Look for this, too", "M12 5v14M5 12h14"),
-    "minus": ("Take this away", "M5 12h14"),
-    "up": ("Fits the question", "M7 11v9H4v-9zM7 11l4-7c1.6 0 2.4 1 2.1 2.5L12.6 9H18c1.5 0 2.3 1.2 2 2.5l-1.3 6c-.3 1.5-1.2 2.5-2.7 2.5H7"),
-    "down": ("Does not fit", "M17 13V4h3v9zM17 13l-4 7c-1.6 0-2.4-1-2.1-2.5l.5-2.5H6c-1.5 0-2.3-1.2-2-2.5l1.3-6C5.600 5 6.500 4 8 4h9"),
+    "like": "More like this",
+    "plus": "Look for this, too",
+    "minus": "Take this away",
+    "up": "Fits the question",
+    "down": "Does not fit",
+}
+ICONS = {
+    "like": "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM16.5 14v6M13.5 17h6",
+    "plus": "M12 5v14M5 12h14",
+    "minus": "M5 12h14",
+    "up": "M7 11v9H4v-9zM7 11l4-7c1.7 0 2.5 1 2.2 2.5l-.6 3H18c1.6 0 2.4 1.2 2 2.6l-1.6 6c-.4 1.300-1.2 1.9-2.4 1.9H7",
+    "down": "M7 13V4H4v9zM7 13l4 7c1.7 0 2.5-1 2.2-2.5l-.6-3H18c1.6 0 2.4-1.2 2-2.6l-1.6-6C18 4.6 17.2 4 16 4H7",
 }  # fmt: skip
 KEYS = {"like": "l", "plus": "+", "minus": "-", "up": "u", "down": "d"}
 COLOURS = 6  # of the terms, as the style sheet has them
@@ -65,7 +72,8 @@ def tile_of(tile: Tile) -> str:
         hint = "Fold its near-duplicates" if tile.unfolded else f"{tile.copies} near-duplicates: show them"
         badges += (
             f'<button type="button" class="cm-copies" data-cm="copies" data-row="{tile.row}" '
-            f'aria-expanded="{str(tile.unfolded).lower()}" aria-label="{hint}" title="{hint}">×{tile.copies + 1}</button>'
+            f'aria-expanded="{str(tile.unfolded).lower()}" aria-label="{hint}" title="{hint}">'
+            f"×{tile.copies + 1}</button>"
         )
     return (
         f'<figure class="cm-tile{_marked(tile.mark)}"><div class="cm-frame">'
@@ -80,10 +88,10 @@ def buttons(row: int, acts: Sequence[str], mark: int = 0) -> str:
     """What can be done with a picture."""
     pressed = {"up": mark == 1, "down": mark == -1}
     made = "".join(
-        f'<button type="button" class="cm-act" data-cm="{act}" data-row="{row}" aria-label="{ACTS[act][0]}" '
-        f'title="{ACTS[act][0]} ({KEYS[act]})"'
+        f'<button type="button" class="cm-act" data-cm="{act}" data-row="{row}" aria-label="{ACTS[act]}" '
+        f'title="{ACTS[act]} ({KEYS[act]})"'
         + (f' aria-pressed="{str(pressed[act]).lower()}"' if act in pressed else "")
-        + f'><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{ACTS[act][1]}"></path></svg></button>'
+        + f'><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{ICONS[act]}"></path></svg></button>'
         for act in acts
     )
     return f'<div class="cm-acts">{made}</div>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from crossmodal.errors import InputError
 from crossmodal.filters import KEYS as FILTER_KEYS
@@ -90,7 +90,7 @@ class View:
     by: str = WAYS[0]
     count: int = DEFAULT_COUNT
     page: int = 1
-    chosen: Filter = Filter()
+    chosen: Filter = field(default_factory=Filter)
     picture: str = ""
     heatmap: bool = False
     copies: tuple[str, ...] = ()
