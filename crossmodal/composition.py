@@ -21,10 +21,13 @@ from crossmodal.query import Indexed, Query, Term
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Composed", "compose_vectors", "open_picture", "row_of"]
+__all__ = ["Composed", "balanced", "compose_vectors", "open_picture", "picture_of", "row_of"]
 
 _PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
-SMALLEST = 1e-4  # length of a sum of unit vectors, of which the largest has weight 1, below which nothing is left
+TAKEN_AWAY = 0.75  # of its weight is what a term with a minus counts; chosen in benchmarks/composed.py
+FEWEST = 20  # pictures of which a spread says something
+EVENED = 2.0  # how many times heavier or lighter a spread can make a term
+SMALLEST = 1e-4  # length of a sum of vectors, of which the longest has length 1, below which nothing is left
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Composed:
 
 
 def compose_vectors(query: Query, index: Index, encoder: Embedder) -> Composed:
-    """Encode the terms and add them up: Σ wᵢ uᵢ / |Σ wᵢ uᵢ|.
+    """Encode the terms and add them up: Σ aᵢ uᵢ / |Σ aᵢ uᵢ|, with the weights aᵢ of `balanced`.
 
     Raises InputError if the terms cancel each other out, or an indexed picture is not in the index; ImageError if a
     picture cannot be decoded.
@@ -45,13 +48,27 @@ def compose_vectors(query: Query, index: Index, encoder: Embedder) -> Composed:
     units = term_vectors(query.terms, index, encoder)
     if query.single:
         return Composed(units[0], units, np.ones(1))
-    weights = np.array([term.weight for term in query.terms], dtype=np.float64)
-    weights /= np.abs(weights).max()
+    weights = balanced([term.weight for term in query.terms], units, index.image_vectors)
     total = weights @ units.astype(np.float64)
     length = float(np.linalg.norm(total))
     if length < SMALLEST:
         raise InputError("the terms cancel each other out: nothing is left to look for")
     return Composed((total / length).astype(np.float32), units, weights / length)
+
+
+def balanced(weights: Sequence[float], units: Vectors, gallery: Vectors) -> NDArray[np.float64]:
+    """What each term counts, (T,): its weight by the spread of its cosines with the gallery, the largest 1.
+
+    A picture's cosines with other pictures lie further apart than those of words, so that with equal weights it alone
+    would decide. A term that is taken away counts three quarters: enough to make it vanish, while more would take what
+    usually stands beside it along. Both are measured in benchmarks/composed.py.
+    """
+    signed = np.array([weight if weight > 0 else TAKEN_AWAY * weight for weight in weights], dtype=np.float64)
+    signed /= np.abs(signed).max()
+    if len(gallery) >= FEWEST:
+        spread = (gallery @ units.T).std(0, dtype=np.float64)
+        signed *= np.clip(spread.mean() / np.maximum(spread, np.finfo(np.float64).tiny), 1 / EVENED, EVENED)
+    return np.asarray(signed / np.abs(signed).max())
 
 
 def term_vectors(terms: Sequence[Term], index: Index, encoder: Embedder) -> Vectors:
@@ -67,7 +84,7 @@ def term_vectors(terms: Sequence[Term], index: Index, encoder: Embedder) -> Vect
     if words:
         vectors[words] = encoder.encode_texts([str(terms[place].content) for place in words])
     if seen:
-        vectors[seen] = encoder.encode_images([_picture_of(terms[place], index) for place in seen])
+        vectors[seen] = encoder.encode_images([picture_of(terms[place], index) for place in seen])
     for place, content in stored:
         vectors[place] = index.image_vectors[row_of(content.path, index)]
     return vectors
@@ -81,7 +98,11 @@ def row_of(path: str, index: Index) -> int:
     return row
 
 
-def _picture_of(term: Term, index: Index) -> Image:
+def picture_of(term: Term, index: Index) -> Image:
+    """The upright RGB picture, or the part of it, that a term shows.
+
+    Raises InputError if it is words or not in the index, ImageError if it cannot be decoded.
+    """
     content = term.content
     if isinstance(content, Indexed):
         row_of(content.path, index)

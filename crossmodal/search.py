@@ -5,17 +5,18 @@ Shapes: N items, D embedding, k hits.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.channels import BY, nearest, shares
-from crossmodal.composition import Composed, compose_vectors, open_picture, row_of
+from crossmodal.channels import BY, Channel, Mask, channel_of
+from crossmodal.composition import compose_vectors, open_picture, picture_of, row_of
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.index import (
     PICTURE_TO_CAPTIONS,
@@ -29,7 +30,7 @@ from crossmodal.index import (
     fill_uncaptioned,
     open_index,
 )
-from crossmodal.query import Indexed, Query, QueryLike, TermLike, compose
+from crossmodal.query import Indexed, Query, QueryLike, Term, TermLike, compose
 from crossmodal.relevance import Relevance
 
 if TYPE_CHECKING:
@@ -73,13 +74,16 @@ class Answer:
     """The hits of a query, best first, and whether they are any good.
 
     match: probability that the gallery holds a match at all, in [0, 1]; None where the index cannot tell. nothing: so
-    low a one that nothing here seems to match. total: how many could be found, were k large enough.
+    low a one that nothing here seems to match. total: how many could be found, were k large enough. weights: what each
+    term of a composed query counted: its share of a hit's score is this × its own cosine with the hit. None for a query
+    of one term.
     """
 
     hits: tuple[Hit, ...]
     match: float | None = None
     nothing: bool = False
     total: int = 0
+    weights: tuple[float, ...] | None = None
 
 
 class Searcher:
@@ -92,6 +96,7 @@ class Searcher:
         check_encoder(index.manifest, encoder, index.path)
         self.index = index
         self.encoder = encoder
+        self._channels: dict[tuple[str, str], Channel] = {}
 
     @property
     def image_count(self) -> int:
@@ -122,21 +127,22 @@ class Searcher:
         plus: Sequence[TermLike] = (),
         minus: Sequence[TermLike] = (),
         by: str = "pictures",
-        within: NDArray[np.bool_] | None = None,
+        within: Mask | None = None,
+        own: bool = False,
     ) -> list[Hit]:
         """The k best hits for a query, best first; all there are where k is larger.
 
         query: a str is always words; a picture comes as a Path, its bytes, a PIL image, or Indexed for one of the
-        gallery. plus, minus: more to look for and what to take away, see `compose`. to: "images" or "captions"; left
-        out, a picture alone finds captions, all else images. by: what pictures are ranked by, "pictures", their
-        "captions" (mean cosine) or "both". within: (N,), the pictures that may be found, or whose captions; None for
-        all. Equal scores are ordered by path. A picture of the gallery that is looked for is not itself among the
-        pictures found.
+        gallery; None for plus alone. plus, minus: what else to look for and what to take away, see `compose`. to:
+        "images" or "captions"; left out, a picture alone finds captions, all else images. by: what pictures are ranked
+        by and what their score is: cosine with the "pictures", mean cosine with their "captions", or "both", see
+        `channel_of`. within: (N,), the pictures that may be found, or whose captions; None for all. own: whether
+        pictures of the gallery that are looked for may be found themselves. Equal scores are ordered by path.
 
         Raises InputError if the query is empty, k < 1, to or by is unknown, captions are asked of an index without
         any, within has another shape, or as `compose`; ImageError if a picture cannot be decoded.
         """
-        return list(self.answer(query, k, to, plus=plus, minus=minus, by=by, within=within).hits)
+        return list(self.answer(query, k, to, plus=plus, minus=minus, by=by, within=within, own=own).hits)
 
     def answer(
         self,
@@ -147,32 +153,37 @@ class Searcher:
         plus: Sequence[TermLike] = (),
         minus: Sequence[TermLike] = (),
         by: str = "pictures",
-        within: NDArray[np.bool_] | None = None,
-        keep: Collection[str] = (),
+        within: Mask | None = None,
+        own: bool = False,
     ) -> Answer:
         """As `search`, with the probability that anything in the gallery matches, and whether nothing seems to.
 
-        Probabilities are given for one sentence or one whole picture, by pictures and within all of the gallery.
-        keep: paths of pictures that are found although they are looked for, as those are that a person has liked.
+        Probabilities are those of one sentence or one whole picture; composed queries have none. A hit's is about the
+        whole gallery, so it stays the same within a part of it, where `match` and `nothing` claim nothing. It holds
+        however pictures are ranked, if the index knows several captions of them (benchmarks/scoring.py).
         """
         asked = compose(query, plus, minus)
         single = asked.single
         target = ("captions" if single and not single.is_words else "images") if to is None else to
+        within = None if within is None else np.asarray(within)
         self._check(k, target, by, within)
-        composed = self._compose(asked)
-        hits, total = self._nearest(asked, composed, k, target, by, self._allowed(asked, target, within, keep))
-        plain = single if single and single.crop is None and by == "pictures" and within is None else None
-        relevance = self._relevance(plain.is_words, target) if plain else None
-        if relevance is None or not hits:
-            return Answer(tuple(hits), total=total)
+        composed = compose_vectors(asked, self.index, self.encoder)
+        allowed = self._allowed(asked, target, within, own)
+        found = self._channel(target, by).nearest(composed, k, allowed)
+        if single is None:
+            parts = self._channel(target, by).shares(composed, found.rows).tolist()
+            hits = self._hits(target, found.rows, found.scores, shares=map(tuple, parts))
+            return Answer(hits, total=found.total, weights=tuple(composed.weights.tolist()))
+        relevance = self._relevance(single, target, by)
+        if relevance is None or not len(found.rows):
+            return Answer(self._hits(target, found.rows, found.scores), total=found.total)
         cosines = self._cosines(composed.vector, target, relevance.channels)
+        chances = relevance.of(cosines, found.rows).tolist()
+        hits = self._hits(target, found.rows, found.scores, chances)
+        if within is not None:
+            return Answer(hits, total=found.total)
         match = relevance.match(cosines)
-        rows = [
-            self._row(hit.path) if hit.caption is None else self._caption_row(hit.path, hit.caption) for hit in hits
-        ]
-        judged = zip(hits, relevance.of(cosines, rows).tolist(), strict=True)
-        sure = tuple(replace(hit, relevance=chance) for hit, chance in judged)
-        return Answer(sure, match, relevance.nothing(match), total)
+        return Answer(hits, match, relevance.nothing(match), found.total)
 
     @property
     def uncalibrated(self) -> str | None:
@@ -182,19 +193,13 @@ class Searcher:
         command = build_command(self.manifest, self.index.path)
         return f"the hits of {self.index.path} have no calibrated probability: run `{command}` once to add it"
 
-    def similar(self, path: str, k: int = DEFAULT_COUNT, within: NDArray[np.bool_] | None = None) -> list[Hit]:
+    def similar(self, path: str, k: int = DEFAULT_COUNT, within: Mask | None = None) -> list[Hit]:
         """The k pictures most like an indexed one, itself left out. Raises InputError if it is not indexed or k < 1."""
         return self.search(Indexed(path), k, "images", within=within)
 
     def encode(self, query: QueryLike) -> Vectors:
-        """The unit vector (D,) of a query.
-
-        Raises InputError if it is empty, ImageError if a picture cannot be decoded.
-        """
-        return self._compose(compose(query)).vector
-
-    def _compose(self, query: Query) -> Composed:
-        return compose_vectors(query, self.index, self.encoder)
+        """The unit vector (D,) of a query. Raises InputError if it is empty, ImageError if a picture is unreadable."""
+        return compose_vectors(compose(query), self.index, self.encoder).vector
 
     def image_vectors(self, paths: Sequence[str]) -> Vectors:
         """The vectors (N, D) of indexed pictures. Raises InputError if one is not indexed."""
@@ -224,41 +229,45 @@ class Searcher:
         """Where a picture lies on the disk, if it still does."""
         return self.root / (hit if isinstance(hit, str) else hit.path)
 
-    def _nearest(
-        self, query: Query, composed: Composed, k: int, target: str, by: str, allowed: NDArray[np.bool_] | None
-    ) -> tuple[list[Hit], int]:
-        """The hits, and how many there could be."""
-        catalogue = self.index.catalogue
-        found = nearest(self.index, composed, k, target, by, allowed)
-        if target == "images":
-            names: list[tuple[str, str | None]] = [(catalogue.pictures[row].stamp.path, None) for row in found.rows]
-        else:
-            captions = [catalogue.captions[row] for row in found.rows]
-            names = [(catalogue.pictures[caption.picture].stamp.path, caption.text) for caption in captions]
-        parts: Sequence[tuple[float, ...] | None] = [None] * len(names)
-        if query.single is None:
-            parts = list(map(tuple, shares(self.index, composed, found.rows, target, by).tolist()))
-        ranked = enumerate(zip(found.scores.tolist(), names, parts, strict=True), 1)
-        hits = [Hit(rank, score, path, caption, shares=part) for rank, (score, (path, caption), part) in ranked]
-        return hits, found.total
+    def _channel(self, target: str, by: str) -> Channel:
+        if (target, by) not in self._channels:
+            self._channels[target, by] = channel_of(self.index, target, by)
+        return self._channels[target, by]
 
-    def _allowed(
-        self, query: Query, target: str, within: NDArray[np.bool_] | None, keep: Collection[str]
-    ) -> NDArray[np.bool_] | None:
+    def _hits(
+        self,
+        target: str,
+        rows: NDArray[np.int64],
+        scores: NDArray[np.float64],
+        relevance: Iterable[float | None] = repeat(None),
+        shares: Iterable[tuple[float, ...] | None] = repeat(None),
+    ) -> tuple[Hit, ...]:
+        catalogue = self.index.catalogue
+        if target == "images":
+            names: list[tuple[str, str | None]] = [(catalogue.pictures[row].stamp.path, None) for row in rows]
+        else:
+            captions = [catalogue.captions[row] for row in rows]
+            names = [(catalogue.pictures[caption.picture].stamp.path, caption.text) for caption in captions]
+        facts = zip(range(1, len(names) + 1), scores.tolist(), names, relevance, shares, strict=False)
+        return tuple(Hit(rank, score, *name, None, chance, parts) for rank, score, name, chance, parts in facts)
+
+    def _allowed(self, query: Query, target: str, within: Mask | None, own: bool) -> Mask | None:
         """(N,) or (M,): what may be found; None for all."""
         if target == "captions":
             return None if within is None else np.repeat(within, np.diff(self.index.caption_rows))
-        wanted = [term.content.path for term in query.terms if isinstance(term.content, Indexed) and term.weight > 0]
-        own = [path for path in wanted if path not in keep]
-        if within is None and not own:
-            return None
+        asked = [term.content.path for term in query.terms if isinstance(term.content, Indexed) and term.weight > 0]
+        if own or not asked:
+            return within
         allowed = np.ones(self.image_count, dtype=bool) if within is None else within.copy()
-        allowed[[self._row(path) for path in own]] = False
+        allowed[[self._row(path) for path in asked]] = False
         return allowed
 
-    def _relevance(self, words: bool, target: str) -> Relevance | None:
+    def _relevance(self, term: Term, target: str, by: str) -> Relevance | None:
+        """How probable the hits of a single term are; None where that was not fitted, or does not hold."""
         names = {(True, "images"): WORDS_TO_IMAGES, (False, "captions"): PICTURE_TO_CAPTIONS}
-        return (self.index.relevance or {}).get(names.get((words, target), ""))
+        fitted = (self.index.relevance or {}).get(names.get((term.is_words, target), ""))
+        known = fitted is not None and (by == "pictures" or fitted.channels > 1)
+        return fitted if known and term.crop is None else None
 
     def _cosines(self, vector: Vectors, target: str, channels: int) -> Vectors:
         """The evidence (C, N) on everything that could be found: cosines, then those with each picture's captions."""
@@ -270,7 +279,7 @@ class Searcher:
             cosines.append(fill_uncaptioned((self.index.caption_means @ vector)[None], counts)[0])
         return np.stack(cosines)
 
-    def _check(self, k: int, target: str, by: str, within: NDArray[np.bool_] | None) -> None:
+    def _check(self, k: int, target: str, by: str, within: Mask | None) -> None:
         if k < 1:
             raise InputError(f"k must be at least 1, not {k}")
         if target not in TARGETS:
@@ -312,25 +321,28 @@ class ScoresPairs(Protocol):
         """Pictures and sentences, pair by pair → probability that they belong together (N,)."""
 
 
-def rerank(
-    searcher: Searcher, query: str | Path | Image | bytes, hits: Sequence[Hit], scorer: ScoresPairs
-) -> list[Hit]:
+def rerank(searcher: Searcher, query: QueryLike, hits: Sequence[Hit], scorer: ScoresPairs) -> list[Hit]:
     """The same hits by the probability of a pair scorer, best first; scores stay the cosines they were found by.
 
     query: what the hits were found with. A found picture that is gone from the disk or unreadable keeps no probability
     and comes last.
 
-    Raises InputError unless each pair is a picture and a sentence.
+    Raises InputError unless the query is one sentence or one picture, and each pair is a picture and a sentence.
     """
+    term = compose(query).single
+    if term is None:
+        raise InputError(
+            "a pair scorer judges one sentence or one picture: it cannot re-order a query of several terms"
+        )
     pairs: list[tuple[int, Image, str]] = []
-    if isinstance(query, str):
+    if isinstance(term.content, str):
         if any(hit.caption is not None for hit in hits):
             raise InputError("a pair scorer judges a picture with a sentence, not two sentences: look for images")
         for place, hit in enumerate(hits):
             with suppress(ImageError):
-                pairs.append((place, open_picture(searcher.image_path(hit)), query))
+                pairs.append((place, open_picture(searcher.image_path(hit)), term.content))
     else:
-        picture = open_picture(query)
+        picture = picture_of(term, searcher.index)
         captions = [hit.caption for hit in hits]
         if None in captions:
             raise InputError("a pair scorer judges a picture with a sentence, not two pictures: look for captions")

@@ -18,25 +18,24 @@ if TYPE_CHECKING:
     from crossmodal.search import Searcher
     from crossmodal.ui.marking import Marks
 
-__all__ = ["chips", "name_of"]
+__all__ = ["chips", "name_of", "refine"]
 
 SMALL_PIXELS = 320
 SIGNS = {False: "More of it", True: "Less of it"}
 LETTERS = 34
 
 
-def chips(searcher: Searcher, view: View, marks: Marks | None, labels: tuple[str, ...] = ()) -> None:
-    """Draw the chips of a view and the way to refine it; nothing where nothing is asked and nothing is limited."""
+def chips(searcher: Searcher, view: View, marks: Marks | None) -> None:
+    """Draw the chips of a view; none for a text alone, which the line shows."""
     limits = view.chosen.chips()
     chosen = asking.selected()
-    if not (view.parts or limits or chosen):
+    composed = len(view.parts) > 1 or (bool(view.parts) and not view.text)
+    if not (composed or marks or limits or chosen):
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="cm-chips"):
-        if len(view.parts) > 1 or not view.text:
+        if composed:
             for number, part in enumerate(view.parts):
                 _part(searcher, view, number, part)
-        if view.parts:
-            _refine(labels)
         if marks:
             words = f"{len(marks.liked)} 👍  {len(marks.disliked)} 👎"
             _removable("marks", words, "Take these marks back", marking.take_back, (marks,), COLOURS)
@@ -45,7 +44,7 @@ def chips(searcher: Searcher, view: View, marks: Marks | None, labels: tuple[str
         if chosen:
             words = f"{len(chosen):,} pictures chosen on the map"
             _removable("selected", words, "Search the whole gallery", _deselect, ())
-        if len(view.parts) > 1 or not view.text or limits or chosen:
+        if composed or limits or chosen:
             st.button("Clear all", key="clear", on_click=asking.clear, type="tertiary")
     if chosen or any(part.upload for part in view.parts):
         what = "a picture from outside the gallery" if not chosen else "what was chosen on the map"
@@ -117,7 +116,8 @@ def _full(words: str) -> str:
     return escaped(words if len(words) <= 2_000 else words[:2_000] + " …")
 
 
-def _refine(labels: tuple[str, ...]) -> None:
+def refine(labels: tuple[str, ...]) -> None:
+    """Draw the way to add words and to take some away. labels: the only words that can be asked, if there are such."""
     with st.popover("Refine", icon=":material/add:", key="refine", help="Add words, or take some away"):
         for name, words, example in (("plus", "More of", "at night"), ("minus", "Less of", "people")):
             if labels:

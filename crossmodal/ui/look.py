@@ -11,14 +11,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 __all__ = [
-    "STYLE", "asked", "caption_row", "chance_badge", "escaped", "facts", "heading", "large", "picture",
-    "plain_markdown", "row", "shortened", "shown", "tile",
+    "STYLE", "asked", "caption_row", "escaped", "facts", "heading", "large", "picture",
+    "plain_markdown", "row", "score_badge", "shortened", "shown", "tile",
 ]  # fmt: skip
 
 STYLE = Path(__file__).with_name("style.css")
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
 WORD_JOINER = "\u2060"
+LEAST_CHANCE = 0.01
 
 
 def shown(text: str) -> str:
@@ -66,17 +67,17 @@ def caption_row(
         f'<div class="cm-caption"><div class="cm-picture">{picture(address, name)}</div>'
         f'<div><div class="cm-text" dir="auto">{_safe(caption)}</div>{below}'
         f'<div class="cm-name">{rank} · {_safe(name)}</div></div>'
-        f'<div class="cm-side"><span class="cm-score" title="cosine similarity">{score:.3f}</span>'
-        f"{chance_badge(chance)}{beside}</div></div>"
+        f'<div class="cm-side">{score_badge(score, chance)}{beside}</div></div>'
     )
 
 
-def chance_badge(chance: float | None) -> str:
-    """A calibrated probability as a badge; nothing where there is none."""
-    if chance is None:
-        return ""
-    percent = f"{100 * chance:.0f} %" if chance >= 0.01 else "&lt; 1 %"
-    return f'<span class="cm-chance" title="probability that it matches">{percent}</span>'
+def score_badge(score: float, chance: float | None = None) -> str:
+    """A cosine as a badge, with the calibrated probability that it matches, where that is at least 1 %."""
+    words, small = f"cosine similarity {score:.3f}", ""
+    if chance is not None:
+        words += f"; probability that this is what was described: {100 * chance:.1f} %"
+        small = f"<i>{100 * chance:.0f} %</i>" if chance >= LEAST_CHANCE else ""
+    return f'<span class="cm-score" title="{words}">{score:.3f}{small}</span>'
 
 
 def asked(address: str | None, lead: str, name: str) -> str:

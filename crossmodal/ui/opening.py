@@ -9,15 +9,18 @@ import streamlit as st
 
 from crossmodal.data.images import load_image
 from crossmodal.errors import ImageError
-from crossmodal.ui import asking
+from crossmodal.ui import asking, marking
 from crossmodal.ui.detail import detail
 from crossmodal.ui.finding import path_of
 from crossmodal.ui.look import plain_markdown
+from crossmodal.ui.results import shares_of
 from crossmodal.ui.sidebar import address_of, gallery
+from crossmodal.ui.tiles import ACTS, buttons, share_sum
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from crossmodal.query import Term
     from crossmodal.search import Hit, Searcher
     from crossmodal.ui.view import View
 
@@ -56,6 +59,7 @@ def _opened(searcher: Searcher) -> None:
             _turn("previous", ":material/chevron_left:", "Previous (←)", shown, place - 1)
             st.html(f'<span class="cm-quiet">{place + 1} of {len(shown)} on this page</span>', width="content")
             _turn("next", ":material/chevron_right:", "Next (→)", shown, place + 1)
+    _head(searcher, path, view, hit)
     detail(
         searcher,
         path,
@@ -68,6 +72,16 @@ def _opened(searcher: Searcher) -> None:
         on_open=_turned,
         on_search=asking.ask_text,
     )
+
+
+def _head(searcher: Searcher, path: str, view: View, hit: Hit | None) -> None:
+    """What can be done with the picture, and what each part of the question adds to its score."""
+    marks = marking.marks_of(searcher, view)
+    acts = tuple(ACTS) if marks else tuple(ACTS)[:3]
+    st.html(buttons(searcher.index.row_of[path], acts, marks.of(path) if marks else 0))
+    terms: tuple[Term, ...] = st.session_state.get("shown_terms", ())
+    if hit is not None and hit.shares is not None and len(hit.shares) == len(terms):
+        st.html(share_sum(hit.score, shares_of(terms, hit, len(view.parts))))
 
 
 def _asked_with(searcher: Searcher, view: View) -> Image | None:

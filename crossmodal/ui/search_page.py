@@ -12,7 +12,7 @@ import streamlit as st
 
 from crossmodal.errors import ImageError, IndexStoreError, InputError
 from crossmodal.ui import asking, demo, marking, opening, results
-from crossmodal.ui.chips import chips, name_of
+from crossmodal.ui.chips import chips, name_of, refine
 from crossmodal.ui.copies import group_of
 from crossmodal.ui.exports import Results
 from crossmodal.ui.filtering import filters
@@ -24,7 +24,7 @@ from crossmodal.ui.look import heading, plain_markdown
 from crossmodal.ui.paging import pager, per_page
 from crossmodal.ui.sidebar import address_of, gallery
 from crossmodal.ui.taking import export
-from crossmodal.ui.view import Part, View
+from crossmodal.ui.view import MINUS_WEIGHT, Part, View
 from crossmodal.ui.watch import watch
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def main() -> None:
     if view.asks:
         _asked(searcher, view, labels, captioned, in_making=job is not None)
     else:
-        chips(searcher, view, None, labels)
+        chips(searcher, view, None)
         if view.parts:
             st.info("There is nothing to look for yet, only something to take away: add words or a picture.")
         _welcome(searcher, labels)
@@ -125,8 +125,8 @@ def _examples(searcher: Searcher) -> Sequence[str]:
 def _asked(searcher: Searcher, view: View, labels: tuple[str, ...], captioned: bool, in_making: bool) -> None:
     target = asking.target_of(view, captioned)
     marks = marking.marks_of(searcher, view) if target == "images" else None
-    chips(searcher, view, marks, labels)
-    _controls(searcher, view, target, captioned)
+    _controls(searcher, view, target, captioned, labels)
+    chips(searcher, view, marks)
     if target == "captions" and not searcher.caption_count:
         st.info(NOT_YET if in_making else f"This gallery holds no captions to find. {ADVICE}")
         return
@@ -138,7 +138,7 @@ def _asked(searcher: Searcher, view: View, labels: tuple[str, ...], captioned: b
         st.error(plain_markdown(str(error)))
         return
     st.session_state.seconds = time.perf_counter() - began
-    st.session_state.shown = found.hits
+    st.session_state.shown, st.session_state.shown_terms = found.hits, found.terms
     if not found.hits:
         st.info("Nothing was found" + (" within these filters." if asked.mask is not None else "."))
         return
@@ -156,7 +156,7 @@ def _asked(searcher: Searcher, view: View, labels: tuple[str, ...], captioned: b
     pager(found.pages(view.count))
 
 
-def _controls(searcher: Searcher, view: View, target: str, captioned: bool) -> None:
+def _controls(searcher: Searcher, view: View, target: str, captioned: bool, labels: tuple[str, ...]) -> None:
     """What to look for, by what, and which pictures may answer."""
     state = st.session_state
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="cm-controls"):
@@ -173,17 +173,17 @@ def _controls(searcher: Searcher, view: View, target: str, captioned: bool) -> N
                 on_change=_turned, width=165,
             )  # fmt: skip
         filters(searcher)
+        refine(labels)
 
 
 def _bar(asked: Asked, found: Found, view: View) -> None:
     """How many were found, and what can be done with all of them."""
     noun = NOUNS[asked.target]
-    first = found.hits[0].rank if found.hits else 0
     page = min(view.page, found.pages(view.count))
     first = (page - 1) * view.count + 1
     span = f"{first:,}–{first + len(found.hits) - 1:,}" if found.pages(view.count) > 1 else f"{len(found.hits):,}"
     folded = found.everything - found.total
-    hidden = f" · {folded:,} near-duplicates folded" if folded > 0 else ""
+    hidden = f" · {folded:,} near-duplicate{'s' if folded > 1 else ''} folded" if folded > 0 else ""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="cm-bar"):
         words = f"Showing {span} of {found.total:,} {noun}{hidden}"
         st.html(f'<p class="cm-quiet cm-total">{words}</p>', width="content")
@@ -231,7 +231,9 @@ def _act(searcher: Searcher, act: str, row: int, generation: str) -> None:
     if act == "like":
         asking.change(View(parts=(Part(picture=path),), count=view.count, chosen=view.chosen, by=view.by))
     elif act in ("plus", "minus"):
-        asking.add(Part(picture=path, minus=act == "minus"))
+        weight = MINUS_WEIGHT if act == "minus" else 1.0
+        asking.add(Part(picture=path, minus=act == "minus", weight=weight))
+        _closed()
     elif act in ("up", "down"):
         marking.toggle(searcher, path, 1 if act == "up" else -1)
     elif act == "open":
@@ -239,6 +241,10 @@ def _act(searcher: Searcher, act: str, row: int, generation: str) -> None:
     elif act == "copies":
         left = tuple(other for other in view.copies if other != path)
         asking.change(replace(view, copies=left if path in view.copies else (*left, path)))
+
+
+def _closed() -> None:
+    asking.change(replace(asking.current(), picture=""))
 
 
 def _given(name: str, content: bytes) -> None:

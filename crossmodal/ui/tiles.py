@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crossmodal.ui.look import chance_badge, escaped, picture
+from crossmodal.ui.look import escaped, picture, score_badge
 
-__all__ = ["ACTS", "Share", "Tile", "buttons", "share_bar", "tile_of"]
+__all__ = ["ACTS", "Share", "Tile", "buttons", "share_bar", "share_sum", "tile_of"]
 
 ACTS = {
     "like": "More like this",
@@ -19,13 +19,6 @@ ACTS = {
     "up": "Fits the question",
     "down": "Does not fit",
 }
-ICONS = {
-    "like": "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM16.5 14v6M13.5 17h6",
-    "plus": "M12 5v14M5 12h14",
-    "minus": "M5 12h14",
-    "up": "M7 11v9H4v-9zM7 11l4-7c1.7 0 2.5 1 2.2 2.5l-.6 3H18c1.6 0 2.4 1.2 2 2.6l-1.6 6c-.4 1.300-1.2 1.9-2.4 1.9H7",
-    "down": "M7 13V4H4v9zM7 13l4 7c1.7 0 2.5-1 2.2-2.5l-.6-3H18c1.6 0 2.4-1.2 2-2.6l-1.6-6C18 4.6 17.2 4 16 4H7",
-}  # fmt: skip
 KEYS = {"like": "l", "plus": "+", "minus": "-", "up": "u", "down": "d"}
 COLOURS = 6  # of the terms, as the style sheet has them
 STEADY = 0.004  # shares nearer to 0 show no width
@@ -67,9 +60,9 @@ def tile_of(tile: Tile) -> str:
     text = escaped(tile.text)
     place = "" if tile.rank is None else f"Result {tile.rank}: "
     badges = "" if tile.rank is None else f'<span class="cm-rank">{tile.rank}</span>'
-    badges += _score(tile)
+    badges += "" if tile.score is None else score_badge(tile.score, tile.chance)
     if tile.copies:
-        hint = "Fold its near-duplicates" if tile.unfolded else f"{tile.copies} near-duplicates: show them"
+        hint = "Fold its near-duplicates" if tile.unfolded else "Show its near-duplicates"
         badges += (
             f'<button type="button" class="cm-copies" data-cm="copies" data-row="{tile.row}" '
             f'aria-expanded="{str(tile.unfolded).lower()}" aria-label="{hint}" title="{hint}">'
@@ -91,7 +84,7 @@ def buttons(row: int, acts: Sequence[str], mark: int = 0) -> str:
         f'<button type="button" class="cm-act" data-cm="{act}" data-row="{row}" aria-label="{ACTS[act]}" '
         f'title="{ACTS[act]} ({KEYS[act]})"'
         + (f' aria-pressed="{str(pressed[act]).lower()}"' if act in pressed else "")
-        + f'><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{ICONS[act]}"></path></svg></button>'
+        + "></button>"
         for act in acts
     )
     return f'<div class="cm-acts">{made}</div>'
@@ -112,11 +105,14 @@ def share_bar(shares: Sequence[Share]) -> str:
     return f'<div class="cm-shares" role="img" aria-label="{words}" title="{words}">{parts}</div>'
 
 
-def _score(tile: Tile) -> str:
-    if tile.score is None:
-        return ""
-    score = f'<span class="cm-score" title="cosine similarity">{tile.score:.3f}</span>'
-    return score + chance_badge(tile.chance)
+def share_sum(score: float, shares: Sequence[Share]) -> str:
+    """A score as the sum of what its terms add, written out above their bar."""
+    parts = " ".join(
+        f'<span class="cm-term-{share.colour}"><i></i><span dir="auto">{escaped(share.label)}</span> '
+        f"<b>{share.value:+.3f}</b></span>"
+        for share in shares
+    )
+    return f'<div class="cm-sum-of"><b>{score:.3f}</b> = {parts}</div>{share_bar(shares)}'
 
 
 def _marked(mark: int) -> str:
