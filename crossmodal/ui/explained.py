@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from crossmodal.search import Searcher
 
-__all__ = ["Photo", "can_explain", "explained", "likeness", "opened", "seen_part"]
+__all__ = ["Photo", "can_explain", "explained", "likeness", "opened", "scaled", "seen_part"]
 
 SHORTEST, LONGEST = 480, 760  # pixels of the longer side of a picture under its heat
 PIXELS_AS_THEY_ARE = 64  # up to this longer side a picture is enlarged pixel by pixel

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["AGAINST", "FOR", "colour", "heat_picture", "place_box", "smooth", "strongest"]
+__all__ = ["Box", "colour", "heat_picture", "place_box", "smooth", "strongest"]
 
 Array = NDArray[np.floating[Any]]
 Box = tuple[int, int, int, int]
@@ -51,7 +51,7 @@ def heat_picture(picture: Image, shares: Array, seen: Box, limit: float) -> Imag
 
     left, top, right, bottom = seen
     lab = _oklab(np.asarray(picture.convert("RGB")))  # (H, W, 3)
-    strength = np.clip(smooth(shares, bottom - top, right - left) / (limit or 1.0), -1, 1)
+    strength = np.clip(smooth(shares, bottom - top, right - left) / (limit or 1.0), -1, 1).astype(np.float32)
     lab[..., 1:] *= KEPT
     part = lab[top:bottom, left:right].copy()
     lab[..., 0] *= UNSEEN

@@ -1,4 +1,4 @@
-"""Why a score is what it is, as words and bars that visibly add up. HTML text only; no widget."""
+"""Why a score is what it is, as HTML: words and bars that visibly add up, and pairs of places. No widget."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from numpy.typing import NDArray
 
 from crossmodal.data.words import MARKS
 from crossmodal.ui.look import _safe
-from crossmodal.ui.overlay import colour
+from crossmodal.ui.overlay import Box, colour, place_box
 
 if TYPE_CHECKING:
-    from crossmodal.explain import Comparison, Explanation
+    from crossmodal.explain import Comparison, Explanation, Likeness, Match
 
-__all__ = ["MOST_WORDS", "adding_up", "difference", "difference_bars", "leading", "legend", "signed", "word_bars"]
+__all__ = [
+    "MOST_WORDS", "adding_up", "boxed", "difference", "difference_bars", "leading", "legend", "match_list",
+    "pair_equation", "picture", "short", "side_by_side", "signed", "word_bars",
+]  # fmt: skip
 
 MOST_WORDS = 24
 LONGEST_WORD = 28
 DIGITS = 3
 MINUS = "−"
-Rows = list[tuple[str, float, str]]
+BIAS = "bias"
+NOTABLE = 0.5 * 10**-DIGITS
+COLOURS = ("#E69F00", "#56B4E9", "#2FBF91", "#F0E442", "#E07BB5")  # after Okabe and Ito 2008, apart for every eye
+Rows = list[tuple[str, float]]
 
 
 def leading(shares: NDArray[np.float64], most: int = MOST_WORDS) -> list[int]:
@@ -30,7 +36,7 @@ def leading(shares: NDArray[np.float64], most: int = MOST_WORDS) -> list[int]:
 
 
 def adding_up(values: Sequence[float], digits: int = DIGITS) -> list[float]:
-    """Values rounded so that what is shown adds up to the rounded sum; none is moved by as much as one last digit."""
+    """Values rounded so that what is shown adds up to the rounded sum; none moves by as much as one last digit."""
     scaled = np.asarray(values, dtype=np.float64) * 10**digits
     floors = np.floor(scaled)
     missing = round(float(scaled.sum())) - int(floors.sum())
@@ -45,91 +51,144 @@ def signed(value: float, digits: int = DIGITS) -> str:
 
 
 def short(word: str, length: int = LONGEST_WORD) -> str:
-    """A word as it fits on a pill; the marks of the tokeniser in plain words."""
-    line = "sentence marks" if word == MARKS else " ".join(word.split())
+    """A word as it fits on a pill; the tokeniser's marks in plain words."""
+    line = "start and end" if word == MARKS else " ".join(word.split())
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def word_bars(found: Explanation, chosen: int | None = None) -> str:
     """A bar a word and one for the bias, and the sum they make. chosen: the word to point out."""
     kept = leading(found.word_shares)
-    values = [float(found.word_shares[number]) for number in kept]
-    names = [short(found.words[number]) for number in kept]
     on = kept.index(chosen) if chosen in kept else None
     if found.bias is None:
-        largest = max(map(abs, values), default=0.0) or 1.0
-        return _bars([(name, value / largest, "") for name, value in zip(names, values, strict=True)], on, 2) + (
-            f'<p class="cm-quiet">{_safe(found.method)}: words by gradient × input, the largest is 1. '
-            "These weights add up to nothing.</p>"
+        values = found.word_shares[kept]
+        scaled = (values / (np.abs(values).max(initial=0.0) or 1.0)).tolist()
+        rows = [(short(found.words[number]), value) for number, value in zip(kept, scaled, strict=True)]
+        note = f"Gradient × input, the largest is 1: {found.method.split()[0]}’s counterpart for words."
+        approximate = f"{note} Approximate weights, which add up to nothing."
+        return (
+            f'<p class="cm-sum">score <b>{found.score:.3f}</b></p>{_bars(rows, on, 2)}'
+            f'<p class="cm-note">{_safe(approximate)}</p>'
         )
-    left_out = len(found.words) - len(kept)
-    if left_out:
-        names.append(f"{left_out} other words")
-        values.append(float(found.word_shares.sum()) - sum(values))
-    exact = adding_up([*values, found.bias])
-    kinds = ["", *[""] * (len(names) - 1)]
-    rows: Rows = [*zip(names, exact, kinds, strict=False), ("bias", exact[-1], "cm-bias")]
-    score, words = sum(exact), sum(exact[:-1])
-    sign = "+" if exact[-1] >= 0 else MINUS
-    equation = f"score <b>{score:.3f}</b> = words {words:.3f} {sign} bias {abs(exact[-1]):.3f}"
-    return f'<p class="cm-sum">{equation.replace("-", MINUS)}</p>' + _bars(rows, on, DIGITS)
+    rows = _rows(found.words, found.word_shares, found.bias, MOST_WORDS)
+    return f'<p class="cm-sum">{_equation("words", _sum(rows[:-1]), rows[-1][1])}</p>{_bars(rows, on, DIGITS)}'
+
+
+def pair_equation(found: Likeness) -> str:
+    """The score of two pictures as what all pairs of places add and the bias."""
+    if found.matrix is None or found.bias is None:
+        return f'<p class="cm-sum">score <b>{found.score:.{DIGITS}f}</b> · {_safe(found.method)}</p>'
+    places, bias = adding_up([float(found.matrix.sum()), found.bias])
+    return f'<p class="cm-sum">{_equation("pairs of places", places, bias)}</p>'
 
 
 def difference_bars(found: Comparison) -> str:
     """What each word and the bias add more in the one picture than in the other, and the sum they make."""
-    kept = leading(found.shares, MOST_WORDS // 2)
-    values = [float(found.shares[number]) for number in kept]
-    names = [short(found.words[number]) for number in kept]
-    if len(found.words) > len(kept):
-        names.append(f"{len(found.words) - len(kept)} other words")
-        values.append(float(found.shares.sum()) - sum(values))
-    exact = adding_up([*values, found.bias])
-    rows: Rows = [
-        *((name, value, "") for name, value in zip(names, exact, strict=False)),
-        ("bias", exact[-1], "cm-bias"),
-    ]
-    return _bars(rows, None, DIGITS)
+    rows = _difference(found)
+    return _bars(rows, None, DIGITS) + f'<p class="cm-sum">difference <b>{signed(_sum(rows))}</b>, the sum of these</p>'
 
 
 def difference(found: Comparison, other: str) -> str:
     """The same in a sentence or two. other: what to call the other picture."""
-    total = found.difference
-    if abs(total) < 0.0005:
-        lead = f"This picture and {other} score the same to three digits."
-    else:
-        lead = f"This picture scores {abs(total):.3f} {'more' if total > 0 else 'less'} than {other}."
-    parts = [(f"“{short(word)}”", float(share)) for word, share in zip(found.words, found.shares, strict=True)]
-    parts = sorted([*parts, ("the bias", found.bias)], key=lambda part: -abs(part[1]))
-    more = [f"{name} adds {share:.3f} more here" for name, share in parts if share >= 0.0005][:2]
-    less = [f"{name} {-share:.3f} less" for name, share in parts if share <= -0.0005][:2]
-    said = more + less if total >= 0 else less + more
-    return f"{lead} {', '.join(said)[:1].upper()}{', '.join(said)[1:]}." if said else lead
+    rows = _difference(found)
+    total = _sum(rows)
+    lead = f"Scores {abs(total):.{DIGITS}f} {'above' if total > 0 else 'below'} {other}."
+    if abs(total) < NOTABLE:
+        lead = f"Scores the same as {other}, to {DIGITS} digits."
+    parts = sorted(rows, key=lambda part: -abs(part[1]))
+    named = [("the bias" if name == BIAS else f"“{name}”", value) for name, value in parts]
+    more = [f"{name} adds {value:.{DIGITS}f} more here" for name, value in named if value >= NOTABLE][:2]
+    less = [f"{name} adds {-value:.{DIGITS}f} less" for name, value in named if value <= -NOTABLE][:2]
+    said = "; ".join(part for part in (", ".join(more), ", ".join(less)) if part)
+    return f"{lead} {said[:1].upper()}{said[1:]}." if said else lead
 
 
-def legend(limit: float, negative: bool, unit: str) -> str:
+def picture(address: str, name: str, badge: str = "", inside: str = "") -> str:
+    """A large picture. badge: a word on it. inside: what lies over it, HTML."""
+    label = f'<span class="cm-approx">{_safe(badge)}</span>' if badge else ""
+    return f'<div class="cm-shown"><img src="{_safe(address)}" alt="{_safe(name)}">{label}{inside}</div>'
+
+
+def side_by_side(pictures: Sequence[tuple[str, str]]) -> str:
+    """Pictures in a row, each with the line under it. pictures: HTML of `picture`, and the line."""
+    cells = "".join(
+        f'<figure>{html}<figcaption dir="auto">{_safe(line)}</figcaption></figure>' for html, line in pictures
+    )
+    return f'<div class="cm-side">{cells}</div>'
+
+
+def legend(limit: float, negative: bool, unit: str, digits: int = 4) -> str:
     """The scale of a heat. limit: the share at its end. negative: whether there is anything that speaks against."""
     steps = np.linspace(-1 if negative else 0, 1, 13)
     stops = ", ".join(colour(float(step)) for step in steps)
-    first = signed(-limit, 4) if negative else "0"
-    middle = "<span>0</span>" if negative else ""
+    ends = [signed(-limit, digits), "0"] if negative else ["0"]
+    numbers = "".join(f"<span>{end}</span>" for end in (*ends, signed(limit, digits)))
     return (
-        f'<div class="cm-scale"><i style="background:linear-gradient(90deg, {stops})"></i>'
-        f"<div><span>{first}</span>{middle}<span>{signed(limit, 4)}</span></div><p>{_safe(unit)}</p></div>"
+        f'<div class="cm-scale"><i style="background:linear-gradient(90deg, {stops})"></i><div>{numbers}</div>'
+        f"<p>{_safe(unit)}</p></div>"
     )
 
 
+def boxed(places: Sequence[tuple[int, int]], shape: tuple[int, int], seen: Box, size: tuple[int, int]) -> str:
+    """Numbered boxes around places of a picture. seen: what the places cover, in a picture of this size (W, H)."""
+    boxes = []
+    for number, place in enumerate(places):
+        left, top, right, bottom = place_box(place, shape, seen)
+        spot = f"left:{100 * left / size[0]:.2f}%;top:{100 * top / size[1]:.2f}%;"
+        spot += f"width:{100 * (right - left) / size[0]:.2f}%;height:{100 * (bottom - top) / size[1]:.2f}%"
+        tint = COLOURS[number % len(COLOURS)]
+        label = f'<b style="background:{tint}">{number + 1}</b>'
+        boxes.append(f'<span class="cm-box" style="{spot};border-color:{tint}">{label}</span>')
+    return "".join(boxes)
+
+
+def match_list(matches: Sequence[Match], score: float, pairs: int) -> str:
+    """What each numbered match adds. pairs: how many pairs of places there are."""
+    even = abs(score) / max(pairs, 1) or 1.0
+    lines = "".join(
+        f'<li><b style="background:{COLOURS[number % len(COLOURS)]}">{number + 1}</b> {signed(match.share, 4)}'
+        f"<span>{match.share / even:.0f} × an average pair</span></li>"
+        for number, match in enumerate(matches)
+    )
+    return f'<ol class="cm-matches">{lines}</ol>'
+
+
+def _rows(words: Sequence[str], shares: NDArray[np.float64], bias: float, most: int) -> Rows:
+    """Names with rounded shares that add up: the leading words, the others together, the bias last."""
+    kept = leading(shares, most)
+    names, values = [short(words[number]) for number in kept], [float(shares[number]) for number in kept]
+    if len(words) > len(kept):
+        names.append(f"{len(words) - len(kept)} other words")
+        values.append(float(shares.sum()) - sum(values))
+    return list(zip([*names, BIAS], adding_up([*values, bias]), strict=True))
+
+
+def _equation(name: str, parts: float, bias: float) -> str:
+    score, rest = (f"{value:.{DIGITS}f}".replace("-", MINUS) for value in (parts + bias, parts))
+    return f"score <b>{score}</b> = {name} {rest} {MINUS if bias < 0 else '+'} bias {abs(bias):.{DIGITS}f}"
+
+
+def _difference(found: Comparison) -> Rows:
+    return _rows(found.words, found.shares, found.bias, MOST_WORDS // 2)
+
+
+def _sum(rows: Rows) -> float:
+    return round(sum(value for _, value in rows), DIGITS)
+
+
 def _bars(rows: Rows, on: int | None, digits: int) -> str:
-    low = min(0.0, *(value for _, value, _ in rows)) if rows else 0.0
-    high = max(0.0, *(value for _, value, _ in rows)) if rows else 0.0
+    """on: the row to point out. A last row named bias is hatched."""
+    low, high = (end(0.0, *(value for _, value in rows)) for end in (min, max))
     span = (high - low) or 1.0
     zero = -100 * low / span
     lines = []
-    for number, (name, value, kind) in enumerate(rows):
-        left, width = (zero if value >= 0 else zero + 100 * value / span), 100 * abs(value) / span
-        side = kind or ("cm-for" if value >= 0 else "cm-against")
+    for number, (name, value) in enumerate(rows):
+        width = 100 * abs(value) / span
+        side = "cm-bias" if name == BIAS and number == len(rows) - 1 else "cm-for" if value >= 0 else "cm-against"
         lines.append(
-            f'<div class="cm-bar{" cm-on" if number == on else ""}"><span dir="auto" title="{_safe(name)}">{_safe(name)}'
-            f'</span><div><i class="{side}" style="left:{left:.2f}%;width:{width:.2f}%"></i>'
+            f'<div class="cm-bar{" cm-on" if number == on else ""}">'
+            f'<span dir="auto" title="{_safe(name)}">{_safe(name)}</span>'
+            f'<div><i class="{side}" style="left:{zero - (0 if value >= 0 else width):.2f}%;width:{width:.2f}%"></i>'
             f'<u style="left:{zero:.2f}%"></u></div><b>{signed(value, digits)}</b></div>'
         )
     return f'<div class="cm-bars">{"".join(lines)}</div>'
