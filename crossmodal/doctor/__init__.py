@@ -1,0 +1,16 @@
+"""What is wrong with a data set, from the model's own scores: captions, pictures and splits, with the evidence.
+
+Everything is computed from the vectors of an opened index. `survey` does the work once; the checks read it.
+"""
+
+from __future__ import annotations
+
+from crossmodal.doctor.captions import ambiguous_captions, belonging, wrong_captions
+from crossmodal.doctor.findings import AmbiguousCaption, Drawn, Duplicates, Finding, Fit, Hub, WrongCaption, as_csv
+from crossmodal.doctor.pictures import duplicate_pictures, hubs, splits_of
+from crossmodal.doctor.survey import Survey, survey
+
+__all__ = [
+    "AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "Survey", "WrongCaption", "ambiguous_captions",
+    "as_csv", "belonging", "duplicate_pictures", "hubs", "splits_of", "survey", "wrong_captions",
+]  # fmt: skip

@@ -1,0 +1,128 @@
+"""Captions that likely belong to another picture, and captions that fit many.
+
+Shapes: N pictures, M captions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossmodal.doctor.findings import AmbiguousCaption, Fit, WrongCaption
+from crossmodal.doctor.survey import MARGIN, Floats, Rows, Survey, closest_siblings
+from crossmodal.index import Index
+from crossmodal.relevance import fit_logistic, logistic
+
+__all__ = ["ambiguous_captions", "belonging", "wrong_captions"]
+
+SAMPLE = 4000  # captions that the fit looks at
+FEWEST = 20  # captions with siblings, below which siblings are left out of the fit
+SHOWN = 3  # pictures that are named as evidence
+OWN_SHARE = 0.7  # of the best picture's height above a caption's mean cosine; an own picture below it fits badly
+TINY = 1e-12
+
+
+def wrong_captions(index: Index, survey: Survey, most: int | None = None) -> tuple[WrongCaption, ...]:
+    """The captions that look more like those of another picture than like their own, the least fitting first.
+
+    most: how many at most; None for all.
+    """
+    belongs = logistic(belonging(index, survey))
+    suspects = np.argsort(belongs, kind="stable")
+    suspects = suspects[belongs[suspects] < 0.5][:most]
+    return tuple(_wrong(index, survey, int(row), float(belongs[row])) for row in suspects)
+
+
+def belonging(index: Index, survey: Survey, seed: int = 0) -> Floats:
+    """(M,): log-odds that each caption belongs to its picture rather than to one drawn at random.
+
+    Two features: the cosine with the picture, in spreads above the caption's mean cosine with all pictures; and the
+    mean cosine with the two closest of the picture's other captions. A logistic weighs them, fitted on the gallery
+    itself: captions as they stand against the same captions at pictures drawn with the seed. So nothing needs to be
+    known of which are wrong. A caption without siblings is judged by the first feature alone.
+    """
+    captioned = np.unique(survey.owner)
+    if len(captioned) < 2:
+        return np.full(len(survey.owner), np.inf)  # there is no other picture that it could belong to
+    rng = np.random.default_rng(seed)
+    count = min(SAMPLE, len(survey.owner))
+    rows = np.arange(count) * len(survey.owner) // count
+    place = np.searchsorted(captioned, survey.owner[rows])
+    drawn = captioned[(place + rng.integers(1, len(captioned), count)) % len(captioned)]
+    strangers = np.stack([_height(index, survey, rows, drawn), closest_siblings(index, rows, drawn)], axis=1)
+    every = np.stack([_height(index, survey), survey.sibling], axis=1)
+    odds = _fitted(every[rows, :1], strangers[:, :1], every[:, :1])
+    together = np.isfinite(every[:, 1])
+    own, other = (part[np.isfinite(part[:, 1])] for part in (every[rows], strangers))
+    if min(len(own), len(other)) >= FEWEST:
+        odds[together] = _fitted(own, other, every[together])
+    return odds
+
+
+def _height(index: Index, survey: Survey, rows: Rows | None = None, pictures: Rows | None = None) -> Floats:
+    """Cosine of captions with a picture each, in spreads above their mean; of all with their own by default."""
+    if rows is None or pictures is None:
+        return np.asarray((survey.cosine - survey.mean) / np.maximum(survey.spread, TINY))
+    cosines = np.einsum("md,md->m", index.caption_vectors[rows], index.image_vectors[pictures])
+    return np.asarray((cosines - survey.mean[rows]) / np.maximum(survey.spread[rows], TINY))
+
+
+def _fitted(own: Floats, strangers: Floats, every: Floats) -> Floats:
+    """Log-odds (M,) of `every` (M, F) by a logistic that tells `own` (m, F) from `strangers` (n, F)."""
+    truth = np.repeat([True, False], [len(own), len(strangers)])
+    weights = fit_logistic(np.concatenate([own, strangers]), truth)
+    return np.asarray(every @ weights[1:] + weights[0])
+
+
+def _wrong(index: Index, survey: Survey, row: int, belongs: float) -> WrongCaption:
+    owner, captions = int(survey.owner[row]), index.catalogue.captions
+    first, end = index.caption_rows[owner : owner + 2].tolist()
+    sibling = float(survey.sibling[row])
+    return WrongCaption(
+        path=_path(index, owner),
+        caption=captions[row].text,
+        belongs=belongs,
+        cosine=float(survey.cosine[row]),
+        mean=float(survey.mean[row]),
+        rank=int(survey.rank[row]),
+        pictures=len(index.catalogue.pictures),
+        sibling=sibling if np.isfinite(sibling) else None,
+        siblings=tuple(captions[other].text for other in range(first, end) if other != row),
+        better=_best_others(index, survey, row),
+    )
+
+
+def ambiguous_captions(index: Index, survey: Survey, most: int | None = None) -> tuple[AmbiguousCaption, ...]:
+    """The captions that fit many other pictures as well as their own, those that fit most first.
+
+    Only captions that fit their own picture: it stands at least 0.7 as high above the caption's mean cosine as the best
+    picture does. Many: one in a hundred of the gallery. most: how many at most.
+    """
+    count = len(index.catalogue.pictures)
+    best = survey.best_cosine[:, 0] - survey.mean
+    fits = survey.cosine - survey.mean >= OWN_SHARE * np.maximum(best, TINY)
+    order = np.lexsort((survey.rank, -survey.within))
+    chosen = order[(fits & (survey.within >= max(count // 100, 1)))[order]][:most]
+    captions = index.catalogue.captions
+    return tuple(
+        AmbiguousCaption(
+            path=_path(index, int(survey.owner[row])),
+            caption=captions[row].text,
+            cosine=float(survey.cosine[row]),
+            rank=int(survey.rank[row]),
+            pictures=count,
+            within=int(survey.within[row]),
+            margin=MARGIN,
+            others=_best_others(index, survey, row),
+        )
+        for row in chosen.tolist()
+    )
+
+
+def _best_others(index: Index, survey: Survey, row: int) -> tuple[Fit, ...]:
+    pairs: list[tuple[int, float]] = list(zip(survey.best[row].tolist(), survey.best_cosine[row].tolist(), strict=True))
+    others = [(picture, cosine) for picture, cosine in pairs if picture != survey.owner[row]]
+    return tuple(Fit(_path(index, picture), cosine) for picture, cosine in others[:SHOWN])
+
+
+def _path(index: Index, row: int) -> str:
+    return index.catalogue.pictures[row].stamp.path

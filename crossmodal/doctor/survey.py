@@ -1,0 +1,109 @@
+"""One pass over all cosines of a gallery's captions with its pictures: what every finding of the doctor is made from.
+
+Shapes: N pictures, M captions, D embedding, K first places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.errors import InputError
+from crossmodal.index import Index, Vectors, build_command
+
+__all__ = ["MARGIN", "PLACES", "Survey", "closest_siblings", "survey"]
+
+PLACES = 10  # of the pictures that fit a caption best, how many are kept
+MARGIN = 0.05  # a picture whose cosine is less below the own picture's fits a caption as well
+CLOSEST = 2  # siblings that speak for a caption
+BLOCK = 256  # captions compared with all pictures at once
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of each caption.
+
+    owner: (M,) the row of its picture. cosine: (M,) with its picture. mean, spread: (M,) of its cosines with all
+    pictures. rank: (M,) of its picture among all, from 1; a picture that fits equally well ranks before it. within:
+    (M,) how many other pictures fit it as well, but for MARGIN. best, best_cosine: (M, K) the pictures that fit it
+    best, best first. sibling: (M,) mean cosine with the two closest of its picture's other captions, nan where there
+    is none; one of the same words is no other.
+    """
+
+    owner: Rows
+    cosine: Floats
+    mean: Floats
+    spread: Floats
+    rank: Rows
+    within: Rows
+    best: Rows
+    best_cosine: Floats
+    sibling: Floats
+
+
+def survey(index: Index, progress: Callable[[int, int], None] | None = None) -> Survey:
+    """Compare every caption of an index with every picture and with its siblings; no picture and no text is read.
+
+    progress: called with captions done and all. Memory: some hundred bytes a caption. Work: 2·N·M·D operations, half a
+    minute on one core for 8,000 pictures with five captions each.
+
+    Raises InputError if the index has no captions.
+    """
+    captions = index.catalogue.captions
+    if not captions:
+        raise InputError(
+            f"the index {index.path} has no captions to examine: give a captions file, "
+            f"`{build_command(index.manifest, index.path)} --captions FILE`"
+        )
+    owner = np.array([caption.picture for caption in captions], dtype=np.int64)
+    images = np.ascontiguousarray(index.image_vectors)
+    parts = []
+    for start in range(0, len(owner), BLOCK):
+        block = slice(start, start + BLOCK)
+        parts.append(_compare(index.caption_vectors[block] @ images.T, owner[block]))
+        if progress:
+            progress(min(start + BLOCK, len(owner)), len(owner))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    sibling = closest_siblings(index, np.arange(len(owner)), owner)
+    return Survey(owner=owner, sibling=sibling, **columns)
+
+
+def _compare(cosines: Vectors, owner: Rows) -> dict[str, NDArray[Any]]:
+    """The columns of a survey, from cosine to best_cosine, of some captions with all pictures (m, N)."""
+    line = np.arange(len(owner))
+    own = cosines[line, owner]
+    count = min(PLACES, cosines.shape[1])
+    best = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+    order = np.lexsort((best, -cosines[line[:, None], best]), axis=1)
+    best = best[line[:, None], order]
+    return {
+        "cosine": own.astype(np.float64),
+        "mean": cosines.mean(1, dtype=np.float64),
+        "spread": cosines.std(1, dtype=np.float64),
+        "rank": (cosines >= own[:, None]).sum(1),
+        "within": (cosines > own[:, None] - MARGIN).sum(1) - 1,
+        "best": best,
+        "best_cosine": cosines[line[:, None], best].astype(np.float64),
+    }
+
+
+def closest_siblings(index: Index, rows: Rows, pictures: Rows) -> Floats:
+    """Mean cosine (m,) of captions with the two closest captions of a picture each, their own or another.
+
+    rows, pictures: (m,). A caption of the same words does not count; nan where no other is left.
+    """
+    texts, first = [caption.text for caption in index.catalogue.captions], index.caption_rows
+    found = np.full(len(rows), np.nan)
+    for place, (row, picture) in enumerate(zip(rows.tolist(), pictures.tolist(), strict=True)):
+        begin, end = int(first[picture]), int(first[picture + 1])
+        others = [other for other in range(begin, end) if texts[other] != texts[row]]
+        if others:
+            cosines = index.caption_vectors[others] @ index.caption_vectors[row]
+            found[place] = np.sort(cosines)[-CLOSEST:].mean()
+    return found
