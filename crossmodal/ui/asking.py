@@ -14,7 +14,7 @@ import streamlit as st
 from crossmodal.data.images import IMAGE_SUFFIXES, load_image
 from crossmodal.errors import ImageError
 from crossmodal.ui.look import plain_markdown, shown
-from crossmodal.ui.view import ADDRESS_TEXT, KEYS, MAX_PART_TEXT, MAX_PARTS, MAX_TEXT, MINUS_WEIGHT, Part, View
+from crossmodal.ui.view import ADDRESS_TEXT, KEYS, MAX_PART_TEXT, MAX_PARTS, MAX_TEXT, Part, View
 
 __all__ = [
     "add", "ask", "ask_for_more_like", "ask_text", "change", "clear", "current", "default_target", "examples", "give",
@@ -92,7 +92,7 @@ def give(name: str, content: bytes, role: str = "ask") -> None:
     used = {part.upload for part in current().parts}
     kept = {old: picture for old, picture in st.session_state.get("given", {}).items() if old in used}
     st.session_state.given = {**kept, key: (name, content)}
-    part = Part(upload=key, minus=role == "minus", weight=MINUS_WEIGHT if role == "minus" else 1.0)
+    part = Part(upload=key, minus=role == "minus")
     if role == "ask":
         change(replace(current(), parts=(part,), to=None, page=1, picture="", copies=()))
     else:
@@ -241,4 +241,4 @@ def _shown(parameters: dict[str, str | list[str]]) -> dict[str, str | list[str]]
 def part_of_words(text: str, minus: bool = False) -> Part | None:
     """Typed words as a part; None where there are none."""
     words = " ".join(text.split())[:MAX_PART_TEXT]
-    return Part(words=words, minus=minus, weight=MINUS_WEIGHT if minus else 1.0) if words else None
+    return Part(words=words, minus=minus) if words else None

@@ -67,9 +67,21 @@ class Asked:
     own: int
 
     def answer(self, k: int) -> Answer:
-        """The k best hits. Raises InputError or ImageError as a search does."""
-        liked = [term.content.path for term in self.terms[self.own :] if isinstance(term.content, Indexed)]
-        return self.searcher.answer(Query(self.terms), k, self.target, by=self.by, within=self.mask, keep=liked)
+        """The k best hits. Raises InputError or ImageError as a search does.
+
+        What was liked is looked for and may yet be found, unlike what was asked.
+        """
+        marked = len(self.terms) > self.own
+        mask = self.without_asked() if marked and self.target == "images" else self.mask
+        return self.searcher.answer(Query(self.terms), k, self.target, by=self.by, within=mask, own=marked)
+
+    def without_asked(self) -> NDArray[np.bool_]:
+        """(N,): the pictures that may answer, without those that are looked for."""
+        rows = self.searcher.index.row_of
+        allowed = np.ones(self.searcher.image_count, dtype=np.bool_) if self.mask is None else self.mask.copy()
+        wanted = [term.content for term in self.terms[: self.own] if term.weight > 0]
+        allowed[[rows[content.path] for content in wanted if isinstance(content, Indexed)]] = False
+        return allowed
 
 
 def ask_of(searcher: Searcher, view: View, target: str, marks: Sequence[Term] = ()) -> Asked:
@@ -196,10 +208,7 @@ def _total(asked: Asked, groups: NDArray[np.int64] | None, everything: int) -> i
     """How many tiles all pages have while nothing is unfolded."""
     if groups is None:
         return everything
-    allowed = np.ones(len(groups), dtype=np.bool_) if asked.mask is None else asked.mask.copy()
+    allowed = asked.without_asked()
     if asked.by == "captions":
         allowed &= np.diff(asked.searcher.index.caption_rows) > 0
-    wanted = [term for term in asked.terms[: asked.own] if term.weight > 0]
-    own = [term.content.path for term in wanted if isinstance(term.content, Indexed)]
-    allowed[[asked.searcher.index.row_of[path] for path in own]] = False
     return int(np.unique(groups[allowed]).size)

@@ -24,7 +24,7 @@ from crossmodal.ui.look import heading, plain_markdown
 from crossmodal.ui.paging import pager, per_page
 from crossmodal.ui.sidebar import address_of, gallery
 from crossmodal.ui.taking import export
-from crossmodal.ui.view import MINUS_WEIGHT, Part, View
+from crossmodal.ui.view import Part, View
 from crossmodal.ui.watch import watch
 
 if TYPE_CHECKING:
@@ -231,8 +231,7 @@ def _act(searcher: Searcher, act: str, row: int, generation: str) -> None:
     if act == "like":
         asking.change(View(parts=(Part(picture=path),), count=view.count, chosen=view.chosen, by=view.by))
     elif act in ("plus", "minus"):
-        weight = MINUS_WEIGHT if act == "minus" else 1.0
-        asking.add(Part(picture=path, minus=act == "minus", weight=weight))
+        asking.add(Part(picture=path, minus=act == "minus"))
         _closed()
     elif act in ("up", "down"):
         marking.toggle(searcher, path, 1 if act == "up" else -1)

@@ -13,9 +13,8 @@ from crossmodal.filters import Filter
 from crossmodal.query import Box
 
 __all__ = [
-    "ADDRESS_TEXT", "COUNTS", "DEFAULT_COUNT", "KEYS", "MAX_COUNT", "MAX_PARTS", "MAX_TEXT", "MAX_WEIGHT", "MINUS_WEIGHT",
-    "MIN_WEIGHT",
-    "TARGETS", "WAYS", "Part", "View",
+    "ADDRESS_TEXT", "COUNTS", "DEFAULT_COUNT", "KEYS", "MAX_COUNT", "MAX_PARTS", "MAX_TEXT", "MAX_WEIGHT",
+    "MIN_WEIGHT", "TARGETS", "WAYS", "Part", "View",
 ]  # fmt: skip
 
 COUNTS = (12, 24, 48, 96)
@@ -25,7 +24,6 @@ MAX_TEXT = 10_000
 MAX_PART_TEXT = 300
 MAX_PARTS = 12
 MIN_WEIGHT, MAX_WEIGHT = 0.1, 3.0
-MINUS_WEIGHT = 0.5  # of what is taken away at first: a whole picture's weight leaves little of a sentence
 ADDRESS_TEXT = 2_000  # characters of the first words that the address carries
 TARGETS = ("images", "captions")
 WAYS = ("pictures", "captions", "both")
