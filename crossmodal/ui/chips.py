@@ -15,6 +15,8 @@ from crossmodal.ui.tiles import COLOURS
 from crossmodal.ui.view import MAX_PART_TEXT, MAX_WEIGHT, MIN_WEIGHT, Part, View
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from crossmodal.search import Searcher
     from crossmodal.ui.marking import Marks
 
@@ -37,7 +39,7 @@ def chips(searcher: Searcher, view: View, marks: Marks | None) -> None:
             for number, part in enumerate(view.parts):
                 _part(searcher, view, number, part)
         if marks:
-            words = f"{len(marks.liked)} 👍  {len(marks.disliked)} 👎"
+            words = f"{len(marks.liked)} :material/thumb_up: {len(marks.disliked)} :material/thumb_down:"
             _removable("marks", words, "Take these marks back", marking.take_back, (marks,), COLOURS)
         for key, words in limits.items():
             _removable(f"filter-{key}", plain_markdown(words), "Do not filter by this", _unfilter, (key,))
@@ -118,7 +120,7 @@ def _full(words: str) -> str:
 
 def refine(labels: tuple[str, ...]) -> None:
     """Draw the way to add words and to take some away. labels: the only words that can be asked, if there are such."""
-    with st.popover("Refine", icon=":material/add:", key="refine", help="Add words, or take some away"):
+    with st.popover("Refine", icon=":material/add:", key="refine", help="Add words, or take some away"), _narrow():
         for name, words, example in (("plus", "More of", "at night"), ("minus", "Less of", "people")):
             if labels:
                 st.selectbox(
@@ -136,6 +138,10 @@ def refine(labels: tuple[str, ...]) -> None:
                     max_chars=MAX_PART_TEXT, icon=":material/add:" if name == "plus" else ":material/remove:",
                 )  # fmt: skip
         st.caption("Pictures: + and − on any tile, or give one with *Search by picture*.")
+
+
+def _narrow() -> DeltaGenerator:
+    return st.container(width=320)
 
 
 def _removable(

@@ -42,7 +42,7 @@ def as_csv(results: Results) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     shared = any(hit.shares for hit in results.hits)
-    labels = [_signed(term) for term in results.terms] if shared else []
+    labels = [_column(term) for term in results.terms] if shared else []
     writer.writerow(["rank", "path", "score", "relevance", "captions", *map(_cell, labels)])
     for hit in results.hits:
         captions = [hit.caption] if hit.caption is not None else results.searcher.captions_of(hit.path)
@@ -100,8 +100,8 @@ def file_stem(question: str) -> str:
     return "-".join(filter(None, kept.split("-"))) or "results"
 
 
-def _signed(term: Term) -> str:
-    return f"{'−' if term.weight < 0 else '+'} {term.label}"
+def _column(term: Term) -> str:
+    return f"share of {'minus ' if term.weight < 0 else ''}{term.label}"
 
 
 def _cell(text: str) -> str:

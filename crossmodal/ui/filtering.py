@@ -27,7 +27,7 @@ def filters(searcher: Searcher) -> None:
     chosen = asking.current().chosen
     active = len(chosen.parameters())
     _mirror(chosen)
-    with st.popover(f"Filters · {active}" if active else "Filters", icon=":material/tune:"):
+    with st.popover(f"Filters · {active}" if active else "Filters", icon=":material/tune:"), st.container(width=340):
         _folder(searcher)
         if searcher.caption_count:
             st.text_input(

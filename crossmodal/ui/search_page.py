@@ -51,7 +51,6 @@ def main() -> None:
         _being_made(job)
         asking.publish(address_of(gallery()))
         return
-    listen(searcher.manifest.generation, partial(_act, searcher), _given)
     if job is not None:
         watch(job)
     if view.asks:
@@ -62,6 +61,7 @@ def main() -> None:
             st.info("There is nothing to look for yet, only something to take away: add words or a picture.")
         _welcome(searcher, labels)
     opening.show(searcher)
+    listen(searcher.manifest.generation, partial(_act, searcher), _given)
     asking.publish(address_of(gallery()))
 
 
