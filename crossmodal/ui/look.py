@@ -67,7 +67,7 @@ def caption_row(
         f'<div class="cm-caption"><div class="cm-picture">{picture(address, name)}</div>'
         f'<div><div class="cm-text" dir="auto">{_safe(caption)}</div>{below}'
         f'<div class="cm-name">{rank} · {_safe(name)}</div></div>'
-        f'<div class="cm-side">{score_badge(score, chance)}{beside}</div></div>'
+        f'<div class="cm-beside">{score_badge(score, chance)}{beside}</div></div>'
     )
 
 
