@@ -27,8 +27,8 @@ SELECTED = "selected_paths"
 
 def current() -> View:
     """What is asked now."""
-    view: View = st.session_state.setdefault("view", View())
-    return view
+    view: View | None = st.session_state.get("view")
+    return view or View()
 
 
 def change(view: View) -> None:

@@ -9,8 +9,8 @@ import streamlit as st
 
 from crossmodal.ui import asking, marking
 from crossmodal.ui.cropping import choose_crop
-from crossmodal.ui.look import asked, plain_markdown, shortened
-from crossmodal.ui.thumbnails import cropped_address
+from crossmodal.ui.finding import path_of
+from crossmodal.ui.look import plain_markdown, shortened
 from crossmodal.ui.tiles import COLOURS
 from crossmodal.ui.view import MAX_PART_TEXT, MAX_WEIGHT, MIN_WEIGHT, Part, View
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["chips", "name_of", "refine"]
 
-SMALL_PIXELS = 320
 SIGNS = {False: "More of it", True: "Less of it"}
 LETTERS = 34
 
@@ -83,9 +82,9 @@ def _edit(searcher: Searcher, view: View, number: int, part: Part) -> None:
         st.html(f'<p class="cm-full" dir="auto">{_full(part.words)}</p>')
     else:
         picture = asking.given(part.upload) if part.upload else None
-        source = picture[1] if picture else searcher.image_path(part.picture)
-        lead = "This part of" if part.crop else "The whole of"
-        st.html(asked(cropped_address(source, part.crop, SMALL_PIXELS), lead, picture[0] if picture else part.picture))
+        path = path_of(searcher, part.picture) if part.picture else None
+        if picture or path:
+            choose_crop(number, part, picture[1] if picture else searcher.image_path(path or ""), name_of(part))
     if len(view.parts) > 1:
         state[f"weight-{number}"] = part.weight
         st.slider(
@@ -104,12 +103,6 @@ def _edit(searcher: Searcher, view: View, number: int, part: Part) -> None:
                 "Sign", list(SIGNS), key=f"sign-{number}", format_func=SIGNS.__getitem__, required=True,
                 label_visibility="collapsed", on_change=_signed, args=(number,),
             )  # fmt: skip
-    if not part.words:
-        with st.container(horizontal=True):
-            if st.button("Choose a part of it", key=f"crop-{number}", icon=":material/crop:"):
-                choose_crop(searcher, number)
-            if part.crop:
-                st.button("Use the whole", key=f"whole-{number}", on_click=_whole, args=(number,), type="tertiary")
 
 
 def _full(words: str) -> str:
@@ -157,10 +150,6 @@ def _removable(
 
 def _drop(number: int) -> None:
     asking.change(replace(asking.current().with_part(number, None), to=None))
-
-
-def _whole(number: int) -> None:
-    _replace(number, crop=None)
 
 
 def _weighted(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Which pictures of a gallery are near-duplicates, found once for each state of it and beside the page."""
+"""What a gallery's pages need and is slow to find: made once for each state of it, beside the page where it is large."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from crossmodal import duplicates
+from crossmodal.filters import Filter
+from crossmodal.query import Indexed
 from crossmodal.ui.jobs import JOBS
 
 if TYPE_CHECKING:
@@ -19,18 +22,15 @@ AT_ONCE = 1_000  # pictures that are compared before the page is drawn; more of 
 
 
 def group_of(searcher: Searcher) -> NDArray[np.int64] | None:
-    """(N,): the first row of each picture's group; None until a large gallery's pictures have been compared."""
-    groups: dict[str, NDArray[np.int64]] = _kept(str(searcher.index.path), _state_of(searcher))
-    if "groups" not in groups:
+    """(N,): the first row of each picture's group of near-duplicates; None until a large gallery's are compared."""
+    state = f"{searcher.manifest.generation} {searcher.manifest.created}"
+    kept = _kept(str(searcher.index.path.resolve()), state)
+    if "groups" not in kept:
         if searcher.image_count <= AT_ONCE:
-            _compare(searcher, groups)
+            _compare(searcher, kept)
         else:
-            JOBS.start(f"copies {searcher.index.path} {_state_of(searcher)}", lambda _: _compare(searcher, groups))
-    return groups.get("groups")
-
-
-def _state_of(searcher: Searcher) -> str:
-    return f"{searcher.manifest.generation} {searcher.manifest.created}"
+            JOBS.start(f"copies {searcher.index.path.resolve()} {state}", lambda _: _prepare(searcher, kept))
+    return kept.get("groups")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -38,7 +38,14 @@ def _kept(index: str, state: str) -> dict[str, NDArray[np.int64]]:  # noqa: ARG0
     return {}
 
 
-def _compare(searcher: Searcher, groups: dict[str, NDArray[np.int64]]) -> None:
-    from crossmodal import duplicates
+def _compare(searcher: Searcher, kept: dict[str, NDArray[np.int64]]) -> None:
+    kept["groups"] = duplicates.group_of(searcher.index)
 
-    groups["groups"] = duplicates.group_of(searcher.index)
+
+def _prepare(searcher: Searcher, kept: dict[str, NDArray[np.int64]]) -> None:
+    """Near-duplicates, and what the first filter by words and the first search by captions would have to wait for."""
+    _compare(searcher, kept)
+    if searcher.caption_count:
+        Filter(words="a").mask(searcher.index)
+        for by in ("captions", "both"):
+            searcher.search(Indexed(searcher.index.catalogue.pictures[0].stamp.path), 1, "images", by=by)

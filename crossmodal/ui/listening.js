@@ -47,7 +47,10 @@ export default function listen({ data, setTriggerValue }) {
     const again = () => {
       const lost = !document.contains(before) || document.activeElement === document.body;
       const now = document.querySelector(`.cm-tile [data-cm="${act}"][data-row="${row}"]`);
-      if (lost && now) now.focus();
+      if (lost && now) {
+        now.closest(".cm-tile").querySelector(".cm-open").focus(); // only now is the button visible
+        now.focus();
+      }
       else if (tries-- > 0) setTimeout(again, 100);
     };
     setTimeout(again, 100);

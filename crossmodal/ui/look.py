@@ -37,7 +37,8 @@ def plain_markdown(text: str) -> str:
 
 def heading(title: str, line: str = "") -> str:
     """The head of a page: a title and a quiet line."""
-    return f'<div class="cm-head"><h1>{_safe(title)}</h1><p dir="auto">{_safe(line)}</p></div>'
+    quiet = f'<p dir="auto">{_safe(line)}</p>' if line else ""
+    return f'<div class="cm-head"><h1>{_safe(title)}</h1>{quiet}</div>'
 
 
 def tile(address: str | None, text: str, rank: int | None = None, score: float | None = None) -> str:

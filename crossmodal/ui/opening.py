@@ -54,12 +54,17 @@ def _opened(searcher: Searcher) -> None:
     shown = tuple(hit.path for hit in hits)
     place = shown.index(path) if path in shown else None
     hit = None if place is None else hits[place]
-    if place is not None:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="cm-turning"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="cm-turning"):
+        if place is not None:
             _turn("previous", ":material/chevron_left:", "Previous (←)", shown, place - 1)
             st.html(f'<span class="cm-quiet">{place + 1} of {len(shown)} on this page</span>', width="content")
             _turn("next", ":material/chevron_right:", "Next (→)", shown, place + 1)
-    _head(searcher, path, view, hit)
+        marks = marking.marks_of(searcher, view)
+        acts = tuple(ACTS) if marks is not None else tuple(ACTS)[:3]
+        st.html(buttons(searcher.index.row_of[path], acts, marks.of(path) if marks is not None else 0), width="content")
+    terms: tuple[Term, ...] = st.session_state.get("shown_terms", ())
+    if hit is not None and hit.shares is not None and len(hit.shares) == len(terms):
+        st.html(share_sum(hit.score, shares_of(terms, hit, len(view.parts))))
     detail(
         searcher,
         path,
@@ -72,16 +77,6 @@ def _opened(searcher: Searcher) -> None:
         on_open=_turned,
         on_search=asking.ask_text,
     )
-
-
-def _head(searcher: Searcher, path: str, view: View, hit: Hit | None) -> None:
-    """What can be done with the picture, and what each part of the question adds to its score."""
-    marks = marking.marks_of(searcher, view)
-    acts = tuple(ACTS) if marks else tuple(ACTS)[:3]
-    st.html(buttons(searcher.index.row_of[path], acts, marks.of(path) if marks else 0))
-    terms: tuple[Term, ...] = st.session_state.get("shown_terms", ())
-    if hit is not None and hit.shares is not None and len(hit.shares) == len(terms):
-        st.html(share_sum(hit.score, shares_of(terms, hit, len(view.parts))))
 
 
 def _asked_with(searcher: Searcher, view: View) -> Image | None:

@@ -31,11 +31,12 @@ MARKS = ("up", "down")
 def picture_grid(searcher: Searcher, found: Found, view: View, marks: Marks | None) -> None:
     """Found pictures as tiles with badges, shares and buttons."""
     acts = ACTS if marks is None else (*ACTS, *MARKS)
+    root = searcher.root  # looked up once: it asks the disk
     with st.container(key="cm-grid-results"):
         for hit in found.hits:
             tile = Tile(
                 searcher.index.row_of[hit.path],
-                thumbnail(searcher.image_path(hit)),
+                thumbnail(root / hit.path),
                 _words_of(searcher, hit.path),
                 hit.rank,
                 hit.score,
@@ -51,17 +52,19 @@ def picture_grid(searcher: Searcher, found: Found, view: View, marks: Marks | No
 
 def sample_grid(searcher: Searcher, paths: Sequence[str]) -> None:
     """Some pictures of the gallery, to look at before anything is asked."""
+    root = searcher.root
     with st.container(key="cm-grid-sample"):
         for path in paths:
             row = searcher.index.row_of[path]
-            st.html(tile_of(Tile(row, thumbnail(searcher.image_path(path)), _words_of(searcher, path))))
+            st.html(tile_of(Tile(row, thumbnail(root / path), _words_of(searcher, path))))
 
 
 def caption_list(searcher: Searcher, found: Found, view: View) -> None:
     """Found captions, each with its score and the picture it belongs to."""
+    root = searcher.root
     with st.container(key="cm-list"):
         for hit in found.hits:
-            address = thumbnail(searcher.image_path(hit.path), SMALL_PIXELS)
+            address = thumbnail(root / hit.path, SMALL_PIXELS)
             acts = buttons(searcher.index.row_of[hit.path], ACTS)
             shares = share_bar(shares_of(found.terms, hit, len(view.parts)))
             st.html(caption_row(address, hit.caption or "", hit.path, hit.rank, hit.score, hit.relevance, shares, acts))
@@ -75,7 +78,7 @@ def shares_of(terms: Sequence[Term], hit: Hit, asked: int) -> tuple[Share, ...]:
     pairs = zip(signs, terms, hit.shares, strict=True)
     shares = [Share(sign + term.label, value, place % COLOURS) for place, (sign, term, value) in enumerate(pairs)]
     own, marked = shares[:asked], shares[asked:]
-    return (*own, Share("👍 👎", sum(share.value for share in marked), COLOURS)) if marked else tuple(own)
+    return (*own, Share("your marks", sum(share.value for share in marked), COLOURS)) if marked else tuple(own)
 
 
 def heatmap(searcher: Searcher, name: str, hits: Sequence[Hit]) -> None:

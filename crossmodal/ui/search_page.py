@@ -42,10 +42,11 @@ ADVICE = "Index its folder with a captions file, or look for pictures instead."
 def main() -> None:
     """Draw the page."""
     labels, captioned = labels_of(gallery()), has_captions(gallery())
+    head = st.empty()
+    view = asking.ask(labels, captioned)
     title = "Find pictures with words" + (", words with pictures" if captioned else " and with pictures")
     begin = "Choose what they show" if labels else "Describe what you look for"
-    st.html(heading(title, f"{begin}, or give a picture."))
-    view = asking.ask(labels, captioned)
+    head.html(heading(title, "" if view.parts else f"{begin}, or give a picture."))
     searcher, job = _open()
     if searcher is None:
         _being_made(job)
