@@ -90,7 +90,7 @@ def channel_of(index: Index, target: str, by: str) -> Channel:
     if target == "captions":
         return Channel(index.caption_vectors, index.nearest_captions)
     captioned = np.diff(index.caption_rows) > 0
-    if by == "pictures" or (by == "both" and not captioned.any()):
+    if by == "pictures":
         return Channel(index.image_vectors, index.nearest_images)
     if by == "captions":
         return Channel(index.caption_means, None, captioned)

@@ -147,6 +147,13 @@ class Query:
         """The only term, where there is but one."""
         return self.terms[0] if len(self.terms) == 1 else None
 
+    @property
+    def label(self) -> str:
+        """All of it in one line: "photo.jpg + 2 × at night − people"."""
+        parts = [(abs(term.weight), "−" if term.weight < 0 else "+", term.label) for term in self.terms]
+        shown = " ".join(f"{sign} {label if size == 1 else f'{size:g} × {label}'}" for size, sign, label in parts)
+        return shown.removeprefix("+ ")
+
 
 TermLike: TypeAlias = "Content | Term"
 QueryLike: TypeAlias = "Content | Term | Query"

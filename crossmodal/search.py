@@ -167,6 +167,7 @@ class Searcher:
         target = ("captions" if single and not single.is_words else "images") if to is None else to
         within = None if within is None else np.asarray(within)
         self._check(k, target, by, within)
+        by = by if self.caption_count else "pictures"
         composed = compose_vectors(asked, self.index, self.encoder)
         allowed = self._allowed(asked, target, within, own)
         found = self._channel(target, by).nearest(composed, k, allowed)
