@@ -13,7 +13,7 @@ import streamlit as st
 
 from crossmodal.errors import ImageError
 from crossmodal.ui.asking import ask_text
-from crossmodal.ui.explained import Photo, can_explain, opened
+from crossmodal.ui.explained import Photo, can_explain, given, opened
 from crossmodal.ui.look import _safe, facts, plain_markdown, shown, tile
 from crossmodal.ui.reasons import above_or_below, alike, plain, sentence_and_picture
 from crossmodal.ui.thumbnails import thumbnail
@@ -93,7 +93,7 @@ def _draw(view: _Shown) -> None:
     with st.container(key="cm-detail"):
         if photo is not None:
             _reasons(view, photo)
-        left, right = st.columns([3, 2], gap="large")
+        left, right = st.columns([3, 2], gap="medium")
         with left:
             _captions(view, photo is not None and can_explain(view.searcher))
         with right:
@@ -113,7 +113,7 @@ def _head(view: _Shown) -> None:
 def _reasons(view: _Shown, photo: Photo) -> None:
     """Why this picture: for a sentence, beside another hit, and beside the picture that was asked with."""
     if view.asked is not None:
-        alike(view.searcher, view.asked, "the picture asked with", photo, view.key)
+        alike(view.searcher, given(view.asked), photo, ("the picture asked with", "this picture"), view.key)
     sentence = _sentence(view)
     if sentence:
         key = hashlib.sha256(f"{view.key}{sentence}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
@@ -188,11 +188,11 @@ def _facts(view: _Shown, photo: Photo | None) -> list[tuple[str, str]]:
     about = [("Name", place.name), ("Folder", "" if str(place.parent) == "." else str(place.parent))]
     known = getattr(index, "facts", None)
     if photo is not None:
-        about += [("Size", f"{photo.whole.width:,} × {photo.whole.height:,} pixels"), ("Taken", _taken(photo.path))]
+        about += [("Size", f"{photo.size[0]:,} × {photo.size[1]:,} pixels"), ("Taken", _taken(photo.path))]
     elif known is not None:
         about += [("Size", f"{known[row].width:,} × {known[row].height:,} pixels"), ("Taken", known[row].taken)]
     about += [("File", f"{picture.stamp.size / 1024:,.0f} KiB"), ("SHA-256", f"{picture.sha256[:12]}…")]
-    about += [("Path", os.path.normpath(view.searcher.image_path(view.path)))]
+    about += [("Path", os.path.abspath(view.searcher.image_path(view.path)))]
     if photo is not None and photo.stamp != (picture.stamp.modified_ns, picture.stamp.size):
         about += [("Note", "The file has changed since it was indexed; what stands above is of today's.")]
     return [(name, value) for name, value in about if value]
@@ -237,13 +237,8 @@ def _neighbours(view: _Shown, photo: Photo | None) -> None:
     chosen = st.session_state.get(beside)
     if photo is not None and chosen in rows:
         try:
-            alike(
-                view.searcher,
-                opened(view.searcher, chosen).whole,
-                PurePosixPath(chosen).name,
-                photo,
-                f"{view.key}-near",
-            )
+            names = PurePosixPath(chosen).name, "this picture"
+            alike(view.searcher, opened(view.searcher, chosen), photo, names, f"{view.key}-near")
         except ImageError as error:
             st.info(plain_markdown(f"{error}."))
 

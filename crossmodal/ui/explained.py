@@ -1,4 +1,4 @@
-"""Explanations of pictures of a gallery, made once and kept: another word of the same sentence costs nothing.
+"""Pictures of a gallery and their explanations, made once and kept: another word of the same sentence costs nothing.
 
 What is kept depends on the checkpoint's fingerprint and on the file as it lies on the disk, so a picture or an index
 that changes is explained anew.
@@ -7,36 +7,64 @@ that changes is explained anew.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from crossmodal.data.images import load_image
 from crossmodal.errors import ImageError, InputError
 from crossmodal.explain import Explanation, Likeness, explain, explain_images, seen_box
+from crossmodal.ui.galleries import EXPLAINER_FACES
+from crossmodal.ui.overlay import Box, heat_picture
+from crossmodal.ui.thumbnails import as_data_address
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from crossmodal.search import Searcher
 
-__all__ = ["Photo", "can_explain", "explained", "likeness", "opened", "scaled", "seen_part"]
+__all__ = [
+    "Photo",
+    "as_it_is",
+    "can_explain",
+    "explained",
+    "given",
+    "heated",
+    "is_exact",
+    "likeness",
+    "opened",
+    "seen_part",
+]
 
 SHORTEST, LONGEST = 480, 760  # pixels of the longer side of a picture under its heat
 PIXELS_AS_THEY_ARE = 64  # up to this longer side a picture is enlarged pixel by pixel
+Shape = tuple[int, int]
 
 
+@dataclass(frozen=True, eq=False)
 class Photo:
-    """A picture of the gallery, decoded. path: of its file. stamp: what tells this state of the file from others.
+    """A picture that can be decoded.
 
-    whole: upright, RGB. shown: the same, scaled for the page.
+    path: of its file. stamp: time of last change in nanoseconds and size in bytes, which tell this state of the file
+    from others. size: width and height in pixels. shown: upright, RGB, scaled for the page. kept: in full, for a
+    picture that has no file.
     """
 
-    def __init__(self, path: Path, stamp: tuple[int, int], whole: Image) -> None:
-        self.path, self.stamp, self.whole = path, stamp, whole
-        self.shown = scaled(whole)
+    path: Path
+    stamp: tuple[int, int]
+    size: Shape
+    shown: Image
+    kept: Image | None = None
+
+    @property
+    def whole(self) -> Image:
+        """The picture in full, upright, RGB: too large to keep many. Raises ImageError if it is gone by now."""
+        return _whole(self.path, self.stamp) if self.kept is None else self.kept
 
 
 def opened(searcher: Searcher, path: str) -> Photo:
@@ -49,7 +77,96 @@ def opened(searcher: Searcher, path: str) -> Photo:
     return _opened(file, (facts.st_mtime_ns, facts.st_size))
 
 
-def scaled(image: Image) -> Image:
+def given(image: Image) -> Photo:
+    """A picture that was given to search with."""
+    picture = image.convert("RGB")
+    return _given(picture, hashlib.sha256(picture.tobytes()).hexdigest(), picture.size)
+
+
+def can_explain(searcher: Searcher) -> bool:
+    """Whether the gallery's encoder can say anything about why."""
+    encoder: Any = searcher.encoder
+    return bool(getattr(encoder, "can_explain", all(hasattr(encoder, face) for face in EXPLAINER_FACES)))
+
+
+def is_exact(searcher: Searcher) -> bool:
+    """Whether the explanations of a sentence and a picture are exact sums, which compare."""
+    encoder: Any = searcher.encoder
+    return can_explain(searcher) and bool(encoder.splits_images and encoder.splits_texts)
+
+
+def seen_part(searcher: Searcher, image: Image) -> Box:
+    """The part of a picture that the encoder looks at: left, top, right, bottom in its pixels."""
+    return seen_box(image, str(searcher.encoder.preprocessing.get("image", {}).get("fit", "squash")))
+
+
+def explained(searcher: Searcher, photo: Photo, text: str) -> Explanation:
+    """Why a picture and a sentence have their score.
+
+    Raises InputError where that cannot be said, ImageError if the picture is gone by now.
+    """
+    _check(searcher)
+    return _explained(searcher.encoder, photo, searcher.encoder.fingerprint, str(photo.path), photo.stamp, text)
+
+
+def likeness(searcher: Searcher, first: Photo, second: Photo) -> Likeness:
+    """Why two pictures have their score. Raises as `explained`."""
+    _check(searcher)
+    key = str(first.path), first.stamp, str(second.path), second.stamp
+    return _likeness(searcher.encoder, first, second, searcher.encoder.fingerprint, key)
+
+
+def heated(searcher: Searcher, photo: Photo, places: NDArray[np.float64], shape: Shape, limit: float) -> str:
+    """A picture under the heat of its places (P,), as a data address. limit: the share of the strongest colour."""
+    return _heated(photo, places.astype(np.float64).tobytes(), shape, seen_part(searcher, photo.shown), limit)
+
+
+@lru_cache(maxsize=64)
+def as_it_is(photo: Photo) -> str:
+    """A picture as it is shown, as a data address."""
+    return as_data_address(photo.shown, LONGEST)
+
+
+@lru_cache(maxsize=12)
+def _opened(path: Path, stamp: tuple[int, int]) -> Photo:
+    whole = _whole(path, stamp)
+    return Photo(path, stamp, whole.size, _scaled(whole))
+
+
+@lru_cache(maxsize=2)
+def _whole(path: Path, stamp: tuple[int, int]) -> Image:  # noqa: ARG001 - the stamp is part of the key
+    return load_image(path)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _given(_picture: Image, key: str, size: Shape) -> Photo:
+    return Photo(Path(key), (0, 0), size, _scaled(_picture), _picture)
+
+
+@lru_cache(maxsize=64)
+def _heated(photo: Photo, places: bytes, shape: Shape, seen: Box, limit: float) -> str:
+    shares = np.frombuffer(places, dtype=np.float64).reshape(shape)
+    return as_data_address(heat_picture(photo.shown, shares, seen, limit), LONGEST)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _explained(
+    _encoder: Any,
+    _photo: Photo,
+    fingerprint: str,  # noqa: ARG001 - these three are part of the key
+    path: str,  # noqa: ARG001
+    stamp: tuple[int, int],  # noqa: ARG001
+    text: str,
+) -> Explanation:
+    return explain(_encoder, _photo.whole, text)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _likeness(_encoder: Any, _first: Photo, _second: Photo, fingerprint: str, key: Any) -> Likeness:  # noqa: ARG001 - the key
+    return explain_images(_encoder, _first.whole, _second.whole)
+
+
+def _scaled(image: Image) -> Image:
     """A copy whose longer side is between SHORTEST and LONGEST pixels."""
     from PIL.Image import Resampling
 
@@ -59,59 +176,6 @@ def scaled(image: Image) -> Image:
     return image.resize(size, Resampling.NEAREST if longer <= PIXELS_AS_THEY_ARE else Resampling.LANCZOS)
 
 
-def can_explain(searcher: Searcher) -> bool:
-    """Whether the gallery's encoder can say anything about why."""
-    return bool(getattr(searcher.encoder, "can_explain", False))
-
-
-def seen_part(searcher: Searcher, image: Image) -> tuple[int, int, int, int]:
-    """The part of a picture that the encoder looks at: left, top, right, bottom in its pixels."""
-    return seen_box(image, str(searcher.encoder.preprocessing.get("image", {}).get("fit", "squash")))
-
-
-def explained(searcher: Searcher, photo: Photo, text: str) -> Explanation:
-    """Why a picture and a sentence have their score. Raises InputError where that cannot be said."""
-    return _explained(searcher.encoder, photo, searcher.encoder.fingerprint, str(photo.path), photo.stamp, text)
-
-
-def likeness(searcher: Searcher, asked: Image, photo: Photo) -> Likeness:
-    """Why two pictures have their score. Raises InputError where that cannot be said."""
-    key = hashlib.sha256(asked.tobytes()).hexdigest(), asked.size
-    return _likeness(searcher.encoder, asked, photo, searcher.encoder.fingerprint, key, str(photo.path), photo.stamp)
-
-
-@lru_cache(maxsize=12)
-def _opened(path: Path, stamp: tuple[int, int]) -> Photo:
-    return Photo(path, stamp, load_image(path))
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def _explained(
-    _encoder: Any,
-    _photo: Photo,
-    fingerprint: str,  # noqa: ARG001 - these three are the key
-    path: str,  # noqa: ARG001
-    stamp: tuple[int, int],  # noqa: ARG001
-    text: str,
-) -> Explanation:
-    _check(_encoder)
-    return explain(_encoder, _photo.whole, text)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _likeness(
-    _encoder: Any,
-    _asked: Image,
-    _photo: Photo,
-    fingerprint: str,  # noqa: ARG001 - these four are the key
-    asked: Any,  # noqa: ARG001
-    path: str,  # noqa: ARG001
-    stamp: tuple[int, int],  # noqa: ARG001
-) -> Likeness:
-    _check(_encoder)
-    return explain_images(_encoder, _asked, _photo.whole)
-
-
-def _check(encoder: Any) -> None:
-    if not getattr(encoder, "can_explain", False):
-        raise InputError(f"{encoder.name} cannot say what its scores are made of")
+def _check(searcher: Searcher) -> None:
+    if not can_explain(searcher):
+        raise InputError(f"{searcher.encoder.name} cannot say what its scores are made of")

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from crossmodal.search import Searcher
 
 __all__ = [
-    "INDEXES", "LockedEncoder", "LockedScorer", "can", "checkpoints", "encoder_of", "galleries", "gallery_can",
-    "has_captions", "labels_of", "scorer_of", "searcher_of", "starter",
+    "EXPLAINER_FACES", "INDEXES", "LockedEncoder", "LockedScorer", "can", "checkpoints", "encoder_of", "galleries",
+    "gallery_can", "has_captions", "labels_of", "scorer_of", "searcher_of", "starter",
 ]  # fmt: skip
 
 INDEXES = Path("indexes")

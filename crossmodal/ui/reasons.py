@@ -13,20 +13,18 @@ from numpy.typing import NDArray
 from crossmodal.errors import ImageError, InputError
 from crossmodal.explain import compare
 from crossmodal.ui import why
-from crossmodal.ui.explained import Photo, can_explain, explained, likeness, opened, scaled, seen_part
+from crossmodal.ui.explained import Photo, as_it_is, explained, heated, is_exact, likeness, opened, seen_part
 from crossmodal.ui.look import _safe, plain_markdown, shown
-from crossmodal.ui.overlay import heat_picture, strongest
-from crossmodal.ui.thumbnails import as_data_address
+from crossmodal.ui.overlay import strongest
+from crossmodal.ui.thumbnails import thumbnail
+from crossmodal.ui.why import WHOLE
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from crossmodal.explain import Explanation, Likeness
     from crossmodal.search import Searcher
 
 __all__ = ["above_or_below", "alike", "plain", "sentence_and_picture"]
 
-WHOLE = -1  # the pill of the whole sentence
 HEAT, APART, PLAIN = "Heat", "What sets it apart", "Plain"
 BOXES = "Regions"
 PLAIN_PIXELS = 1200
@@ -36,23 +34,24 @@ FAINT = 0.02  # of the strongest share: below it nothing visibly speaks against
 
 def plain(photo: Photo) -> None:
     """The picture as it is."""
-    st.html(why.picture(as_data_address(photo.whole, PLAIN_PIXELS), photo.path.name))
+    address = thumbnail(photo.path, PLAIN_PIXELS) or as_it_is(photo)
+    st.html(why.picture(address, photo.path.name))
 
 
 def sentence_and_picture(searcher: Searcher, photo: Photo, text: str, key: str) -> None:
     """The picture under the heat of a sentence or of one word of it, beside the words' shares."""
     try:
         found = explained(searcher, photo, text)
-    except InputError as error:
+    except (ImageError, InputError) as error:
         plain(photo)
         st.info(plain_markdown(f"{error}."))
         return
     chosen = _word(found, key)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([3, 2], gap="medium")
     with left:
         _heat(searcher, photo, found, chosen, key)
     with right:
-        st.html(why.word_bars(found, None if chosen == WHOLE else chosen))
+        st.html(why.word_bars(found, chosen))
         if found.unread:
             unread = _safe(why.short(found.unread, 300))
             st.html(f'<p class="cm-note" dir="auto">Too long for the model. Not read: {unread}</p>')
@@ -68,7 +67,7 @@ def above_or_below(
 ) -> None:
     """Why this picture stands above or below another hit. first: the one to compare with until another is chosen."""
     offered = [other for other in others if other != path and other in searcher.index.row_of]
-    if not offered or not can_explain(searcher):
+    if not offered or not is_exact(searcher):
         return
     st.html('<div class="cm-label">Why is it above or below another?</div>')
     other = st.selectbox(
@@ -84,7 +83,7 @@ def above_or_below(
     except (ImageError, InputError) as error:
         st.info(plain_markdown(f"{error}."))
         return
-    left, right = st.columns([1, 1], gap="large")
+    left, right = st.columns([1, 1], gap="medium")
     with left:
         st.html(f'<p class="cm-said" dir="auto">{_safe(why.difference(found, PurePosixPath(other).name))}</p>')
         st.html(why.difference_bars(found))
@@ -92,13 +91,12 @@ def above_or_below(
         _heats_of_both(searcher, ((photo, here, "this picture"), (rival, there, PurePosixPath(other).name)))
 
 
-def alike(searcher: Searcher, asked: Image, name: str, photo: Photo, key: str) -> None:
-    """Two pictures side by side with the places that match best. name: what to call the asked one."""
+def alike(searcher: Searcher, first: Photo, second: Photo, names: tuple[str, str], key: str) -> None:
+    """Two pictures side by side with the places that match best. names: what to call them."""
     st.html('<div class="cm-label">Where the two are alike</div>')
-    first, second = asked.convert("RGB"), photo
     try:
         found = likeness(searcher, first, second)
-    except InputError as error:
+    except (ImageError, InputError) as error:
         st.info(plain_markdown(f"{error}."))
         return
     views = ([BOXES] if found.matrix is not None and None not in found.shapes else []) + [HEAT, PLAIN]
@@ -106,20 +104,16 @@ def alike(searcher: Searcher, asked: Image, name: str, photo: Photo, key: str) -
         "What to show of the two", views, default=views[0], key=f"alike-view-{key}", required=True,
         label_visibility="collapsed",
     )  # fmt: skip
-    _pair(searcher, (scaled(first), photo.shown), (name, "this picture"), found, str(view))
+    _pair(searcher, (first, second), names, found, str(view))
 
 
 def _word(found: Explanation, key: str) -> int:
     """Draw the words to click and return the one chosen, WHOLE for all."""
     if found.matrix is None or found.shape is None:
         return WHOLE
-    kept = why.leading(found.word_shares)
-    names = {
-        number: f"{why.short(found.words[number])} {why.signed(float(found.word_shares[number]))}" for number in kept
-    }
-    names[WHOLE] = f"whole sentence {why.signed(float(found.word_shares.sum()))}"
+    names = why.pill_names(found)
     chosen = st.pills(
-        "Heat of", [WHOLE, *kept], format_func=lambda number: plain_markdown(names[number]), default=WHOLE,
+        "Heat of", list(names), format_func=lambda number: plain_markdown(names[number]), default=WHOLE,
         key=f"word-{key}", required=True, label_visibility="collapsed",
     )  # fmt: skip
     return WHOLE if chosen is None else int(chosen)
@@ -146,21 +140,17 @@ def _heat(searcher: Searcher, photo: Photo, found: Explanation, chosen: int, key
         unit = "where the word has more or less of its share than the whole sentence has"
     if not found.exact:
         unit = f"{found.method}: weights of {rows} × {columns} places, which add up to nothing"
+    seen = seen_part(searcher, photo.shown)
+    if seen != (0, 0, *photo.shown.size):
+        unit += "; the model does not see the dark edges"
     what = "the whole sentence" if chosen == WHOLE else why.short(found.words[chosen])
     limit = strongest(places)
-    address = _heated(searcher, photo.shown, places, found.shape, limit)
+    address = heated(searcher, photo, places, found.shape, limit)
     badge = "" if found.exact else found.method
     st.html(
         why.picture(address, f"{photo.path.name} under the heat of {what}", badge)
         + why.legend(limit, _speaks_against(places), unit)
     )
-
-
-def _heated(
-    searcher: Searcher, picture: Image, places: NDArray[np.float64], shape: tuple[int, int], limit: float
-) -> str:
-    heat = heat_picture(picture, places.reshape(shape), seen_part(searcher, picture), limit)
-    return as_data_address(heat, max(heat.size))
 
 
 def _speaks_against(places: NDArray[np.float64]) -> bool:
@@ -176,7 +166,7 @@ def _heats_of_both(searcher: Searcher, sides: Sequence[tuple[Photo, Explanation,
     limit = strongest(both)
     cells = [
         (
-            why.picture(_heated(searcher, photo.shown, heat, found.shape or (1, 1), limit), name),
+            why.picture(heated(searcher, photo, heat, found.shape or (1, 1), limit), name),
             f"{name} · {found.score:.3f}",
         )
         for (photo, found, name), heat in zip(sides, heats, strict=True)
@@ -186,25 +176,23 @@ def _heats_of_both(searcher: Searcher, sides: Sequence[tuple[Photo, Explanation,
     )
 
 
-def _pair(
-    searcher: Searcher, pictures: tuple[Image, Image], names: tuple[str, str], found: Likeness, view: str
-) -> None:
+def _pair(searcher: Searcher, photos: tuple[Photo, Photo], names: tuple[str, str], found: Likeness, view: str) -> None:
     matches = found.matches(MATCHES) if view == BOXES else ()
     places = [match.first for match in matches], [match.second for match in matches]
     both = np.concatenate([heat for heat in (found.first, found.second) if heat is not None] or [np.zeros(1)])
     badge = "" if found.exact or view == PLAIN else found.method
     cells = []
-    sides = zip(pictures, names, (found.first, found.second), found.shapes, places, strict=True)
-    for picture, name, heat, shape, own in sides:
-        address, boxes = as_data_address(picture, max(picture.size)), ""
+    sides = zip(photos, names, (found.first, found.second), found.shapes, places, strict=True)
+    for photo, name, heat, shape, own in sides:
+        address, boxes = as_it_is(photo), ""
         if shape is not None and heat is not None and view == HEAT:
-            address = _heated(searcher, picture, heat, shape, strongest(both))
+            address = heated(searcher, photo, heat, shape, strongest(both))
         elif shape is not None:
-            boxes = why.boxed(own, shape, seen_part(searcher, picture), picture.size)
+            boxes = why.boxed(own, shape, seen_part(searcher, photo.shown), photo.shown.size)
         cells.append((why.picture(address, name, badge, boxes), name))
     st.html(why.pair_equation(found) + why.side_by_side(cells))
     if matches and found.matrix is not None:
-        st.html(why.match_list(matches, found.score, found.matrix.size))
+        st.html(why.match_list(matches, float(np.abs(found.matrix).mean())))
     elif view == HEAT and both.any():
         unit = "share of the score at each place" if found.exact else f"{found.method}: adds up to nothing"
         st.html(why.legend(strongest(both), _speaks_against(both), unit))

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from crossmodal.explain import Comparison, Explanation, Likeness, Match
 
 __all__ = [
-    "MOST_WORDS", "adding_up", "boxed", "difference", "difference_bars", "leading", "legend", "match_list",
-    "pair_equation", "picture", "short", "side_by_side", "signed", "word_bars",
+    "MOST_WORDS", "WHOLE", "adding_up", "boxed", "difference", "difference_bars", "leading", "legend", "match_list",
+    "pair_equation", "picture", "pill_names", "short", "side_by_side", "signed", "word_bars",
 ]  # fmt: skip
 
+WHOLE = -1  # stands for all words
 MOST_WORDS = 24
 LONGEST_WORD = 28
 DIGITS = 3
 MINUS = "−"
-BIAS = "bias"
+BIAS, OTHERS = "bias", " other words"
 NOTABLE = 0.5 * 10**-DIGITS
 COLOURS = ("#E69F00", "#56B4E9", "#2FBF91", "#F0E442", "#E07BB5")  # after Okabe and Ito 2008, apart for every eye
 Rows = list[tuple[str, float]]
@@ -56,7 +57,15 @@ def short(word: str, length: int = LONGEST_WORD) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def word_bars(found: Explanation, chosen: int | None = None) -> str:
+def pill_names(found: Explanation) -> dict[int, str]:
+    """What the pills of an exact explanation say: WHOLE and its leading words with the shares that the bars show."""
+    rows = _rows(found.words, found.word_shares, found.bias or 0.0, MOST_WORDS)
+    pills = {WHOLE: f"whole sentence {signed(_sum(rows[:-1]))}"}
+    named = zip(leading(found.word_shares), rows, strict=False)
+    return pills | {number: f"{name} {signed(value)}" for number, (name, value) in named}
+
+
+def word_bars(found: Explanation, chosen: int = WHOLE) -> str:
     """A bar a word and one for the bias, and the sum they make. chosen: the word to point out."""
     kept = leading(found.word_shares)
     on = kept.index(chosen) if chosen in kept else None
@@ -67,7 +76,7 @@ def word_bars(found: Explanation, chosen: int | None = None) -> str:
         note = f"Gradient × input, the largest is 1: {found.method.split()[0]}’s counterpart for words."
         approximate = f"{note} Approximate weights, which add up to nothing."
         return (
-            f'<p class="cm-sum">score <b>{found.score:.3f}</b></p>{_bars(rows, on, 2)}'
+            f'<p class="cm-sum">score <b>{found.score:.3f}</b></p>{_bars(rows, on, 2, exact=False)}'
             f'<p class="cm-note">{_safe(approximate)}</p>'
         )
     rows = _rows(found.words, found.word_shares, found.bias, MOST_WORDS)
@@ -95,10 +104,10 @@ def difference(found: Comparison, other: str) -> str:
     lead = f"Scores {abs(total):.{DIGITS}f} {'above' if total > 0 else 'below'} {other}."
     if abs(total) < NOTABLE:
         lead = f"Scores the same as {other}, to {DIGITS} digits."
-    parts = sorted(rows, key=lambda part: -abs(part[1]))
-    named = [("the bias" if name == BIAS else f"“{name}”", value) for name, value in parts]
-    more = [f"{name} adds {value:.{DIGITS}f} more here" for name, value in named if value >= NOTABLE][:2]
-    less = [f"{name} adds {-value:.{DIGITS}f} less" for name, value in named if value <= -NOTABLE][:2]
+    said_of = [(f"{name} add" if name.endswith(OTHERS) else f"“{name}” adds", value) for name, value in rows[:-1]]
+    parts = sorted([*said_of, ("the bias adds", rows[-1][1])], key=lambda part: -abs(part[1]))
+    more = [f"{name} {value:.{DIGITS}f} more here" for name, value in parts if value >= NOTABLE][:2]
+    less = [f"{name} {-value:.{DIGITS}f} less" for name, value in parts if value <= -NOTABLE][:2]
     said = "; ".join(part for part in (", ".join(more), ", ".join(less)) if part)
     return f"{lead} {said[:1].upper()}{said[1:]}." if said else lead
 
@@ -142,12 +151,11 @@ def boxed(places: Sequence[tuple[int, int]], shape: tuple[int, int], seen: Box, 
     return "".join(boxes)
 
 
-def match_list(matches: Sequence[Match], score: float, pairs: int) -> str:
-    """What each numbered match adds. pairs: how many pairs of places there are."""
-    even = abs(score) / max(pairs, 1) or 1.0
+def match_list(matches: Sequence[Match], average: float) -> str:
+    """What each numbered match adds. average: size of the share of a pair of places."""
     lines = "".join(
         f'<li><b style="background:{COLOURS[number % len(COLOURS)]}">{number + 1}</b> {signed(match.share, 4)}'
-        f"<span>{match.share / even:.0f} × an average pair</span></li>"
+        f"<span>{match.share / average:.0f} × an average pair</span></li>"
         for number, match in enumerate(matches)
     )
     return f'<ol class="cm-matches">{lines}</ol>'
@@ -158,7 +166,7 @@ def _rows(words: Sequence[str], shares: NDArray[np.float64], bias: float, most: 
     kept = leading(shares, most)
     names, values = [short(words[number]) for number in kept], [float(shares[number]) for number in kept]
     if len(words) > len(kept):
-        names.append(f"{len(words) - len(kept)} other words")
+        names.append(f"{len(words) - len(kept)}{OTHERS}")
         values.append(float(shares.sum()) - sum(values))
     return list(zip([*names, BIAS], adding_up([*values, bias]), strict=True))
 
@@ -176,15 +184,15 @@ def _sum(rows: Rows) -> float:
     return round(sum(value for _, value in rows), DIGITS)
 
 
-def _bars(rows: Rows, on: int | None, digits: int) -> str:
-    """on: the row to point out. A last row named bias is hatched."""
+def _bars(rows: Rows, on: int | None, digits: int, exact: bool = True) -> str:
+    """on: the row to point out. exact: whether the last row is the bias."""
     low, high = (end(0.0, *(value for _, value in rows)) for end in (min, max))
     span = (high - low) or 1.0
     zero = -100 * low / span
     lines = []
     for number, (name, value) in enumerate(rows):
         width = 100 * abs(value) / span
-        side = "cm-bias" if name == BIAS and number == len(rows) - 1 else "cm-for" if value >= 0 else "cm-against"
+        side = "cm-bias" if exact and number == len(rows) - 1 else "cm-for" if value >= 0 else "cm-against"
         lines.append(
             f'<div class="cm-bar{" cm-on" if number == on else ""}">'
             f'<span dir="auto" title="{_safe(name)}">{_safe(name)}</span>'

@@ -1,0 +1,173 @@
+"""Heat over a picture: true to its places, even in its steps, and bars whose shown numbers add up."""
+
+from __future__ import annotations
+
+import colorsys
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crossmodal.data.words import MARKS
+from crossmodal.explain import EXACT, Comparison, Explanation, Likeness, Match
+from crossmodal.ui import why
+from crossmodal.ui.overlay import colour, heat_picture, place_box, smooth, strongest
+
+GREY = Image.new("RGB", (80, 60), (128, 128, 128))
+HOSTILE = "<b>&\"'"
+
+
+def explanation(words: list[str], shares: list[float], bias: float) -> Explanation:
+    matrix = np.array(shares)[:, None]
+    spans = tuple((0, 0) for _ in words)
+    score = float(matrix.sum()) + bias
+    return Explanation(score, tuple(words), spans, (1, 1), True, EXACT, matrix[:, 0], matrix.sum(0), matrix, bias)
+
+
+def hue(rgb: tuple[int, int, int]) -> float:
+    return 360 * colorsys.rgb_to_hsv(*(part / 255 for part in rgb))[0]
+
+
+def shown_numbers(html: str) -> list[float]:
+    return [float(number.replace("−", "-")) for number in re.findall(r"<b>([+−]?[\d.]+)</b></div>", html)]
+
+
+def test_each_place_has_its_own_value_at_its_middle():
+    values = np.array([[1.0, -2.0], [0.0, 4.0]])
+    drawn = smooth(values, 20, 40)
+    assert [drawn[5, 10], drawn[5, 30], drawn[15, 10], drawn[15, 30]] == pytest.approx([1, -2, 0, 4], abs=0.1)
+    assert drawn[0, 0] == 1
+    assert drawn[-1, -1] == 4
+
+
+def test_smoothing_makes_no_value_that_no_place_has():
+    values = np.zeros((7, 7))
+    values[3, 3] = 1
+    drawn = smooth(values, 224, 224)
+    assert drawn.min() == 0
+    assert drawn.max() <= 1
+    assert drawn[:64].max() == 0  # two rows up, nothing
+
+
+def test_one_place_is_even_all_over():
+    assert np.ptp(smooth(np.array([[0.3]]), 5, 6)) == 0
+
+
+def test_what_speaks_for_is_orange_and_what_speaks_against_is_blue():
+    heat = heat_picture(GREY, np.array([[1.0, -1.0]]), (0, 0, 80, 60), 1.0)
+    assert hue(heat.getpixel((5, 30))) == pytest.approx(28, abs=15)
+    assert hue(heat.getpixel((75, 30))) == pytest.approx(220, abs=15)
+
+
+def test_no_share_has_no_colour():
+    red, green, blue = heat_picture(GREY, np.zeros((2, 2)), (0, 0, 80, 60), 1.0).getpixel((40, 30))
+    assert max(red, green, blue) - min(red, green, blue) <= 1
+
+
+def test_what_the_model_did_not_see_is_dim_and_without_heat():
+    heat = heat_picture(GREY, np.ones((2, 2)), (10, 0, 70, 60), 1.0)
+    unseen, seen = heat.getpixel((4, 30)), heat.getpixel((40, 30))
+    assert sum(unseen) < 0.6 * sum(seen)
+    assert max(unseen) - min(unseen) <= 1
+    assert heat.getpixel((75, 30)) == unseen
+
+
+def test_a_share_beyond_the_limit_is_drawn_as_the_limit():
+    beyond, at = (heat_picture(GREY, np.full((1, 1), share), (0, 0, 80, 60), 1.0) for share in (9.0, 1.0))
+    assert beyond.tobytes() == at.tobytes()
+
+
+def test_colours_of_equal_steps_are_as_far_apart_from_each_other():
+    parts = [bytes.fromhex(colour(step)[1:]) for step in (0.25, 0.5, 0.75, 1.0)]
+    oranges = [red - blue for red, _, blue in parts]
+    assert oranges == sorted(oranges)
+    assert np.diff(oranges).min() > 0.4 * np.diff(oranges).max()
+
+
+def test_the_limit_of_a_heat_is_its_strongest_share_and_never_0():
+    assert strongest(np.array([0.2, -0.5])) == 0.5
+    assert strongest(np.zeros(3)) == 1.0
+
+
+def test_a_place_lies_where_the_model_saw_it():
+    assert place_box((0, 0), (7, 7), (0, 0, 70, 70)) == (0, 0, 10, 10)
+    assert place_box((6, 3), (7, 7), (10, 0, 80, 70)) == (40, 60, 50, 70)
+
+
+@pytest.mark.parametrize("values", [[0.0004, 0.0004, 0.0004], [0.3336, 0.3336, -0.1672], [-0.0004, -0.0004], [0.25]])
+def test_rounded_shares_add_up_and_stay_near(values: list[float]):
+    rounded = why.adding_up(values)
+    assert sum(rounded) == pytest.approx(round(sum(values), 3))
+    assert np.abs(np.subtract(rounded, values)).max() < 0.001
+
+
+def test_the_bars_of_words_and_bias_add_up_to_the_score_as_shown():
+    html = why.word_bars(explanation(["a", "dog", MARKS], [0.0444, 0.2444, 0.0004], -0.0213))
+    numbers = shown_numbers(html)
+    assert "score <b>0.268</b> = words 0.289 − bias 0.021" in html
+    assert sum(numbers) == pytest.approx(0.268)
+    assert "start and end" in html
+
+
+def test_many_words_are_one_bar_together_and_still_add_up():
+    shares = [0.01 + number / 1e4 for number in range(40)]
+    html = why.word_bars(explanation([f"w{number}" for number in range(40)], shares, 0.1))
+    assert "16 other words" in html
+    assert sum(shown_numbers(html)) == pytest.approx(0.578)
+
+
+def test_pills_show_what_the_bars_show():
+    found = explanation(["a", "dog"], [0.0104, 0.0204], 0.0004)
+    assert why.pill_names(found) == {why.WHOLE: "whole sentence +0.031", 0: "a +0.010", 1: "dog +0.021"}
+
+
+def test_the_chosen_word_is_pointed_out():
+    html = why.word_bars(explanation(["a", "dog"], [0.1, 0.2], 0.0), chosen=1)
+    assert re.findall(r'cm-on"><span[^>]*>(\w+)', html) == ["dog"]
+
+
+def test_words_are_text_and_no_markup():
+    html = why.word_bars(explanation([HOSTILE], [0.1], 0.0))
+    assert "<b>&" not in html
+    assert "&lt;b&gt;&amp;&quot;&#x27;" in html
+    assert "<b>" not in why.legend(1.0, False, HOSTILE)
+    assert "<b>" not in why.picture("data:", HOSTILE, HOSTILE)
+
+
+def test_a_long_word_is_shortened():
+    assert why.short("w" * 10_000) == "w" * 27 + "…"
+
+
+def test_what_makes_the_difference_is_said_in_words():
+    found = Comparison(0.05, ("a", "dog", "runs"), np.array([0.001, 0.08, -0.03]), -0.001)
+    assert why.difference(found, "b.jpg") == (
+        "Scores 0.050 above b.jpg. “dog” adds 0.080 more here, “a” adds 0.001 more here; "
+        "“runs” adds 0.030 less, the bias adds 0.001 less."
+    )
+    assert sum(shown_numbers(why.difference_bars(found))) == pytest.approx(0.05)
+
+
+def test_a_lower_picture_is_said_to_stand_below():
+    assert why.difference(Comparison(-0.2, ("a",), np.array([-0.1]), -0.1), "b.jpg").startswith(
+        "Scores 0.200 below b.jpg."
+    )
+    assert (
+        why.difference(Comparison(0.0, ("a",), np.array([0.0]), 0.0), "b.jpg")
+        == "Scores the same as b.jpg, to 3 digits."
+    )
+
+
+def test_boxes_stand_where_the_places_are_and_are_numbered():
+    html = why.boxed([(0, 0), (1, 1)], (2, 2), (10, 0, 50, 40), (60, 40))
+    assert re.findall(r"left:([\d.]+)%;top:([\d.]+)%", html) == [("16.67", "0.00"), ("50.00", "50.00")]
+    assert re.findall(r">(\d)</b>", html) == ["1", "2"]
+
+
+def test_a_match_is_set_against_an_average_pair():
+    assert "+0.0400<span>8 × an average pair" in why.match_list([Match((0, 0), (0, 0), 0.04)], average=0.005)
+
+
+def test_pairs_of_places_and_bias_add_up_as_shown():
+    found = Likeness(0.5, ((1, 1), (1, 1)), True, "exact", None, None, np.array([[0.5306]]), -0.0306)
+    assert "score <b>0.500</b> = pairs of places 0.531 − bias 0.031" in why.pair_equation(found)
