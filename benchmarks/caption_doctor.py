@@ -31,7 +31,7 @@ from crossmodal.progress import Bar
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-DOCTOR, ALONE = "the doctor", "the doctor, one caption a picture"
+DOCTOR = "the doctor"
 
 
 def part(index: Index, pictures: Rows, captions: Rows) -> Index:
@@ -90,36 +90,36 @@ def found_share(right: Floats, wrong: NDArray[np.bool_]) -> float:
     return float(wrong[np.argsort(right, kind="stable")[:count]].sum() / count)
 
 
-def measure(index: Index, share: float, seed: int) -> tuple[dict[str, float], tuple[int, int, int]]:
-    """What each method finds in one drawing; and of the captions that the doctor names (less likely its own than a
-    stranger's): how many there are, how many of them were swapped, how many were swapped in all."""
-    rng = np.random.default_rng(seed)
-    shares: dict[str, float] = {}
+def measure(index: Index, share: float, rng: np.random.Generator) -> tuple[dict[str, float], NDArray[np.int64]]:
+    """What each method finds in one drawing; and (3,) of the captions that the doctor names, more likely a stranger's
+    than their own: how many there are, how many of them were swapped, and how many were swapped in all."""
     changed, wrong = swapped(index, share, rng)
     scores = methods(changed, survey(changed), rng)
-    shares |= {name: found_share(values, wrong) for name, values in scores.items()}
     named = scores[DOCTOR] < 0
-    counts = int(named.sum()), int((named & wrong).sum()), int(wrong.sum())
+    counts = np.array([named.sum(), (named & wrong).sum(), wrong.sum()])
+    return {name: found_share(values, wrong) for name, values in scores.items()}, counts
+
+
+def one_caption(index: Index, rng: np.random.Generator) -> Index:
+    """The index with one caption of each picture that has any."""
     begin, many = index.caption_rows[:-1], np.diff(index.caption_rows)
-    one = begin[many > 0] + rng.integers(0, many[many > 0])
-    single, wrong = swapped(part(index, np.arange(len(many)), one), share, rng)
-    alone = survey(single)
-    shares[ALONE] = found_share(belonging(single, alone), wrong)
-    shares["cosine with its picture, one caption a picture"] = found_share(alone.cosine, wrong)
-    return shares, counts
+    return part(index, np.arange(len(many)), begin[many > 0] + rng.integers(0, many[many > 0]))
 
 
-def table(found: Sequence[dict[str, float]], share: float) -> str:
-    """A row a method: mean, standard deviation and extremes over the drawings."""
-    lines = [
-        f"| captions ranked by | swapped ones among the first {share:.0%} | worst to best drawing |",
-        "|---|---|---|",
-    ]
-    for name in found[0]:
-        values = np.array([shares[name] for shares in found]) * 100
-        spread = values.std(ddof=1) if len(values) > 1 else 0.0
-        lines.append(f"| {name} | {values.mean():.1f} % ± {spread:.1f} | {values.min():.1f} to {values.max():.1f} |")
-    return "\n".join(lines)
+def table(every: Sequence[dict[str, float]], single: Sequence[dict[str, float]], share: float) -> str:
+    """A row a method: mean, standard deviation and extremes over the drawings, in both galleries."""
+    title = f"| swapped captions among the first {share:.0%}, ranked by | all captions | one caption a picture |"
+    return "\n".join(
+        [title, "|---|---|---|", *(f"| {name} | {_cell(name, every)} | {_cell(name, single)} |" for name in every[0])]
+    )
+
+
+def _cell(name: str, found: Sequence[dict[str, float]]) -> str:
+    if name not in found[0]:
+        return "–"
+    values = np.array([shares[name] for shares in found]) * 100
+    spread = values.std(ddof=1) if len(values) > 1 else 0.0
+    return f"{values.mean():.1f} % ± {spread:.1f} ({values.min():.1f} to {values.max():.1f})"
 
 
 def chosen(index: Index, split: Path | None) -> Index:
@@ -147,24 +147,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.drawings < 1:
             raise InputError(f"--drawings must be at least 1, not {options.drawings}")
         index = chosen(open_index(options.index), options.split)
-        found, named = [], np.zeros(3)
-        with Bar("drawings") as bar:
+        every, single, named = [], [], np.zeros(3, dtype=np.int64)
+        with Bar("drawings", "drawings") as bar:
             for number in range(options.drawings):
-                shares, counts = measure(index, options.share, options.seed + number)
-                found.append(shares)
+                rng = np.random.default_rng(options.seed + number)
+                shares, counts = measure(index, options.share, rng)
+                every.append(shares)
                 named += counts
+                single.append(measure(one_caption(index, rng), options.share, rng)[0])
                 bar.update(number + 1, options.drawings)
     except CrossmodalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     manifest, catalogue = index.manifest, index.catalogue
-    print(table(found, options.share))
+    print(table(every, single, options.share))
     print(
-        f"\nOf {int(named[0]):,} captions that the doctor names, {named[1] / max(named[0], 1):.0%} were swapped; "
+        f"\nOf {named[0]:,} captions (of all) that the doctor names, {named[1] / max(named[0], 1):.0%} were swapped; "
         f"they are {named[1] / named[2]:.0%} of all that were.\n\nProtocol: {len(catalogue.pictures):,} pictures, "
         f"{len(catalogue.captions):,} captions ({options.split.name if options.split else 'all of the index'}), "
         f"checkpoint {manifest.checkpoint['name']} {str(manifest.checkpoint['fingerprint'])[:12]}; {options.drawings} "
-        f"drawings from seed {options.seed}; one caption a picture: one is drawn of each, the rest left out."
+        f"drawings from seed {options.seed}: mean ± standard deviation (worst to best); one caption a picture: one is "
+        "drawn of each, the rest left out."
     )
     return 0
 

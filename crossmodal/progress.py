@@ -13,8 +13,9 @@ LOG_SECONDS = 30.0
 class Bar:
     """A progress line: redrawn in place on a terminal, a plain line now and then where stderr is a file."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, unit: str = "pictures") -> None:
         self.title = title
+        self.unit = unit
         self._started = time.monotonic()
         self._shown = self._started  # a rate from the first moment would mean nothing
         self._drawn = False
@@ -32,7 +33,7 @@ class Bar:
         passed = time.monotonic() - self._started
         rate = done / passed if passed > 0 else 0.0
         left = (total - done) / rate if rate else 0.0
-        self.line(f"{self.title} {done}/{total}", rate, "pictures", left)
+        self.line(f"{self.title} {done}/{total}", rate, self.unit, left)
 
     def line(self, text: str, rate: float, unit: str, seconds_left: float) -> None:
         """Show a text with a rate in units a second and the time left in seconds."""

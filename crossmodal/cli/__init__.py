@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from crossmodal.cli.data import add_scenes_arguments, add_validate_arguments, run_scenes, run_validate
+from crossmodal.cli.doctor import add_doctor_arguments, run_doctor
 from crossmodal.cli.evaluate import add_evaluate_arguments, run_evaluate
 from crossmodal.cli.explain import add_explain_arguments, run_explain
 from crossmodal.cli.recipes import add_recipes_arguments, run_recipes
@@ -26,6 +27,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
+    "doctor": Command("Find what looks wrong in captions, pictures and splits.", add_doctor_arguments, run_doctor),
     "evaluate": Command("Measure recall both ways, with protocol and intervals.", add_evaluate_arguments, run_evaluate),
     "explain": Command("Why a picture and a sentence score as they do.", add_explain_arguments, run_explain),
     "match": Command("How probable it is that a sentence describes a picture.", add_match_arguments, run_match),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from crossmodal.doctor.findings import AmbiguousCaption, Fit, WrongCaption
-from crossmodal.doctor.survey import MARGIN, Floats, Rows, Survey, closest_siblings
+from crossmodal.doctor.surveying import MARGIN, Floats, Survey, closest_siblings
 from crossmodal.index import Index
 from crossmodal.relevance import fit_logistic, logistic
 
@@ -35,10 +35,11 @@ def wrong_captions(index: Index, survey: Survey, most: int | None = None) -> tup
 def belonging(index: Index, survey: Survey, seed: int = 0) -> Floats:
     """(M,): log-odds that each caption belongs to its picture rather than to one drawn at random.
 
-    Two features: the cosine with the picture, in spreads above the caption's mean cosine with all pictures; and the
-    mean cosine with the two closest of the picture's other captions. A logistic weighs them, fitted on the gallery
-    itself: captions as they stand against the same captions at pictures drawn with the seed. So nothing needs to be
-    known of which are wrong. A caption without siblings is judged by the first feature alone.
+    Two features: the cosine with the picture, and the mean cosine with the two closest of the picture's other captions.
+    A logistic weighs them, fitted on the gallery itself: captions as they stand against the same captions at pictures
+    drawn with the seed. So nothing needs to be known of which are wrong. A caption without siblings is judged by its
+    picture alone. (Cosines in spreads above the caption's mean over the gallery were tried: no better, and a little
+    worse without siblings.)
     """
     captioned = np.unique(survey.owner)
     if len(captioned) < 2:
@@ -48,22 +49,15 @@ def belonging(index: Index, survey: Survey, seed: int = 0) -> Floats:
     rows = np.arange(count) * len(survey.owner) // count
     place = np.searchsorted(captioned, survey.owner[rows])
     drawn = captioned[(place + rng.integers(1, len(captioned), count)) % len(captioned)]
-    strangers = np.stack([_height(index, survey, rows, drawn), closest_siblings(index, rows, drawn)], axis=1)
-    every = np.stack([_height(index, survey), survey.sibling], axis=1)
+    with_picture = np.einsum("md,md->m", index.caption_vectors[rows], index.image_vectors[drawn])
+    strangers = np.stack([with_picture, closest_siblings(index, rows, drawn)], axis=1)
+    every = np.stack([survey.cosine, survey.sibling], axis=1)
     odds = _fitted(every[rows, :1], strangers[:, :1], every[:, :1])
     together = np.isfinite(every[:, 1])
     own, other = (part[np.isfinite(part[:, 1])] for part in (every[rows], strangers))
     if min(len(own), len(other)) >= FEWEST:
         odds[together] = _fitted(own, other, every[together])
     return odds
-
-
-def _height(index: Index, survey: Survey, rows: Rows | None = None, pictures: Rows | None = None) -> Floats:
-    """Cosine of captions with a picture each, in spreads above their mean; of all with their own by default."""
-    if rows is None or pictures is None:
-        return np.asarray((survey.cosine - survey.mean) / np.maximum(survey.spread, TINY))
-    cosines = np.einsum("md,md->m", index.caption_vectors[rows], index.image_vectors[pictures])
-    return np.asarray((cosines - survey.mean[rows]) / np.maximum(survey.spread[rows], TINY))
 
 
 def _fitted(own: Floats, strangers: Floats, every: Floats) -> Floats:

@@ -147,10 +147,8 @@ class Duplicates:
     @property
     def evidence(self) -> str:
         """In plain words."""
-        what = (
-            "The same bytes" if all(self.same_bytes) else f"Cosine {min(self.cosines[1:]):.3f} or more with the first"
-        )
-        said = f"{what}, {len(self.paths)} times."
+        same = "with the same bytes" if all(self.same_bytes) else f"of cosine {min(self.cosines[1:]):.3f} or more"
+        said = f"{len(self.paths)} files {same}."
         return f"{said} It stands in {' and in '.join(sorted(set(self.splits) - {''}))}." if self.across else said
 
     def as_dict(self) -> dict[str, Any]:

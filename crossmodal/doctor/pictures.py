@@ -13,7 +13,7 @@ import numpy as np
 from crossmodal.data.pairs import match_names
 from crossmodal.data.splits import read_split_lists
 from crossmodal.doctor.findings import Drawn, Duplicates, Hub
-from crossmodal.doctor.survey import PLACES, Survey
+from crossmodal.doctor.surveying import PLACES, Survey
 from crossmodal.duplicates import THRESHOLD, near_duplicates
 from crossmodal.errors import CaptionsError, InputError
 from crossmodal.index import Index, exact_cosines
