@@ -34,9 +34,10 @@ def pages() -> list[StreamlitPage]:
     index = st.Page(
         PAGES / "index_page.py", title="Index a folder", icon=":material/create_new_folder:", url_path="index"
     )
+    atlas = st.Page(PAGES / "map_page.py", title="Map", icon=":material/scatter_plot:", url_path="map")
     offered = [pair] if checkpoints("pairs") else []
     offered += [vectors] if gallery_can(sidebar.gallery(), "decoding") else []
-    return [search, *offered, training, index]
+    return [search, atlas, *offered, training, index]
 
 
 st.set_page_config(page_title="Crossmodal", page_icon=str(PAGES / "icon.svg"), layout="wide")
