@@ -20,8 +20,8 @@ def watch(job: Job) -> None:
             st.rerun()
         st.progress(job.step.share, text=plain_markdown(in_words(job.step)))
 
-    if job.finished:
-        return
+    if job.finished:  # since the page looked: without another run it would wait for ever
+        st.rerun()
     follow()
 
 

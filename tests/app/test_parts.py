@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from crossmodal.errors import InputError
 from crossmodal.filters import Filter
@@ -125,3 +126,19 @@ def test_there_is_no_way_between_opposite_vectors_and_no_middle():
 
 def test_the_middle_of_vectors_is_a_unit_vector():
     assert np.allclose(middle(np.eye(2, dtype=np.float32)), [0.5**0.5] * 2)
+
+
+def test_a_job_that_ended_before_it_was_watched_is_not_waited_for():
+    def page() -> None:
+        import streamlit as st
+
+        from crossmodal.ui.jobs import Job
+        from crossmodal.ui.watch import watch
+
+        st.session_state.runs = st.session_state.get("runs", 0) + 1
+        if st.session_state.runs == 1:
+            job = Job(lambda _: None)
+            job.wait(10)
+            watch(job)
+
+    assert AppTest.from_function(page).run().session_state.runs == 2
