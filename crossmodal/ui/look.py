@@ -11,24 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 __all__ = [
-<<<<<<< HEAD
-    "STYLE", "asked", "caption_row", "escaped", "facts", "heading", "large", "picture",
-    "plain_markdown", "row", "score_badge", "shortened", "shown", "tile",
+    "STYLE", "asked", "caption_row", "escaped", "facts", "heading", "large", "picture", "plain_markdown", "row",
+    "score_badge", "shortened", "shown", "thumbs", "tile",
 ]  # fmt: skip
-=======
-    "STYLE",
-    "asked",
-    "caption_row",
-    "facts",
-    "heading",
-    "large",
-    "plain_markdown",
-    "row",
-    "shown",
-    "thumbs",
-    "tile",
-]
->>>>>>> map
 
 STYLE = Path(__file__).with_name("style.css")
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -124,7 +109,7 @@ def row(pictures: Iterable[tuple[str | None, str]]) -> str:
 def thumbs(pictures: Iterable[tuple[str | None, str]]) -> str:
     """Small pictures in a dense grid; the text of each shows under the pointer."""
     cells = "".join(
-        f'<div class="cm-picture" title="{_safe(text)}">{_picture(address, text)}</div>' for address, text in pictures
+        f'<div class="cm-picture" title="{_safe(text)}">{picture(address, text)}</div>' for address, text in pictures
     )
     return f'<div class="cm-thumbs">{cells}</div>'
 
