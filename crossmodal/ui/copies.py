@@ -1,7 +1,8 @@
-"""What a gallery's pages need and is slow to find: made once for each state of it, beside the page where it is large."""
+"""What a gallery's pages need and is slow to find: made once for each state of it, beside the page if it is large."""
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,3 +50,4 @@ def _prepare(searcher: Searcher, kept: dict[str, NDArray[np.int64]]) -> None:
         Filter(words="a").mask(searcher.index)
         for by in ("captions", "both"):
             searcher.search(Indexed(searcher.index.catalogue.pictures[0].stamp.path), 1, "images", by=by)
+    gc.freeze()  # as when a gallery is opened
