@@ -5,6 +5,7 @@ Answers are kept for the session, so that the next page, another fold or a dialo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -177,7 +178,9 @@ def _answer(asked: Asked, view: View, k: int) -> Answer:
     kept: dict[object, Answer] = st.session_state.setdefault("answers", {})
     answer = kept.pop(key, None)
     if answer is None or len(answer.hits) < min(k, answer.total):
+        began = time.perf_counter()
         answer = asked.answer(k)
+        st.session_state.seconds = time.perf_counter() - began
     kept[key] = answer
     while len(kept) > KEPT_ANSWERS:
         del kept[next(iter(kept))]

@@ -57,6 +57,7 @@ export default function listen({ data, setTriggerValue }) {
   };
 
   const clicked = (event) => {
+    if (event.target.closest?.(".st-key-cm-pages button")) document.querySelector(".cm-total")?.scrollIntoView();
     const button = event.target.closest?.("[data-cm]");
     if (button) press(button, event.detail === 0);
   };

@@ -51,7 +51,7 @@ def tile(address: str | None, text: str, rank: int | None = None, score: float |
 
 
 def caption_row(
-    address: str | None,
+    shown_picture: str,
     caption: str,
     name: str,
     rank: int,
@@ -62,10 +62,10 @@ def caption_row(
 ) -> str:
     """One found caption with its score, beside the picture it belongs to.
 
-    chance: probability that it matches. below, beside: HTML made by crossmodal.ui.tiles.
+    chance: probability that it matches. shown_picture, below, beside: HTML made by crossmodal.ui.tiles.
     """
     return (
-        f'<div class="cm-caption"><div class="cm-picture">{picture(address, name)}</div>'
+        f'<div class="cm-caption">{shown_picture}'
         f'<div><div class="cm-text" dir="auto">{_safe(caption)}</div>{below}'
         f'<div class="cm-name">{rank} · {_safe(name)}</div></div>'
         f'<div class="cm-beside">{score_badge(score, chance)}{beside}</div></div>'

@@ -9,14 +9,14 @@ import streamlit as st
 from crossmodal.ui import asking
 from crossmodal.ui.view import COUNTS
 
-__all__ = ["pager", "per_page"]
+__all__ = ["pager"]
 
 
-def pager(pages: int) -> None:
-    """Draw first, previous, the page's number, next and last; nothing where there is one page."""
-    if pages <= 1:
-        return
+def pager(pages: int, total: int) -> None:
+    """Draw first, previous, the page's number, next and last, and how many a page has, where any of it is a choice."""
     state, page = st.session_state, min(asking.current().page, pages)
+    if total <= COUNTS[0] and pages == 1:
+        return
     state.page_number = page
     with st.container(
         horizontal=True, horizontal_alignment="center", vertical_alignment="center", key="cm-pages", gap="small"
@@ -29,10 +29,10 @@ def pager(pages: int) -> None:
         st.html(f'<span class="cm-quiet">of {pages:,}</span>', width="content")
         _turn("forward", ":material/chevron_right:", "Next page", page + 1, page < pages)
         _turn("last", ":material/last_page:", "Last page", pages, page < pages)
+        _per_page()
 
 
-def per_page() -> None:
-    """Draw the choice of how many a page has."""
+def _per_page() -> None:
     count = asking.current().count
     st.session_state.count = count
     st.selectbox(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.figures import similarity_heatmap
-from crossmodal.ui.look import caption_row, plain_markdown
+from crossmodal.figures import clustered_heatmap
+from crossmodal.ui.look import caption_row, picture
 from crossmodal.ui.thumbnails import thumbnail
-from crossmodal.ui.tiles import COLOURS, Share, Tile, buttons, share_bar, tile_of
+from crossmodal.ui.tiles import COLOURS, Share, Tile, buttons, opener, share_bar, tile_of
 
 if TYPE_CHECKING:
     from crossmodal.query import Term
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["caption_list", "heatmap", "picture_grid", "sample_grid", "shares_of"]
 
-HEATMAP_RESULTS = 20
+HEATMAP_RESULTS = 24
+HEATMAP_DPI = 110
 SMALL_PIXELS = 160
 ACTS = ("like", "plus", "minus")
 MARKS = ("up", "down")
@@ -67,7 +70,8 @@ def caption_list(searcher: Searcher, found: Found, view: View) -> None:
             address = thumbnail(root / hit.path, SMALL_PIXELS)
             acts = buttons(searcher.index.row_of[hit.path], ACTS)
             shares = share_bar(shares_of(found.terms, hit, len(view.parts)))
-            st.html(caption_row(address, hit.caption or "", hit.path, hit.rank, hit.score, hit.relevance, shares, acts))
+            shown = opener(searcher.index.row_of[hit.path], address, hit.path)
+            st.html(caption_row(shown, hit.caption or "", hit.path, hit.rank, hit.score, hit.relevance, shares, acts))
 
 
 def shares_of(terms: Sequence[Term], hit: Hit, asked: int) -> tuple[Share, ...]:
@@ -82,18 +86,33 @@ def shares_of(terms: Sequence[Term], hit: Hit, asked: int) -> tuple[Share, ...]:
 
 
 def heatmap(searcher: Searcher, name: str, hits: Sequence[Hit]) -> None:
-    """Similarity of the query with the results and of the results among themselves."""
+    """The results of a page among themselves, like beside like, and the question with each of them."""
+    shown = hits[:HEATMAP_RESULTS]
+    dark = st.context.theme.type == "dark"
+    address = _heatmap(str(searcher.index.path), searcher.manifest.generation, name, tuple(shown), dark, searcher)
+    st.html(f'<div class="cm-heatmap">{picture(address, f"Similarity of {name} with the results")}</div>')
+    if len(hits) > len(shown):
+        st.caption(f"The first {len(shown)} of the {len(hits)} results on this page are drawn.")
+
+
+@st.cache_data(max_entries=16, show_spinner="Drawing …")
+def _heatmap(
+    index: str,  # noqa: ARG001 - part of the key, like the generation
+    generation: str,  # noqa: ARG001
+    name: str,
+    hits: tuple[Hit, ...],
+    dark: bool,
+    _searcher: Searcher,
+) -> str:
     import numpy as np
 
-    shown = hits[:HEATMAP_RESULTS]
-    labels = [f"{hit.rank}. {hit.caption or _words_of(searcher, hit.path)}" for hit in shown]
-    vectors = searcher.hit_vectors(shown)
-    dark = st.context.theme.type == "dark"
-    scores = np.array([[hit.score for hit in shown]], dtype=np.float32)
-    st.pyplot(similarity_heatmap(scores, [name], labels, "Query × results", dark))
-    st.pyplot(similarity_heatmap(vectors @ vectors.T, labels, labels, "Results × results", dark))
-    if len(hits) > len(shown):
-        st.caption(plain_markdown(f"The first {len(shown)} of the {len(hits)} results on this page are drawn."))
+    labels = [f"{hit.rank}. {hit.caption or _words_of(_searcher, hit.path)}" for hit in hits]
+    vectors = _searcher.hit_vectors(hits)
+    scores = np.array([[hit.score for hit in hits]], dtype=np.float32)
+    figure = clustered_heatmap(vectors @ vectors.T, labels, scores, [name], dark)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=HEATMAP_DPI)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _words_of(searcher: Searcher, path: str) -> str:

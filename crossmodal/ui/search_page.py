@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ from crossmodal.ui.galleries import encoder_of, has_captions, labels_of, searche
 from crossmodal.ui.jobs import JOBS, Job
 from crossmodal.ui.listening import listen
 from crossmodal.ui.look import heading, plain_markdown
-from crossmodal.ui.paging import pager, per_page
+from crossmodal.ui.paging import pager
 from crossmodal.ui.sidebar import address_of, gallery
 from crossmodal.ui.taking import export
 from crossmodal.ui.view import Part, View
@@ -131,14 +130,15 @@ def _asked(searcher: Searcher, view: View, labels: tuple[str, ...], captioned: b
     if target == "captions" and not searcher.caption_count:
         st.info(NOT_YET if in_making else f"This gallery holds no captions to find. {ADVICE}")
         return
-    began = time.perf_counter()
     try:
         asked = ask_of(searcher, view, target, () if marks is None else marks.terms())
         found = find(asked, view)
     except (InputError, ImageError) as error:
         st.error(plain_markdown(str(error)))
         return
-    st.session_state.seconds = time.perf_counter() - began
+    if view.page > found.pages(view.count):
+        view = replace(view, page=found.pages(view.count))
+        asking.change(view)
     st.session_state.shown, st.session_state.shown_terms = found.hits, found.terms
     if not found.hits:
         st.info("Nothing was found" + (" within these filters." if asked.mask is not None else "."))
@@ -154,7 +154,7 @@ def _asked(searcher: Searcher, view: View, labels: tuple[str, ...], captioned: b
             results.picture_grid(searcher, found, view, marks)
         else:
             results.caption_list(searcher, found, view)
-    pager(found.pages(view.count))
+    pager(found.pages(view.count), found.total)
 
 
 def _controls(searcher: Searcher, view: View, target: str, captioned: bool, labels: tuple[str, ...]) -> None:
@@ -180,8 +180,7 @@ def _controls(searcher: Searcher, view: View, target: str, captioned: bool, labe
 def _bar(asked: Asked, found: Found, view: View) -> None:
     """How many were found, and what can be done with all of them."""
     noun = NOUNS[asked.target]
-    page = min(view.page, found.pages(view.count))
-    first = (page - 1) * view.count + 1
+    first = (view.page - 1) * view.count + 1
     span = f"{first:,}–{first + len(found.hits) - 1:,}" if found.pages(view.count) > 1 else f"{len(found.hits):,}"
     folded = found.everything - found.total
     hidden = f" · {folded:,} near-duplicate{'s' if folded > 1 else ''} folded" if folded > 0 else ""
@@ -194,7 +193,6 @@ def _bar(asked: Asked, found: Found, view: View) -> None:
                 st.toggle("Fold near-duplicates", key="fold", on_change=_folded)
             st.session_state.heatmap = view.heatmap
             st.toggle("Similarity heatmap", key="heatmap", on_change=_drawn)
-            per_page()
             name = " ".join(name_of(part) for part in view.parts)
             searcher, terms = asked.searcher, asked.terms
             export(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from crossmodal.ui.look import escaped, picture, score_badge
 
-__all__ = ["ACTS", "Share", "Tile", "buttons", "share_bar", "share_sum", "tile_of"]
+__all__ = ["ACTS", "Share", "Tile", "buttons", "opener", "share_bar", "share_sum", "tile_of"]
 
 ACTS = {
     "like": "More like this",
@@ -70,10 +70,17 @@ def tile_of(tile: Tile) -> str:
         )
     return (
         f'<figure class="cm-tile{_marked(tile.mark)}"><div class="cm-frame">'
-        f'<button type="button" class="cm-open cm-picture" data-cm="open" data-row="{tile.row}" '
-        f'aria-label="{place}{text}">{picture(tile.address, tile.text)}</button>'
+        f"{opener(tile.row, tile.address, tile.text, place)}"
         f"{badges}{buttons(tile.row, tile.acts, tile.mark)}</div>{share_bar(tile.shares)}"
         f'<figcaption dir="auto" title="{text}">{text}</figcaption></figure>'
+    )
+
+
+def opener(row: int, address: str | None, text: str, place: str = "") -> str:
+    """A picture as the button that opens it. place: said before its text to those who cannot see it."""
+    return (
+        f'<button type="button" class="cm-open cm-picture" data-cm="open" data-row="{row}" '
+        f'aria-label="{place}{escaped(text)}">{picture(address, text)}</button>'
     )
 
 

@@ -177,10 +177,10 @@ def test_an_example_is_asked_by_one_click(page: AppTest):
 
 def test_the_heatmap_of_the_results_is_drawn_on_demand(page: AppTest):
     at = asked_for(page, "red")
-    assert not at.get("image")
+    assert not said(at, "cm-heatmap")
     at.toggle("heatmap").set_value(True).run()
     assert not at.exception
-    assert len(at.get("image")) == 2
+    assert said(at, 'class="cm-heatmap"><img src="data:image/png')
     assert dict(at.query_params) == {"q": "red", "heatmap": "1"}
 
 
