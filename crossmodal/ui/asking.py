@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -15,6 +16,9 @@ from crossmodal.data.images import IMAGE_SUFFIXES, load_image
 from crossmodal.errors import ImageError
 from crossmodal.ui.look import plain_markdown, shown
 from crossmodal.ui.view import ADDRESS_TEXT, KEYS, MAX_PART_TEXT, MAX_PARTS, MAX_TEXT, Part, View
+
+if TYPE_CHECKING:
+    from crossmodal.search import Searcher
 
 __all__ = [
     "add", "ask", "ask_for_more_like", "ask_text", "change", "clear", "current", "default_target", "examples", "give",
@@ -42,9 +46,9 @@ def given(key: str) -> tuple[str, bytes] | None:
     return found
 
 
-def selected() -> tuple[str, ...]:
-    """Paths chosen on the map, which answers are limited to; empty for no limit."""
-    return tuple(st.session_state.get(SELECTED) or ())
+def selected(searcher: Searcher) -> tuple[str, ...]:
+    """Paths of this gallery chosen on the map, which answers are limited to; empty for no limit."""
+    return tuple(path for path in st.session_state.get(SELECTED) or () if path in searcher.index.row_of)
 
 
 def default_target(view: View, captioned: bool) -> str:
@@ -77,6 +81,8 @@ def add(part: Part) -> None:
     view = current()
     if len(view.parts) >= MAX_PARTS:
         st.session_state.refusal = f"A question has at most {MAX_PARTS} parts: take one away first."
+    elif view.asks and not view.with_added(part).asks:
+        st.session_state.refusal = "This is all that is looked for, so it cannot be taken away."
     else:
         change(view.with_added(part))
 

@@ -29,7 +29,7 @@ LETTERS = 34
 def chips(searcher: Searcher, view: View, marks: Marks | None) -> None:
     """Draw the chips of a view; none for a text alone, which the line shows."""
     limits = view.chosen.chips()
-    chosen = asking.selected()
+    chosen = asking.selected(searcher)
     composed = len(view.parts) > 1 or (bool(view.parts) and not view.text)
     if not (composed or marks or limits or chosen):
         return

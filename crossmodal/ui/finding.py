@@ -128,9 +128,9 @@ def mask_of(searcher: Searcher, view: View) -> NDArray[np.bool_] | None:
     Raises InputError if the index does not hold what the filter asks for.
     """
     mask = view.chosen.mask(searcher.index) if view.chosen else None
-    chosen = asking.selected()
+    chosen = asking.selected(searcher)
     if chosen:
-        rows = [searcher.index.row_of[path] for path in chosen if path in searcher.index.row_of]
+        rows = [searcher.index.row_of[path] for path in chosen]
         among = np.zeros(searcher.image_count, dtype=np.bool_)
         among[rows] = True
         mask = among if mask is None else mask & among
@@ -174,7 +174,7 @@ def _answer(asked: Asked, view: View, k: int) -> Answer:
     """At least k hits, from those kept where they are enough."""
     manifest = asked.searcher.manifest
     state = (str(asked.searcher.index.path), manifest.generation, manifest.created)
-    key = (*state, asked.terms, asked.own, asked.target, asked.by, view.chosen, asking.selected())
+    key = (*state, asked.terms, asked.own, asked.target, asked.by, view.chosen, asking.selected(asked.searcher))
     kept: dict[object, Answer] = st.session_state.setdefault("answers", {})
     answer = kept.pop(key, None)
     if answer is None or len(answer.hits) < min(k, answer.total):

@@ -15,7 +15,7 @@ from crossmodal.ui.chips import chips, name_of, refine
 from crossmodal.ui.copies import group_of
 from crossmodal.ui.exports import Results
 from crossmodal.ui.filtering import filters
-from crossmodal.ui.finding import Asked, Found, ask_of, find
+from crossmodal.ui.finding import Asked, Found, ask_of, find, mask_of
 from crossmodal.ui.galleries import encoder_of, has_captions, labels_of, searcher_of, starter
 from crossmodal.ui.jobs import JOBS, Job
 from crossmodal.ui.listening import listen
@@ -27,6 +27,9 @@ from crossmodal.ui.view import Part, View
 from crossmodal.ui.watch import watch
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from crossmodal.search import Searcher
 
 SAMPLE = 18
@@ -56,10 +59,7 @@ def main() -> None:
     if view.asks:
         _asked(searcher, view, labels, captioned, in_making=job is not None)
     else:
-        chips(searcher, view, None)
-        if view.parts:
-            st.info("There is nothing to look for yet, only something to take away: add words or a picture.")
-        _welcome(searcher, labels)
+        _welcome(searcher, view, labels)
     opening.show(searcher)
     listen(searcher.manifest.generation, partial(_act, searcher), _given)
     asking.publish(address_of(gallery()))
@@ -100,18 +100,34 @@ def _being_made(job: Job | None) -> None:
             watch(job)
 
 
-def _welcome(searcher: Searcher, labels: Sequence[str]) -> None:
+def _welcome(searcher: Searcher, view: View, labels: Sequence[str]) -> None:
+    """Queries to begin with, and some of the pictures that may answer."""
     group_of(searcher)  # begun now, it is there when something is asked
+    try:
+        mask = mask_of(searcher, view)
+    except InputError as error:
+        st.error(plain_markdown(str(error)))
+        mask = None
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="cm-controls"):
+        filters(searcher)
+        if view.parts:
+            refine(tuple(labels))
+    chips(searcher, view, None)
+    if view.parts:
+        st.info("There is nothing to look for yet, only something to take away: add words or a picture.")
     asking.examples(labels[:6] or _examples(searcher))
-    st.html(f'<div class="cm-label">From this gallery of {searcher.image_count:,} pictures</div>')
-    results.sample_grid(searcher, _paths(searcher, SAMPLE))
+    whose = "this gallery of" if mask is None else "within these limits,"
+    count = searcher.image_count if mask is None else int(mask.sum())
+    st.html(f'<div class="cm-label">From {whose} {count:,} pictures</div>')
+    results.sample_grid(searcher, _paths(searcher, SAMPLE, mask))
 
 
-def _paths(searcher: Searcher, most: int) -> list[str]:
-    """Paths of some pictures, evenly from the whole gallery."""
+def _paths(searcher: Searcher, most: int, mask: NDArray[np.bool_] | None = None) -> list[str]:
+    """Paths of some pictures, evenly from all that may answer."""
     pictures = searcher.index.catalogue.pictures
-    step = max(len(pictures) // most, 1)
-    return [picture.stamp.path for picture in pictures[step // 2 :: step][:most]]
+    rows = range(len(pictures)) if mask is None else mask.nonzero()[0].tolist()
+    step = max(len(rows) // most, 1)
+    return [pictures[row].stamp.path for row in rows[step // 2 :: step][:most]]
 
 
 def _examples(searcher: Searcher) -> Sequence[str]:
