@@ -313,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", type=Path, metavar="FILE", help="list of pictures to use; default: all")
     parser.add_argument("--scenes", type=int, default=2000, metavar="N", help="in the gallery (default 2000)")
     parser.add_argument("--queries", type=int, default=400, metavar="N", help="scenes to ask with (default 400)")
-    parser.add_argument("--seed", type=int, default=5, metavar="N", help="of scenes, queries and bootstrap")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of scenes, queries and bootstrap")
     options = parser.parse_args(arguments)
     try:
         if (options.images is None) != (options.captions is None):
