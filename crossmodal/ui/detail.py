@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -28,7 +28,6 @@ __all__ = ["detail"]
 LONGEST_TEXT = 10_000
 NEIGHBOURS = 6
 NEIGHBOUR_PIXELS = 240
-DATE_TIME, DATE_TIME_ORIGINAL, EXIF_FOLDER = 0x0132, 0x9003, 0x8769  # tags of EXIF
 
 
 @dataclass(frozen=True)
@@ -186,27 +185,17 @@ def _facts(view: _Shown, photo: Photo | None) -> list[tuple[str, str]]:
     row = index.row_of[view.path]
     picture, place = index.catalogue.pictures[row], PurePosixPath(view.path)
     about = [("Name", place.name), ("Folder", "" if str(place.parent) == "." else str(place.parent))]
-    known = getattr(index, "facts", None)
+    known = None if index.facts is None else index.facts[row]
     if photo is not None:
-        about += [("Size", f"{photo.size[0]:,} × {photo.size[1]:,} pixels"), ("Taken", _taken(photo.path))]
-    elif known is not None:
-        about += [("Size", f"{known[row].width:,} × {known[row].height:,} pixels"), ("Taken", known[row].taken)]
+        about += [("Size", f"{photo.size[0]:,} × {photo.size[1]:,} pixels"), ("Taken", photo.taken)]
+    elif known is not None and known.width:
+        size = f"{known.width:,} × {known.height:,} pixels"
+        about += [("Size", size), ("Taken", known.taken.replace("T", " "))]
     about += [("File", f"{picture.stamp.size / 1024:,.0f} KiB"), ("SHA-256", f"{picture.sha256[:12]}…")]
     about += [("Path", os.path.abspath(view.searcher.image_path(view.path)))]
     if photo is not None and photo.stamp != (picture.stamp.modified_ns, picture.stamp.size):
         about += [("Note", "The file has changed since it was indexed; what stands above is of today's.")]
     return [(name, value) for name, value in about if value]
-
-
-def _taken(path: Path) -> str:
-    """When a picture was taken, as its EXIF says; empty where it does not."""
-    from PIL import Image as Pictures
-
-    with Pictures.open(path) as picture:
-        exif = picture.getexif()
-        written = exif.get_ifd(EXIF_FOLDER).get(DATE_TIME_ORIGINAL) or exif.get(DATE_TIME) or ""
-    day, _, time = str(written).strip("\0 ").partition(" ")
-    return f"{day.replace(':', '-')} {time}".strip()[:40]
 
 
 def _neighbours(view: _Shown, photo: Photo | None) -> None:

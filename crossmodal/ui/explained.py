@@ -16,9 +16,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from crossmodal.data.images import load_image
+from crossmodal.data.images import load_image, read_image_file
 from crossmodal.errors import ImageError, InputError
 from crossmodal.explain import Explanation, Likeness, explain, explain_images, seen_box
+from crossmodal.index.facts import facts_in
 from crossmodal.ui.galleries import EXPLAINER_FACES
 from crossmodal.ui.overlay import Box, heat_picture
 from crossmodal.ui.thumbnails import as_data_address
@@ -29,17 +30,8 @@ if TYPE_CHECKING:
     from crossmodal.search import Searcher
 
 __all__ = [
-    "Photo",
-    "as_it_is",
-    "can_explain",
-    "explained",
-    "given",
-    "heated",
-    "is_exact",
-    "likeness",
-    "opened",
-    "seen_part",
-]
+    "Photo", "as_it_is", "can_explain", "explained", "given", "heated", "is_exact", "likeness", "opened", "seen_part",
+]  # fmt: skip
 
 SHORTEST, LONGEST = 480, 760  # pixels of the longer side of a picture under its heat
 PIXELS_AS_THEY_ARE = 64  # up to this longer side a picture is enlarged pixel by pixel
@@ -51,14 +43,15 @@ class Photo:
     """A picture that can be decoded.
 
     path: of its file. stamp: time of last change in nanoseconds and size in bytes, which tell this state of the file
-    from others. size: width and height in pixels. shown: upright, RGB, scaled for the page. kept: in full, for a
-    picture that has no file.
+    from others. size: width and height in pixels. shown: upright, RGB, scaled for the page. taken: when, by the
+    camera's clock; "" if it is not said. kept: in full, for a picture that has no file.
     """
 
     path: Path
     stamp: tuple[int, int]
     size: Shape
     shown: Image
+    taken: str = ""
     kept: Image | None = None
 
     @property
@@ -130,7 +123,8 @@ def as_it_is(photo: Photo) -> str:
 @lru_cache(maxsize=12)
 def _opened(path: Path, stamp: tuple[int, int]) -> Photo:
     whole = _whole(path, stamp)
-    return Photo(path, stamp, whole.size, _scaled(whole))
+    taken = facts_in(read_image_file(path)).taken.replace("T", " ")
+    return Photo(path, stamp, whole.size, _scaled(whole), taken)
 
 
 @lru_cache(maxsize=2)
@@ -140,7 +134,7 @@ def _whole(path: Path, stamp: tuple[int, int]) -> Image:  # noqa: ARG001 - the s
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _given(_picture: Image, key: str, size: Shape) -> Photo:
-    return Photo(Path(key), (0, 0), size, _scaled(_picture), _picture)
+    return Photo(Path(key), (0, 0), size, _scaled(_picture), kept=_picture)
 
 
 @lru_cache(maxsize=64)

@@ -213,6 +213,7 @@ def test_a_picture_gone_keeps_its_captions_and_its_file_name(view: Callable[...,
     assert "gone from the disk" in at.warning[0].value
     assert "a green square, number 1" in page(at)
     assert "SHA-256" in page(at)
+    assert "40 × 30 pixels" in page(at)
 
 
 def test_a_rival_gone_is_said_to_be(view: Callable[..., AppTest], photos: Path):
