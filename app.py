@@ -10,7 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from crossmodal.errors import CrossmodalError
 from crossmodal.ui import foot, sidebar
-from crossmodal.ui.galleries import checkpoints, gallery_can
+from crossmodal.ui.galleries import checkpoints, gallery_can, has_captions
 from crossmodal.ui.look import STYLE, plain_markdown
 
 PAGES = Path(__file__).resolve().parent / "crossmodal" / "ui"
@@ -35,8 +35,10 @@ def pages() -> list[StreamlitPage]:
         PAGES / "index_page.py", title="Index a folder", icon=":material/create_new_folder:", url_path="index"
     )
     atlas = st.Page(PAGES / "map_page.py", title="Map", icon=":material/scatter_plot:", url_path="map")
+    doctor = st.Page(PAGES / "doctor_page.py", title="Caption doctor", icon=":material/stethoscope:", url_path="doctor")
     offered = [pair] if checkpoints("pairs") else []
     offered += [vectors] if gallery_can(sidebar.gallery(), "decoding") else []
+    offered += [doctor] if has_captions(sidebar.gallery()) else []
     return [search, atlas, *offered, training, index]
 
 

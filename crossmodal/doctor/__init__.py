@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from crossmodal.doctor.captions import ambiguous_captions, belonging, wrong_captions
 from crossmodal.doctor.findings import AmbiguousCaption, Drawn, Duplicates, Finding, Fit, Hub, WrongCaption, as_csv
-from crossmodal.doctor.pictures import duplicate_pictures, hubs, splits_of
+from crossmodal.doctor.pictures import duplicate_pictures, hubs, splits_of, with_splits
 from crossmodal.doctor.surveying import Survey, survey
 
 __all__ = [
     "AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "Survey", "WrongCaption", "ambiguous_captions",
-    "as_csv", "belonging", "duplicate_pictures", "hubs", "splits_of", "survey", "wrong_captions",
+    "as_csv", "belonging", "duplicate_pictures", "hubs", "splits_of", "survey", "with_splits", "wrong_captions",
 ]  # fmt: skip

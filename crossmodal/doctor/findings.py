@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-__all__ = ["AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "WrongCaption", "as_csv"]
+__all__ = ["AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "WrongCaption", "as_csv", "ordinal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class WrongCaption:
     def evidence(self) -> str:
         """In plain words."""
         said = (
-            f"Its picture ranks {_ordinal(self.rank)} of {self.pictures:,} for it: cosine {self.cosine:.2f}, the "
-            f"average picture has {self.mean:.2f}."
+            f"Its picture ranks {ordinal(self.rank)} of {self.pictures:,} for it, with a cosine of "
+            f"{_signed(self.cosine)}; the average picture has {_signed(self.mean)}."
         )
         if self.sibling is None:
             return f"{said} The picture has no other caption to compare it with."
-        return f"{said} Cosine with the closest of the picture's other captions: {self.sibling:.2f}."
+        return f"{said} The closest of the picture's other captions: {_signed(self.sibling)}."
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -88,7 +88,7 @@ class AmbiguousCaption:
         """In plain words."""
         return (
             f"{_count(self.within, 'other picture fits', 'other pictures fit')} it as well as its own, within "
-            f"{self.margin:.2f} of its cosine {self.cosine:.2f}; its own ranks {_ordinal(self.rank)} of "
+            f"{self.margin:.2f} of its cosine {self.cosine:.2f}; its own ranks {ordinal(self.rank)} of "
             f"{self.pictures:,}."
         )
 
@@ -185,10 +185,14 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _ordinal(number: int) -> str:
+def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 1,021st."""
     last = number % 100
     return f"{number:,}{'th' if 10 < last < 14 else {1: 'st', 2: 'nd', 3: 'rd'}.get(last % 10, 'th')}"
+
+
+def _signed(cosine: float) -> str:
+    return f"{cosine:.2f}".replace("-", "−")
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -5,7 +5,8 @@ Shapes: N pictures, M captions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from crossmodal.duplicates import THRESHOLD, near_duplicates
 from crossmodal.errors import CaptionsError, InputError
 from crossmodal.index import Index, exact_cosines
 
-__all__ = ["duplicate_pictures", "hubs", "splits_of"]
+__all__ = ["duplicate_pictures", "hubs", "splits_of", "with_splits"]
 
 SHOWN = 3  # captions that are named as evidence
 FAR = 2.0  # spreads above the mean, from which a picture is a hub
@@ -76,14 +77,20 @@ def duplicate_pictures(
     splits: path -> "train", "val" or "test", as of `splits_of`. threshold: as of `near_duplicates`, whose errors it
     raises.
     """
-    pictures, known = index.catalogue.pictures, splits or {}
+    pictures = index.catalogue.pictures
     found = []
     for rows in near_duplicates(index, threshold):
         paths = tuple(pictures[row].stamp.path for row in rows)
         cosines = exact_cosines(index.image_vectors[rows[0]], index.image_vectors, np.array(rows))
         same = tuple(pictures[row].sha256 == pictures[rows[0]].sha256 for row in rows)
-        found.append(Duplicates(paths, tuple(cosines.tolist()), same, tuple(known.get(path, "") for path in paths)))
-    return tuple(sorted(found, key=lambda group: not group.across))
+        found.append(Duplicates(paths, tuple(cosines.tolist()), same, ("",) * len(paths)))
+    return with_splits(found, splits or {})
+
+
+def with_splits(found: Iterable[Duplicates], splits: Mapping[str, str]) -> tuple[Duplicates, ...]:
+    """The same groups with the splits of their pictures, those that stand in two of them first."""
+    known = [replace(group, splits=tuple(splits.get(path, "") for path in group.paths)) for group in found]
+    return tuple(sorted(known, key=lambda group: not group.across))
 
 
 def splits_of(index: Index, path: Path | None = None) -> dict[str, str]:
