@@ -40,6 +40,7 @@ LEAST_FOR_UMAP = 50  # fewer points have no neighbourhoods to keep
 GROUPED_DIMENSIONS = 50
 JUDGED = 3000  # pictures of which the silhouette is taken
 WORDS_A_NAME = 3
+RAREST = 0.1  # of the frequency of a group's commonest word
 LONGEST_WORD = 24
 WORD = r"[^\W_]+(?:['’-][^\W_]+)*"
 STOP_WORDS = """
@@ -122,8 +123,9 @@ def group_names(labels: Labels, captions: Sequence[tuple[int, str]], paths: Sequ
     """A name for each group: the words that tell its captions from the others'; without captions, its usual folder.
 
     labels: (N,) the groups. captions: row of the picture and text. paths: N paths of the pictures, with "/".
-    Words are ranked by class-based TF-IDF with the term frequency under a root, which holds back the frequent ones
-    (Grootendorst 2022, section 3.3); two forms of one word, such as "dog" and "dogs", count as one.
+    Words are ranked by class-based TF-IDF (Grootendorst 2022, section 3.3) with the term frequency under a root, which
+    holds back the frequent ones. A word a tenth as frequent as the group's commonest names nothing, and of two forms of
+    a word, such as "dog" and "dogs", a name has one.
     """
     count = int(labels.max()) + 1 if len(labels) else 0
     texts = [[""] for _ in range(count)]
@@ -142,7 +144,7 @@ def group_names(labels: Labels, captions: Sequence[tuple[int, str]], paths: Sequ
 def centres(atlas: Atlas) -> NDArray[np.float32]:
     """Where each group's name stands (C, 2): in the densest part of its points, moved up or down where two would meet.
 
-    A name is taken to be a seventh of the map's width wide and a twentieth of its height high.
+    A name is taken to be a sixth of the map's width wide and a fourteenth of its height high.
     """
     found = np.zeros((len(atlas.names), 2), dtype=np.float32)
     for number in range(len(atlas.names)):
@@ -153,7 +155,7 @@ def centres(atlas: Atlas) -> NDArray[np.float32]:
             nearer = points[distance <= np.quantile(distance, spread)]
             points = nearer if len(nearer) else points
         found[number] = np.median(points, axis=0)
-    return _apart(found, np.ptp(atlas.points, axis=0) / (7, 20)) if len(found) else found
+    return _apart(found, np.ptp(atlas.points, axis=0) / (6, 14)) if len(found) else found
 
 
 def make_atlas(index: Index, method: str = "umap", report: Callable[[str], None] = lambda _: None) -> Atlas:
@@ -301,15 +303,19 @@ def _ranked_words(documents: Sequence[str]) -> list[list[str]]:
     words = counter.get_feature_names_out()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     scores = np.sqrt(share) * np.log1p(counts.sum() / len(documents) / counts.sum(axis=0))
-    ranked = []
-    for row in scores:
-        chosen: list[str] = []
-        for place in np.argsort(-row, kind="stable")[: 10 * WORDS_A_NAME]:
-            word = str(words[place])
-            if row[place] > 0 and len(chosen) < WORDS_A_NAME and not any(_alike(word, other) for other in chosen):
-                chosen.append(word)
-        ranked.append([word[:LONGEST_WORD] for word in chosen])
-    return ranked
+    scores[share < RAREST * share.max(axis=1, keepdims=True)] = 0
+    return [_distinct(words, row) for row in scores]
+
+
+def _distinct(words: Sequence[str], scores: NDArray[np.float64]) -> list[str]:
+    """The three words of highest score above 0, no two of them forms of one."""
+    chosen: list[str] = []
+    for place in np.argsort(-scores, kind="stable").tolist():
+        if scores[place] <= 0 or len(chosen) == WORDS_A_NAME:
+            break
+        if not any(_alike(words[place], other) for other in chosen):
+            chosen.append(str(words[place]))
+    return [word[:LONGEST_WORD] for word in chosen]
 
 
 def _alike(first: str, second: str) -> bool:

@@ -55,6 +55,7 @@ def map_figure(
     for number, rows in enumerate(traces(atlas, likeness)):
         points = atlas.points[rows]
         name = "" if likeness is not None else escaped(atlas.names[number])
+        ends = f"<br><i>{name}</i>" if name else ""
         marker: dict[str, Any] = {"size": size, "opacity": 0.85, "color": GROUP_COLOURS[dark][number % 12]}
         if likeness is not None:
             marker |= _likeness_marker(likeness[rows], dark)
@@ -65,7 +66,7 @@ def map_figure(
                 mode="markers",
                 name=name,
                 hovertext=hover[rows],
-                hovertemplate=f"%{{hovertext}}<extra>{name}</extra>",
+                hovertemplate=f"%{{hovertext}}{ends}<extra></extra>",
                 marker=marker,
                 selected={"marker": {"opacity": 1.0, "size": 1.5 * size}},
                 unselected={"marker": {"opacity": 0.18}},
@@ -118,12 +119,13 @@ def _layout(atlas: Atlas, dark: bool) -> dict[str, Any]:
 
 def _name(name: str, x: float, y: float, dark: bool) -> dict[str, Any]:
     """A group's name where it lies; its first two words, since all of them stand in the legend."""
+    halo = ", ".join([f"0 0 2px {paper(dark)}"] * 6 + [f"0 0 5px {paper(dark)}"] * 2)
     return {
         "x": x,
         "y": y,
-        "text": escaped(", ".join(name.split(", ")[:2])),
+        "text": "<br>".join(escaped(word) for word in name.split(", ")[:2]),
         "showarrow": False,
-        "font": {"size": 13, "color": ink(dark), "weight": 700, "shadow": ", ".join([f"0 0 3px {paper(dark)}"] * 4)},
+        "font": {"size": 13, "color": ink(dark), "weight": 700, "shadow": halo},
     }
 
 

@@ -10,9 +10,9 @@ import streamlit as st
 
 from crossmodal.atlas import Atlas, best_method, make_atlas, read_atlas
 from crossmodal.ui.asking import ask_for_more_like
-from crossmodal.ui.galleries import gallery_can, searcher_of
+from crossmodal.ui.galleries import labels_of, searcher_of
 from crossmodal.ui.jobs import JOBS, Job, Report, Step
-from crossmodal.ui.look import heading, large, thumbs
+from crossmodal.ui.look import heading, large, shown, thumbs
 from crossmodal.ui.map_figure import CONFIG, hover_texts, map_figure, traces
 from crossmodal.ui.sidebar import gallery
 from crossmodal.ui.thumbnails import thumbnail
@@ -101,20 +101,21 @@ def _map(searcher: Searcher, atlas: Atlas) -> None:
         )
         st.caption(f"Laid out by {METHODS[atlas.method]}: what is near is alike, distances across the map mean little.")
     with right:
-        _chosen(searcher, _rows(event["selection"]["points"], traces(atlas, likeness)))
+        rows = _rows(event["selection"]["points"], traces(atlas, likeness)) or _group(atlas, turn)
+        _chosen(searcher, rows)
 
 
 def _likeness(searcher: Searcher) -> NDArray[np.float32] | None:
-    """Cosines (N,) of the pictures with the sentence to highlight; None where there is none."""
-    if not gallery_can(gallery(), "words"):
-        return None
-    text = st.text_input(
-        "Highlight",
-        key="map-highlight",
-        placeholder="Highlight: describe something, and see where it lies …",
-        label_visibility="collapsed",
-        icon=":material/flare:",
-    ).strip()[:MAX_TEXT]
+    """Cosines (N,) of the pictures with the words to highlight; None where there are none."""
+    hint: dict[str, Any] = {"label_visibility": "collapsed"}
+    labels = labels_of(gallery())
+    if labels:
+        hint |= {"placeholder": "Highlight a label …", "key": f"map-label-{gallery().name}"}
+        text = st.selectbox("Highlight", labels, index=None, format_func=shown, **hint)
+    else:
+        hint |= {"placeholder": "Highlight: describe something, and see where it lies …", "icon": ":material/flare:"}
+        text = st.text_input("Highlight", key="map-highlight", **hint)
+    text = (text or "").strip()[:MAX_TEXT]
     return searcher.index.image_vectors @ searcher.encode(text) if text else None
 
 
@@ -150,18 +151,30 @@ def _rows(points: Sequence[Any], drawn: Sequence[NDArray[np.int64]]) -> list[int
     return sorted(rows)
 
 
+def _group(atlas: Atlas, turn: int) -> list[int]:
+    """The rows of a group chosen by its name, which needs no mouse."""
+    st.html(
+        '<p class="cm-quiet">Click a picture to see it. To choose many, take the lasso or the box from the bar above '
+        "the map and draw around them, or choose a group:</p>"
+    )
+    number = st.selectbox(
+        "Group",
+        range(len(atlas.names)),
+        index=None,
+        format_func=lambda number: shown(atlas.names[number]),
+        key=f"map-group-{gallery().name}-{turn}",
+        placeholder="A group …",
+        label_visibility="collapsed",
+    )
+    return [] if number is None else np.flatnonzero(atlas.labels == number).tolist()
+
+
 def _chosen(searcher: Searcher, rows: Sequence[int]) -> None:
     """What is chosen on the map, and what can be done with it."""
     paths = [searcher.index.catalogue.pictures[row].stamp.path for row in rows]
-    if not paths:
-        st.html(
-            '<p class="cm-quiet">Click a picture to see it. To choose many, take the lasso or the box from the bar at '
-            "the top of the map and draw around them. A click in the legend hides a group, a double click shows it "
-            "alone.</p>"
-        )
-    elif len(paths) == 1:
+    if len(paths) == 1:
         _one(searcher, paths[0])
-    else:
+    elif paths:
         _many(searcher, paths)
 
 
