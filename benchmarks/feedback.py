@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.checkpoint_files import STARTER
+from crossmodal.composition import balanced
 from crossmodal.data.scene_catalogue import KINDS, SETTINGS
 from crossmodal.data.scenes import draw_scene, make_scenes
 from crossmodal.data.splits import read_split_list
@@ -41,7 +42,7 @@ THINGS = """dog man woman boy girl child baby people ball bicycle bike motorcycl
 climber snowboarder football soccer hat crowd band shirt"""
 PLACES = """snow water beach grass street sand field mountain pool park forest river ocean city sidewalk rock woods road
 air dirt fence bench"""
-BETAS, GAMMAS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0), (0.0, 0.05, 0.1, 0.15, 0.3)
+BETAS, GAMMAS = (0.0, 0.25, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0), (0.0, 0.1, 0.2, 0.3, 0.5)
 SHOWN, SAMPLES = 10, 2000
 
 
@@ -73,10 +74,12 @@ def found(bank: Bank, marks: int, weights: Sequence[tuple[float, float]]) -> Arr
         wanted[marked] = False
         if not wanted.any():
             continue
-        likeness = bank.images @ bank.images[marked].T  # (N, marks)
-        sides = [likeness[:, side].mean(1) if side.any() else 0.0 for side in (relevant[marked], ~relevant[marked])]
+        liked = relevant[marked]
+        cosines = np.column_stack([before, bank.images @ bank.images[marked].T])  # (N, T), a term a column
         for number, (beta, gamma) in enumerate(weights):
-            for place, scores in enumerate((before.copy(), before + beta * sides[0] - gamma * sides[1])):
+            signed = [1.0, *np.where(liked, beta / max(liked.sum(), 1), -gamma / max((~liked).sum(), 1))]
+            after = cosines @ balanced(signed, np.eye(len(signed), dtype=np.float32), cosines)
+            for place, scores in enumerate((before.copy(), after)):
                 scores[marked] = -np.inf
                 hits = wanted[np.argsort(-scores, kind="stable")[:SHOWN]].sum()
                 values[number, row, [place, 2 + place]] = hits / SHOWN, hits / wanted.sum()

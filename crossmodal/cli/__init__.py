@@ -16,6 +16,7 @@ from crossmodal.cli.map import add_map_arguments, run_map
 from crossmodal.cli.recipes import add_recipes_arguments, run_recipes
 from crossmodal.cli.reconstruct import add_reconstruct_arguments, run_reconstruct
 from crossmodal.cli.search import add_match_arguments, add_search_arguments, run_match, run_search
+from crossmodal.cli.teach import add_teach_arguments, run_teach
 from crossmodal.errors import CrossmodalError
 
 
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "scenes": Command("Draw pictures with captions that are true of them.", add_scenes_arguments, run_scenes),
     "search": Command("Find pictures or captions with words or a picture.", add_search_arguments, run_search),
+    "teach": Command("Teach a checkpoint your folder; kept only if you accept.", add_teach_arguments, run_teach),
     "validate": Command("Check pictures, captions and splits before use.", add_validate_arguments, run_validate),
 }
 
