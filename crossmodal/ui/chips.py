@@ -71,8 +71,8 @@ def _part(searcher: Searcher, view: View, number: int, part: Part) -> None:
         with st.popover(label, icon=icon, key=f"part-{number}", type="tertiary"):
             _edit(searcher, view, number, part)
         st.button(
-            "", key=f"drop-{number}", icon=":material/close:", help="Ask without it", on_click=_drop, args=(number,),
-            type="tertiary",
+            f"Without {plain_markdown(name_of(part))}", key=f"drop-{number}", icon=":material/close:",
+            help="Ask without it", on_click=_drop, args=(number,), type="tertiary",
         )  # fmt: skip
 
 

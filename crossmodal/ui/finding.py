@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +33,7 @@ AHEAD = 3  # pages that are found at once
 class Found:
     """One page of answers.
 
-    hits: those of the page, best first; their ranks are among all. copies: path of a hit -> paths of the pictures
+    hits: those of the page, best first; their ranks count tiles. copies: path of a hit -> paths of the pictures
     folded into it, which `hits` leaves out unless the view unfolds them. total: tiles on all pages; everything: what
     they hold together with what is folded. terms: what the hits' shares belong to, in their order. match, nothing: as
     an Answer's.
@@ -113,7 +113,9 @@ def find(asked: Asked, view: View) -> Found:
         k = 4 * len(answer.hits)
     total = len(kept) if len(answer.hits) >= answer.total else _total(asked, groups, answer.total)
     page = min(view.page, max(-(-total // view.count), 1))
-    shown = tuple(kept[(page - 1) * view.count : page * view.count])
+    first = (page - 1) * view.count
+    places = enumerate(kept[first : first + view.count], first + 1)
+    shown = tuple(replace(hit, rank=place) for place, hit in places)
     return Found(shown, asked.terms, total, answer.total, copies, answer.match, answer.nothing)
 
 

@@ -97,7 +97,7 @@ def _turn(name: str, icon: str, words: str, shown: tuple[str, ...], place: int) 
     possible = 0 <= place < len(shown)
     with st.container(key=f"cm-{name}", width="content"):
         st.button(
-            "", key=f"turn-{name}", icon=icon, help=words, disabled=not possible, type="tertiary",
+            words, key=f"turn-{name}", icon=icon, help=words, disabled=not possible, type="tertiary",
             on_click=_turned, args=(shown[place] if possible else "",),
         )  # fmt: skip
 

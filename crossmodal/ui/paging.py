@@ -48,7 +48,7 @@ def _per_page() -> None:
 
 def _turn(name: str, icon: str, words: str, page: int, possible: bool) -> None:
     st.button(
-        "",
+        words,
         key=f"page-{name}",
         icon=icon,
         help=words,

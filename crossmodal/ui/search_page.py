@@ -204,8 +204,8 @@ def _bar(asked: Asked, found: Found, view: View) -> None:
         words = f"Showing {span} of {found.total:,} {noun}{hidden}"
         st.html(f'<p class="cm-quiet cm-total">{words}</p>', width="content")
         with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
-            if folded > 0 or view.copies:
-                st.session_state.fold = not view.copies
+            if folded > 0 or view.copies == ("*",):
+                st.session_state.fold = view.copies != ("*",)
                 st.toggle("Fold near-duplicates", key="fold", on_change=_folded)
             st.session_state.heatmap = view.heatmap
             st.toggle("Similarity heatmap", key="heatmap", on_change=_drawn)
