@@ -1,7 +1,7 @@
 """What is asked: words and pictures, each added or taken away with a weight.
 
-    "2:a beach"  "-0.5 × people"  "@photo.jpg#xywh=percent:10,10,50,50"
-         └────────────┴──────────────────┴──► Term, Term, Term ──► Query ──► Searcher.search
+    + 2:a beach   + @photo.jpg#xywh=percent:10,10,50,50   − 0.5:people
+         └────────────────────┴──────────────────────────────────┴──► three Terms ──► Query ──► Searcher.search
 
 Data only: nothing is read, decoded or encoded here.
 """

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossmodal.channels import CAPTION_SHARE
+from crossmodal.channels import CAPTION_SHARE, Channel
+from crossmodal.composition import Composed
 from crossmodal.errors import InputError
-from crossmodal.index import build_index, open_index
-from crossmodal.query import Indexed
+from crossmodal.index import build_index, exact_cosines, open_index
+from crossmodal.query import Box, Indexed, Term
 from crossmodal.search import Hit, Searcher
 from tests.fakes import FakeEncoder, paint, paint_many
 
@@ -118,6 +119,16 @@ def test_equal_scores_within_a_part_stand_in_the_order_of_paths(tmp_path: Path) 
     assert paths(searcher.search("red", k=2, within=within)) == ["a.png", "m.png"]
 
 
+def test_rounding_pushes_no_item_out_of_the_best() -> None:
+    generator = np.random.default_rng(1)
+    query = generator.normal(size=512).astype(np.float32)
+    query /= np.linalg.norm(query)
+    vectors = query + 3e-8 * generator.normal(size=(900, 512)).astype(np.float32)  # closer than a float32 sum can tell
+    exact = exact_cosines(query, vectors, np.arange(900)) * np.linalg.norm(vectors.astype(np.float64), axis=1)
+    found = Channel(vectors).nearest(Composed(query, query[None], np.ones(1)), 20)
+    assert found.rows.tolist() == np.argsort(-exact, kind="stable")[:20].tolist()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -162,6 +173,7 @@ class TestProbabilities:
         assert (answer.match, {hit.relevance for hit in answer.hits}) == (None, {None})
 
     def test_a_composed_query_or_a_part_of_a_picture_has_none(self, many: Searcher) -> None:
-        for options in ASKED["several terms"](many), ASKED["captions of several terms"](many):
+        part = {"query": Term(many.image_path("007.png"), crop=Box(0, 0, 1, 0.5)), "to": "captions"}
+        for options in part, ASKED["several terms"](many), ASKED["captions of several terms"](many):
             answer = many.answer(**options)  # type: ignore[arg-type]
             assert (answer.match, answer.nothing, {hit.relevance for hit in answer.hits}) == (None, False, {None})

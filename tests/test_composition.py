@@ -60,6 +60,14 @@ def test_the_score_is_the_cosine_of_the_unit_vector_of_the_whole_query(searcher:
         assert hit.score == pytest.approx(float(searcher.image_vectors([hit.path])[0] @ vector), abs=1e-6)
 
 
+def test_shares_add_up_also_where_little_is_left_of_the_terms(searcher: Searcher) -> None:
+    answer = searcher.answer("red", minus=["0.999:red"])
+    assert max(answer.weights or ()) > 900
+    assert [hit.score for hit in answer.hits] == pytest.approx([hit.score for hit in searcher.search("red")], abs=1e-3)
+    for hit in answer.hits:
+        assert sum(hit.shares or ()) == pytest.approx(hit.score, abs=1e-6)
+
+
 def test_one_term_has_no_shares_and_its_weight_changes_nothing(searcher: Searcher) -> None:
     plain, heavy = searcher.answer("red"), searcher.answer(Term("red", 7.0))
     assert plain == heavy
@@ -165,6 +173,8 @@ class TestBalance:
         expected = balanced(np.ones(2), units, searcher.index.image_vectors)
         assert expected[0] != pytest.approx(expected[1], rel=0.1)
         assert weights / weights.min() == pytest.approx(expected, rel=1e-6)
+        with pytest.raises(InputError, match="cancel each other out"):
+            searcher.search("red", plus=["blue"], minus=["red", "blue"])
 
 
 def test_a_pair_scorer_re_orders_one_term_only(searcher: Searcher) -> None:

@@ -38,7 +38,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--depth", type=int, default=50, metavar="N", help="how many --rerank orders (default 50)")
     parser.add_argument(
-        "--json", action="store_true", help="print the hits as a JSON list; of several terms an object of both"
+        "--json", action="store_true", help="print a JSON list of hits; for several terms an object with terms and hits"
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the query with its hits")
     parser.epilog = (
