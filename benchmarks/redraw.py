@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 GOAL_MS = 300
 PATIENCE = 120
-Act = Callable[["AppTest", str], None]
+Act = Callable[["AppTest", str], object]
 
 
 def press(at: AppTest, act: str, number: int) -> None:
@@ -160,8 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(table(times))
     print(
-        f"\n{counts['images']:,} pictures, {counts['captions']:,} captions, 24 a page; {options.rounds} rounds after one "
-        f"to warm up; {os.cpu_count()} cores, {os.environ.get('OMP_NUM_THREADS', 'all')} thread(s) a matrix product. "
+        f"\n{counts['images']:,} pictures, {counts['captions']:,} captions, 24 a page; {options.rounds} rounds after "
+        f"one to warm up; {os.cpu_count()} cores, {os.environ.get('OMP_NUM_THREADS', 'all')} thread(s) a matrix product. "
         f"Work is the time on the processor, which others on this machine do not lengthen. Goal: below {GOAL_MS} ms."
     )
     return 0

@@ -45,6 +45,7 @@ def test_a_chain_of_pictures_that_each_resemble_the_next_is_no_group() -> None:
 
 def test_a_picture_goes_to_the_leader_that_it_resembles_most() -> None:
     assert near_duplicates(opened(at(0, 24, 18))) == ((1, 2),)
+    assert near_duplicates(opened(at(0, 24, 8))) == ((0, 2),)
 
 
 def test_equal_bytes_are_a_group_whatever_the_vectors_say() -> None:

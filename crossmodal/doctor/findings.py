@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from crossmodal.data.splits import SPLITS
+
 __all__ = ["AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "WrongCaption", "as_csv", "ordinal"]
 
 
@@ -148,8 +150,8 @@ class Duplicates:
     def evidence(self) -> str:
         """In plain words."""
         same = "with the same bytes" if all(self.same_bytes) else f"of cosine {min(self.cosines[1:]):.3f} or more"
-        said = f"{len(self.paths)} files {same}."
-        return f"{said} It stands in {' and in '.join(sorted(set(self.splits) - {''}))}." if self.across else said
+        where = " and in ".join(role for role in SPLITS if role in self.splits) if self.across else ""
+        return f"{len(self.paths)} files {same}{f', in {where}' if where else ''}."
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""

@@ -72,7 +72,7 @@ def _hub(index: Index, survey: Survey, row: int, occurrences: int, expected: flo
 def duplicate_pictures(
     index: Index, splits: Mapping[str, str] | None = None, threshold: float = THRESHOLD
 ) -> tuple[Duplicates, ...]:
-    """Pictures stored more than once, those that stand in two splits first.
+    """Pictures stored more than once, those that stand in two splits first, then by the highest cosine.
 
     splits: path -> "train", "val" or "test", as of `splits_of`. threshold: as of `near_duplicates`, whose errors it
     raises.
@@ -88,9 +88,9 @@ def duplicate_pictures(
 
 
 def with_splits(found: Iterable[Duplicates], splits: Mapping[str, str]) -> tuple[Duplicates, ...]:
-    """The same groups with the splits of their pictures, those that stand in two of them first."""
+    """The same groups with the splits of their pictures, those in two splits first, then by the highest cosine."""
     known = [replace(group, splits=tuple(splits.get(path, "") for path in group.paths)) for group in found]
-    return tuple(sorted(known, key=lambda group: not group.across))
+    return tuple(sorted(known, key=lambda group: (not group.across, -max(group.cosines[1:]))))
 
 
 def splits_of(index: Index, path: Path | None = None) -> dict[str, str]:

@@ -40,19 +40,21 @@ SEARCH = "crossmodal/ui/search_page.py"
 CHECKS = {"wrong": "Likely wrong", "duplicates": "Duplicates", "hubs": "Hubs", "ambiguous": "Ambiguous"}
 PER_PAGE = 20
 PIXELS = 240
+ADDRESS_TEXT = 500  # characters of a caption that an address carries
 SUMS = {
     "wrong": "of {captions} captions look more like another picture's than like their own, the least fitting first.",
-    "duplicates": "of {pictures} pictures are stored more than once, those that stand in two splits first.",
+    "duplicates": "of {pictures} pictures are stored more than once, those in two splits first.",
+    "alike": "of {pictures} pictures are much alike, those in two splits first.",
     "hubs": "of {pictures} pictures come up for far more captions of other pictures than the rest do.",
     "ambiguous": "of {captions} captions fit their picture, and many other pictures as well.",
 }
 WHY = {
     "wrong": "Judged by the cosine of the caption with its picture and with the picture's other captions. The number "
     "on a picture is the probability that the caption belongs to it rather than to one drawn at random.",
-    "duplicates": "The same bytes, or so high a cosine that two different photos hardly reach it. A picture that "
-    "stands in two splits flatters what is measured on the second.",
+    "duplicates": "The same bytes, or so high a cosine that different photos hardly reach it; from 0.93 down there are "
+    "also photos of one scene. A picture in two splits flatters what is measured on the second.",
     "hubs": "A hub pushes itself into the answers to questions that are not about it.",
-    "ambiguous": "Nobody could find the picture by such a caption, and a model trained on it is taught that the other "
+    "ambiguous": "By such a caption the picture is hardly found, and a model trained on it is taught that the other "
     "pictures are wrong answers.",
 }
 
@@ -72,7 +74,8 @@ def main() -> None:
     counts = {"captions": f"{searcher.caption_count:,}", "pictures": f"{searcher.image_count:,}"}
     number = sum(len(group.paths) for group in found if isinstance(group, Duplicates)) or len(found)
     with st.container(horizontal=True, horizontal_alignment="distribute", key="cm-dr-sum"):
-        said = SUMS[check].format(**counts)
+        alike = check == "duplicates" and st.session_state["doctor-threshold"] < THRESHOLD
+        said = SUMS["alike" if alike else check].format(**counts)
         st.html(f'<p class="cm-dr-sum"><b>{number:,}</b> {said}</p><p class="cm-quiet">{WHY[check]}</p>')
         if found:
             table = as_csv(found) if check == "duplicates" else _table(*_state(searcher), check, found)
@@ -199,18 +202,19 @@ def _table(index: str, generation: str, check: str, _found: Sequence[Finding]) -
 
 
 def _rows(searcher: Searcher, check: str, found: Sequence[Finding]) -> None:
-    """One page of the findings, with what leads to the others below."""
+    """One page of the findings, with what leads to the others above and below."""
     pages = -(-len(found) // PER_PAGE)
     key = f"doctor-page-{check}"
     page = min(max(int(st.session_state.get(key, 1)), 1), pages)
     first = (page - 1) * PER_PAGE
+    words = f"{first + 1:,} to {min(first + PER_PAGE, len(found)):,} of {len(found):,}"
+    _pager(key, page, pages, words, "above")
     with st.container(key="cm-list-doctor"):
         for number, finding in enumerate(found[first : first + PER_PAGE], first):
             with st.container(key=f"cm-row-doctor-{check}-{number}"):
                 st.html(finding_row(finding, lambda path: thumbnail(searcher.image_path(path), PIXELS)))
                 _buttons(finding, f"{check}-{number}")
-    if pages > 1:
-        _pager(key, page, pages, f"{first + 1:,} to {min(first + PER_PAGE, len(found)):,} of {len(found):,}")
+    _pager(key, page, pages, words, "below")
 
 
 def _buttons(finding: Finding, key: str) -> None:
@@ -220,24 +224,34 @@ def _buttons(finding: Finding, key: str) -> None:
             words = finding.caption.strip()[:MAX_TEXT]
             if st.button("Search with this caption", key=f"words-{key}", type="tertiary", icon=":material/search:"):
                 ask_text(words)
-                st.switch_page(SEARCH, query_params={"q": words})
+                st.switch_page(SEARCH, query_params={"q": words[:ADDRESS_TEXT]})
         if st.button("Open in search", key=f"picture-{key}", type="tertiary", icon=":material/photo_library:"):
             ask_for_more_like(path)
             st.switch_page(SEARCH, query_params={"like": path})
 
 
-def _pager(key: str, page: int, pages: int, words: str) -> None:
-    with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center", key="cm-dr-pages"):
-        for name, icon, to in (
-            ("Previous page", ":material/chevron_left:", page - 1),
-            ("Next page", ":material/chevron_right:", page + 1),
-        ):
-            if name.startswith("Next"):
-                st.html(f'<span class="cm-quiet">{words}</span>', width="content")
-            st.button(
-                "", key=f"{key}-{to}", icon=icon, help=name, disabled=not 1 <= to <= pages, on_click=_turn,
-                args=(key, to), type="tertiary",
-            )  # fmt: skip
+def _pager(key: str, page: int, pages: int, words: str, place: str) -> None:
+    """Which findings are shown, and what leads to the others; place: "above" or "below" them."""
+    if pages == 1:
+        return
+    with st.container(
+        horizontal=True, horizontal_alignment="center", vertical_alignment="center", key=f"cm-dr-pages-{place}"
+    ):
+        _turner("Previous", ":material/chevron_left:", key, page - 1, pages, place)
+        st.html(f'<span class="cm-quiet">{words}</span>', width="content")
+        _turner("Next", ":material/chevron_right:", key, page + 1, pages, place)
+
+
+def _turner(label: str, icon: str, key: str, to: int, pages: int, place: str) -> None:
+    st.button(
+        label,
+        key=f"{key}-{place}-{label}",
+        icon=icon,
+        disabled=not 1 <= to <= pages,
+        on_click=_turn,
+        args=(key, to),
+        type="tertiary",
+    )
 
 
 def _turn(key: str, to: int) -> None:
