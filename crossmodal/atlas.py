@@ -38,6 +38,7 @@ SCHEMA = 1
 NEIGHBOURS = 15
 LEAST_FOR_UMAP = 50  # fewer points have no neighbourhoods to keep
 GROUPED_DIMENSIONS = 50
+SHADING = 0.25
 JUDGED = 3000  # pictures of which the silhouette is taken
 WORDS_A_NAME = 3
 RAREST = 0.1  # of the frequency of a group's commonest word
@@ -97,8 +98,9 @@ def layout(vectors: Vectors, method: str = "umap", seed: int = 0) -> tuple[Point
 def clusters(vectors: Vectors, seed: int = 0) -> Labels:
     """The group (N,) of each of N unit vectors (N, D), 0 the largest: k-means on their first 50 principal components.
 
-    How many: the most, up to 12 and of 5 pictures on average, whose silhouette is still three quarters of the best one.
-    Neighbouring groups of photos shade into each other, and the best silhouette alone would see but two of them.
+    How many: 2 to 12, of 5 pictures on average, with the best silhouette. Where that is at most 0.25, groups shade into
+    each other (Kaufman and Rousseeuw 1990, table 4) and the best would be but two: then the most, whose silhouette is
+    still three quarters of it.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
@@ -113,7 +115,8 @@ def clusters(vectors: Vectors, seed: int = 0) -> Labels:
         found.append((float(silhouette_score(reduced, labels, sample_size=some, random_state=seed)), labels))
     if not found:
         return np.zeros(len(vectors), dtype=np.int64)
-    enough = 0.75 * max(score for score, _ in found)
+    best = max(score for score, _ in found)
+    enough = best if best > SHADING else 0.75 * best
     labels = next(labels for score, labels in reversed(found) if score >= enough)
     by_size = np.argsort(-np.bincount(labels), kind="stable")
     return np.argsort(by_size)[labels]
@@ -123,15 +126,12 @@ def group_names(labels: Labels, captions: Sequence[tuple[int, str]], paths: Sequ
     """A name for each group: the words that tell its captions from the others'; without captions, its usual folder.
 
     labels: (N,) the groups. captions: row of the picture and text. paths: N paths of the pictures, with "/".
-    Words are ranked by class-based TF-IDF (Grootendorst 2022, section 3.3) with the term frequency under a root, which
-    holds back the frequent ones. A word a tenth as frequent as the group's commonest names nothing, and of two forms of
-    a word, such as "dog" and "dogs", a name has one.
+    Words are ranked by class-based TF-IDF (Grootendorst 2022, section 3.3), each counted once a caption however long,
+    with the term frequency under a root, which holds back the frequent ones. A word a tenth as frequent as the group's
+    commonest names nothing, and of two forms of a word, such as "dog" and "dogs", a name has one.
     """
     count = int(labels.max()) + 1 if len(labels) else 0
-    texts = [[""] for _ in range(count)]
-    for picture, text in captions:
-        texts[labels[picture]].append(text)
-    ranked = _ranked_words([" ".join(group) for group in texts])
+    ranked = _ranked_words([text for _, text in captions], labels[[picture for picture, _ in captions]], count)
     folders = _usual_folders(labels, paths, count)
     names: list[str] = []
     for number in range(count):
@@ -291,20 +291,22 @@ def _umap(vectors: Vectors, start: Points, seed: int) -> NDArray[np.float32]:
         return np.asarray(reducer.fit_transform(vectors), dtype=np.float32)
 
 
-def _ranked_words(documents: Sequence[str]) -> list[list[str]]:
-    """At most three words for each document, those that tell it from the others first."""
+def _ranked_words(texts: Sequence[str], groups: Labels, count: int) -> list[list[str]]:
+    """At most three words for each of so many groups; groups: (M,) the one of each of M texts."""
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
-    counter = CountVectorizer(token_pattern=WORD, stop_words=STOP_WORDS.split())
+    counter = CountVectorizer(token_pattern=WORD, stop_words=STOP_WORDS.split(), binary=True)
     try:
-        counts = counter.fit_transform(documents).toarray()
+        seen = counter.fit_transform(texts)  # (M, words)
     except ValueError:  # no word in any of them
-        return [[] for _ in documents]
-    words = counter.get_feature_names_out()
+        return [[] for _ in range(count)]
+    members = csr_matrix((np.ones(len(texts)), (groups, np.arange(len(texts)))), shape=(count, len(texts)))
+    counts = (members @ seen).toarray()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    scores = np.sqrt(share) * np.log1p(counts.sum() / len(documents) / counts.sum(axis=0))
+    scores = np.sqrt(share) * np.log1p(counts.sum() / count / counts.sum(axis=0))
     scores[share < RAREST * share.max(axis=1, keepdims=True)] = 0
-    return [_distinct(words, row) for row in scores]
+    return [_distinct(counter.get_feature_names_out(), row) for row in scores]
 
 
 def _distinct(words: Sequence[str], scores: NDArray[np.float64]) -> list[str]:

@@ -108,6 +108,11 @@ def test_a_word_of_one_caption_among_many_names_no_group():
     assert group_names(np.array([0, 1]), captions, ["a.jpg", "b.jpg"]) == ("dog", "car")
 
 
+def test_one_long_caption_does_not_name_its_group():
+    captions = [(0, "spam " * 2000), *[(0, "a dog")] * 11, (1, "a car")]
+    assert group_names(np.array([0, 1]), captions, ["a.jpg", "b.jpg"]) == ("dog", "car")
+
+
 def test_markup_and_signs_are_no_words_and_any_script_is():
     captions = [(0, "<script>alert</script> **bold** 🐶"), (1, "كلب يركض"), (2, "x" * 10_000), (3, "t-shirt")]
     names = group_names(np.arange(4), captions, ["a"] * 4)

@@ -102,7 +102,7 @@ def _layout(atlas: Atlas, dark: bool) -> dict[str, Any]:
         "xaxis": {**axis, "range": across},
         "yaxis": {**axis, "range": up},
         "hovermode": "closest",
-        "hoverlabel": {"align": "left"},
+        "hoverlabel": {"align": "left", "bgcolor": paper(dark), "font": {"color": ink(dark), "size": 12}},
         "legend": {
             "orientation": "h",
             "y": 0,

@@ -29,7 +29,10 @@ SEARCH = "crossmodal/ui/search_page.py"
 SHOWN = 24
 NEIGHBOURS = 6
 SMALL_PIXELS, LARGE_PIXELS = 160, 700
-METHODS = {"umap": "UMAP", "pca": "PCA"}
+METHODS = {
+    "umap": "Laid out by UMAP: what is near is alike, distances across the map mean little.",
+    "pca": "Laid out by PCA: along the two directions in which the pictures differ most.",
+}
 
 
 def main() -> None:
@@ -41,10 +44,10 @@ def main() -> None:
         st.info("This gallery holds no picture.")
         return
     atlas, job = _atlas(searcher)
-    if atlas is not None:
-        _map(searcher, atlas)
     if job is not None:
         watch(job)
+    if atlas is not None:
+        _map(searcher, atlas)
 
 
 def _atlas(searcher: Searcher) -> tuple[Atlas | None, Job | None]:
@@ -99,7 +102,7 @@ def _map(searcher: Searcher, atlas: Atlas) -> None:
             config=CONFIG,
             alt=f"Map of {searcher.image_count} pictures in {len(atlas.names)} groups: {'; '.join(atlas.names)}",
         )
-        st.caption(f"Laid out by {METHODS[atlas.method]}: what is near is alike, distances across the map mean little.")
+        st.caption(METHODS[atlas.method])
     with right:
         rows = _rows(event["selection"]["points"], traces(atlas, likeness)) or _group(atlas, turn)
         _chosen(searcher, rows)
