@@ -20,7 +20,7 @@ from crossmodal.teaching.card import taught_card
 from crossmodal.teaching.heads import check_teachable, write_with_heads
 from crossmodal.teaching.judging import Bank, gain_of, make_bank, ranks_on, report_of
 from crossmodal.teaching.lesson import HELD_OUT, Lesson, Progress, Rows, make_lesson
-from crossmodal.teaching.maps import Maps, learn, loss_on
+from crossmodal.teaching.maps import Learned, Maps, learn, loss_on
 
 __all__ = ["ALPHAS", "Choice", "Taught", "teach"]
 
@@ -138,7 +138,7 @@ def teach(
     if not chosen.alpha:
         return taught
     taught = replace(taught, candidate=target)
-    _write(opened, source, learned.mixed(chosen.alpha), taught, seed)
+    _write(opened, source, learned.maps(chosen.alpha), taught, seed)
     remember_candidate(opened.path, target)
     return replace(taught, seconds=time.monotonic() - started)
 
@@ -148,12 +148,11 @@ def _new_folder(name: str) -> Path:
     return next(folder for folder in numbered if not folder.exists())
 
 
-def _choices(lesson: Lesson, bank: Bank, learned: Maps) -> tuple[Choice, ...]:
-    """Every mixture with its validation loss and old skill; the held-out recall of those that are shown."""
-    maps = [learned.mixed(alpha) for alpha in ALPHAS]
-    losses = loss_on(lesson, lesson.validation, maps)
+def _choices(lesson: Lesson, bank: Bank, learned: Learned) -> tuple[Choice, ...]:
+    """Every mixture with its validation loss and old skill."""
+    losses = loss_on(lesson, lesson.validation, learned, ALPHAS)
     return tuple(
-        Choice(alpha, loss, bank.skill(mixed)) for alpha, loss, mixed in zip(ALPHAS, losses, maps, strict=True)
+        Choice(alpha, loss, bank.skill(learned.maps(alpha))) for alpha, loss in zip(ALPHAS, losses, strict=True)
     )
 
 
@@ -164,11 +163,11 @@ def _chosen(choices: Sequence[Choice]) -> Choice:
 
 
 def _judged(
-    index: Index, lesson: Lesson, bank: Bank, learned: Maps, choices: Sequence[Choice], alpha: float, seed: int
+    index: Index, lesson: Lesson, bank: Bank, learned: Learned, choices: Sequence[Choice], alpha: float, seed: int
 ) -> Taught:
     """The held-out part under the old heads, the chosen ones, and the mixtures that are shown."""
     rows, marks = lesson.held_out, lesson.marked
-    ranks = {share: ranks_on(lesson, rows, learned.mixed(share)) for share in sorted({*SHOWN_ALPHAS, alpha})}
+    ranks = {share: ranks_on(lesson, rows, learned.maps(share)) for share in sorted({*SHOWN_ALPHAS, alpha})}
     recalls = {share: round(found.metrics["rsum"] / 6, 2) for share, found in ranks.items()}
     protocol = {
         "split": f"held out: {HELD_OUT:.0%} of the captioned pictures, by picture, seed {seed}",
@@ -182,8 +181,8 @@ def _judged(
         before=report_of(ranks[0.0], protocol),
         after=report_of(ranks[alpha], protocol),
         gain=gain_of(ranks[0.0], ranks[alpha], seed),
-        skill_before=bank.report(Maps.identity(len(learned.image)), 1000),
-        skill_after=bank.report(learned.mixed(alpha), 1000),
+        skill_before=bank.report(learned.maps(0.0), 1000),
+        skill_after=bank.report(learned.maps(alpha), 1000),
         choices=tuple(Choice(c.alpha, c.loss, c.skill, recalls.get(c.alpha)) for c in choices),
         pictures=(len(lesson.train), len(lesson.validation), len(rows)),
         marks=(sum(len(query.liked) + len(query.disliked) for query in marks), lesson.left_out),
