@@ -34,7 +34,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lines.append(f"{number:02d}.jpg,a {colour} square of number {number}")
     (tmp_path / "captions.txt").write_text("\n".join(lines) + "\n")
     build_index(photos, tmp_path / "captions.txt", ColourEncoder(), tmp_path / "index")
-    monkeypatch.setattr("crossmodal.duplicates.group_of", lambda _: np.arange(30))
+    monkeypatch.setattr("crossmodal.ui.copies.compare", lambda _: np.arange(30))
     return tmp_path / "index"
 
 

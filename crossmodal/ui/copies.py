@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from crossmodal import duplicates
+from crossmodal.duplicates import group_of as compare
 from crossmodal.filters import Filter
 from crossmodal.query import Indexed
 from crossmodal.ui.jobs import JOBS
@@ -40,7 +40,7 @@ def _kept(index: str, state: str) -> dict[str, NDArray[np.int64]]:  # noqa: ARG0
 
 
 def _compare(searcher: Searcher, kept: dict[str, NDArray[np.int64]]) -> None:
-    kept["groups"] = duplicates.group_of(searcher.index)
+    kept["groups"] = compare(searcher.index)
 
 
 def _prepare(searcher: Searcher, kept: dict[str, NDArray[np.int64]]) -> None:
