@@ -162,7 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"\n{counts['images']:,} pictures, {counts['captions']:,} captions, 24 a page; {options.rounds} rounds after "
         f"one to warm up; {os.cpu_count()} cores, {os.environ.get('OMP_NUM_THREADS', 'all')} thread(s) a product of "
-        f"matrices. Work is the time on the processor, which others on this machine do not lengthen. Goal: below {GOAL_MS} ms."
+        f"matrices. Work is the time on the processor, which others on this machine do not lengthen. "
+        f"Goal: below {GOAL_MS} ms."
     )
     return 0
 
