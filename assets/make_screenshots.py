@@ -133,6 +133,7 @@ def act(page: Page, name: str, tile: int = 0) -> None:
     """Press a tile's own button by its name, and wait for what comes of it."""
     page.locator(".cm-tile").nth(tile).hover()
     page.locator(".cm-tile").nth(tile).get_by_role("button", name=name).click()
+    page.mouse.move(2, 2)
     page.wait_for_timeout(700)
     settled(page)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 __all__ = [
-    "STYLE", "asked", "caption_row", "escaped", "facts", "heading", "large", "picture", "plain_markdown", "row",
+    "STYLE", "caption_row", "escaped", "facts", "heading", "large", "picture", "plain_markdown", "row",
     "score_badge", "shortened", "shown", "thumbs", "tile",
 ]  # fmt: skip
 
@@ -79,14 +79,6 @@ def score_badge(score: float, chance: float | None = None) -> str:
         words += f"; probability that this is what was described: {100 * chance:.1f} %"
         small = f"<i>{100 * chance:.0f} %</i>" if chance >= LEAST_CHANCE else ""
     return f'<span class="cm-score" title="{words}">{score:.3f}{small}</span>'
-
-
-def asked(address: str | None, lead: str, name: str) -> str:
-    """The picture a search started from."""
-    return (
-        f'<div class="cm-asked">{picture(address, name)}<div><div class="cm-quiet">{_safe(lead)}</div>'
-        f'<div class="cm-name" dir="auto">{_safe(name)}</div></div></div>'
-    )
 
 
 def large(address: str | None, name: str, captions: Iterable[str] | None = None) -> str:
