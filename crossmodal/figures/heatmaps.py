@@ -20,6 +20,7 @@ __all__ = ["clustered_heatmap", "similarity_heatmap", "similarity_matrix"]
 ANNOTATED_CELLS = 160
 DIAGONAL_SAMPLE = 200
 MOST_LABELS = 60
+COLUMN_LETTERS = 14  # rows have the same labels in full
 
 
 def similarity_heatmap(
@@ -96,7 +97,7 @@ def clustered_heatmap(
     names = [labels[row] for row in order]
     if len(query_labels):
         _cells(above, asked[:, order], query_labels, [], "rocket")
-    _cells(below, matrix[np.ix_(order, order)], names, [shortened(name, 15) for name in names], "mako")
+    _cells(below, matrix[np.ix_(order, order)], names, [_beginning(name) for name in names], "mako")
     bar = figure.colorbar(below.collections[0], ax=below, fraction=0.05, pad=0.015, aspect=18)
     bar.outline.set_visible(False)
     bar.ax.locator_params(nbins=5)
@@ -219,7 +220,13 @@ def _draw_tree(axes: Axes, links: NDArray[np.float64], order: NDArray[np.int64],
         across[number], height[number] = (ends[0][0] + ends[1][0]) / 2, distance
     axes.add_collection(LineCollection(forks, colors=ink(dark), linewidths=0.9, alpha=0.7))
     axes.set_xlim(0, len(order))
-    axes.set_ylim(0, max([*height.values(), 1e-3]) * 1.05)
+    merged = links[:, 2] if len(links) else np.zeros(1)
+    axes.set_ylim(0.85 * merged.min(), 1.03 * merged.max() + 1e-3)  # below the nearest two there is nothing to see
+
+
+def _beginning(label: str) -> str:
+    line = " ".join(label.split())
+    return line if len(line) <= COLUMN_LETTERS else f"{line[:COLUMN_LETTERS].rstrip()}…"
 
 
 def _cells(axes: Axes, matrix: NDArray[np.float32], rows: Sequence[str], columns: Sequence[str], colours: str) -> None:
