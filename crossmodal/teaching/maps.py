@@ -17,21 +17,21 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from crossmodal.errors import TrainingError
 from crossmodal.index import Vectors
+from crossmodal.losses import marked as marked_loss
 from crossmodal.losses import multi_positive_clip
 from crossmodal.phases import learning_rate_factor
 from crossmodal.teaching.lesson import Lesson, Marked, Progress, Rows
 
 __all__ = ["Learned", "Maps", "learn", "loss_on"]
 
-STEPS, BATCH, EVERY, PATIENCE = 400, 512, 16, 5
+STEPS, BATCH, EVERY, PATIENCE = 256, 512, 16, 5
 RATE, DECAY, WARMUP = 1e-3, 0.02, 0.05
-RANK, SAMPLE = 256, 8000  # directions that are learned in; pictures they are found from
+RANK, SAMPLE = 512, 8000  # directions that are learned in; pictures they are found from
 SCALE = 20.0  # of the logits at first
 SCALES = (5.0, 10.0, 20.0, 35.0, 60.0)  # tried where maps are compared that were not trained with one
 MARKED_WEIGHT, MARKED_QUERIES = 0.5, 16  # of what was marked, beside the captions; queries drawn a step
@@ -239,9 +239,6 @@ def _hard_loss(
         pictures = np.concatenate([query.disliked, query.liked])
         texts = np.concatenate([[query.text], captions])
         side = _Side(np.asarray(lesson.images[pictures]), lesson.texts(texts), basis)
-        cosines = scale.exp() * side.cosines(image, text)  # (disliked and liked, query and captions)
-        wrong, right = cosines[: len(captions), 0], cosines[len(captions) :, 0]
-        losses.append(F.softplus(wrong - cosines[: len(captions), 1:].diagonal()).mean())
-        if len(right):
-            losses.append(F.softplus(wrong[None] - right[:, None]).mean())
+        cosines, count = side.cosines(image, text), len(captions)  # (disliked and liked, query and captions)
+        losses.append(marked_loss(cosines[:count, 0], cosines[count:, 0], cosines[:count, 1:].diagonal(), scale))
     return torch.stack(losses).mean()

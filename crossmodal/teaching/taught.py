@@ -28,6 +28,7 @@ TAUGHT = Path("runs") / "taught"
 ALPHAS = tuple(step / 8 for step in range(9))  # shares of the new weights that are tried
 SHOWN_ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LOST = 1.0  # points of the old skill that may be lost at most
+TOLD = ("verdict", "alpha", "gain", "choices", "pictures", "marks")
 SCENES = 200  # of the bank that stands for the old skill
 
 
@@ -105,11 +106,13 @@ def teach(
     encoder: Embedder | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    remember: bool = True,
 ) -> Taught:
     """Fine-tune the heads of an index's checkpoint on the index's own captions and marks; write a candidate.
 
     The pictures are not encoded again: see `maps`. Neither the index nor its checkpoint changes until `accept`. out:
     the candidate's folder; left out, a new one below runs/taught. encoder: of that checkpoint, where one is open.
+    remember: let the candidate wait beside the index for `accept`.
 
     Raises IndexStoreError or CheckpointError if index or checkpoint cannot be opened; InputError if the index has too
     few captions, the checkpoint's heads are not linear, or out exists.
@@ -139,7 +142,8 @@ def teach(
         return taught
     taught = replace(taught, candidate=target)
     _write(opened, source, learned.maps(chosen.alpha), taught, seed)
-    remember_candidate(opened.path, target)
+    if remember:
+        remember_candidate(opened.path, target)
     return replace(taught, seconds=time.monotonic() - started)
 
 
@@ -216,7 +220,7 @@ def _write(index: Index, source: Path, maps: Maps, taught: Taught, seed: int) ->
         "held out, after": taught.after.as_dict(),
         "generated scenes, before": taught.skill_before.as_dict(),
         "generated scenes, after": taught.skill_after.as_dict(),
-        "teaching": {name: value for name, value in taught.as_dict().items() if name in {"gain", "choices", "marks"}},
+        "teaching": {name: value for name, value in taught.as_dict().items() if name in TOLD},
     }
     documents = {"metrics.json": metrics, "README.md": taught_card(taught, checkpoint_name(source), index.path.name)}
     write_with_heads(source, maps, taught.candidate, about, documents)

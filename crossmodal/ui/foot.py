@@ -77,6 +77,5 @@ def _listed(count: int, manifest: Manifest) -> None:
 @st.cache_data(max_entries=4, show_spinner=False)
 def _reasons(index: str, generation: str) -> list[tuple[str, str]]:  # noqa: ARG001 - the generation is part of the key
 
-
     skipped = searcher_of(Path(index)).index.catalogue.skipped
     return [(one.path, one.reason) for one in skipped[:MOST_SKIPPED]]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from crossmodal.query import Query, Term
 
 __all__ = [
-    "BETA", "FEEDBACK", "GAMMA", "Feedback", "Mark", "open_feedback", "query_key", "query_of", "rocchio_terms",
+    "BETA", "FEEDBACK", "GAMMA", "Feedback", "Mark", "normal_key", "open_feedback", "query_key", "query_of",
+    "rocchio_terms",
 ]  # fmt: skip
 
 FEEDBACK = "feedback.jsonl"
@@ -79,7 +80,7 @@ class Feedback:
 
     def marks(self, query: str) -> dict[str, int]:
         """What was marked for a query: path -> 1 or -1, in the order of marking. query: a key."""
-        return {mark.path: mark.mark for mark in self._read().get(_key(_terms(query)), {}).values()}
+        return {mark.path: mark.mark for mark in self._read().get(normal_key(query), {}).values()}
 
     def queries(self) -> tuple[str, ...]:
         """The keys of all queries with a mark, in the order they were first marked."""
@@ -118,8 +119,13 @@ def query_key(query: str | Query) -> str:
     again from a file.
     """
     if isinstance(query, str):
-        return _key(_terms(query))
+        return normal_key(query)
     return _key([_written(term) for term in query.terms])
+
+
+def normal_key(key: str) -> str:
+    """A key as `queries` gives it, white space put right. Raises InputError for an empty one."""
+    return _key(_terms(key))
 
 
 def query_of(key: str) -> Query:
