@@ -20,6 +20,9 @@ def parser() -> argparse.ArgumentParser:
     data = options.add_argument_group("data")
     data.add_argument("--images", type=Path, metavar="DIR", help="folder of photos")
     data.add_argument("--captions", type=Path, metavar="FILE", help="captions in any format `validate` can read")
+    data.add_argument(
+        "--feedback", type=Path, metavar="INDEX|FILE", help="thumbs up and down of an index, or its exported test set"
+    )
     data.add_argument("--splits", type=Path, metavar="DIR", help="folder with lists of train / dev / test pictures")
     data.add_argument(
         "--data", metavar="NAME", help="labelled pictures: mnist, cifar10, …, folder (recipes with labels)"

@@ -26,6 +26,7 @@ __all__ = [
     "arcface",
     "contrastive",
     "loss_named",
+    "marked",
     "matching",
     "multi_positive_clip",
     "reconstruction",
@@ -195,6 +196,25 @@ def matching(logits: Tensor, true: Tensor) -> Tensor:
         raise InputError(f"logits {tuple(logits.shape)} and true {tuple(true.shape)} must both be (N,) with N >= 1")
     _check_types("logits", logits, "true", true)
     return _balanced(-F.logsigmoid(torch.where(true, logits, -logits)), true)
+
+
+def marked(wrong: Tensor, right: Tensor, own: Tensor, logit_scale: Tensor) -> Tensor:
+    """What a person said of one query's answers: disliked pictures are hard negatives, both ways.
+
+    Cosines: wrong (K,) of the query with each disliked picture; right (L,) of it with each liked one, L may be 0; own
+    (K,) of each disliked picture with a caption of its own. logit_scale: scalar s. The logistic cost of every liked
+    picture against every disliked one, averaged, and likewise of each disliked picture's caption against the query.
+
+    Raises InputError unless K >= 1 and own is as long as wrong.
+
+    >>> marked(torch.tensor([0.5]), torch.tensor([0.5]), torch.tensor([0.5]), torch.tensor(0.0))   # 2 ln 2
+    tensor(1.3863)
+    """
+    if wrong.dim() != 1 or not len(wrong) or own.shape != wrong.shape or right.dim() != 1:
+        raise InputError(f"wrong {tuple(wrong.shape)}, right {tuple(right.shape)}, own {tuple(own.shape)} do not fit")
+    scale = logit_scale.exp()
+    cost = F.softplus(scale * (wrong - own)).mean()
+    return cost + F.softplus(scale * (wrong[None] - right[:, None])).mean() if len(right) else cost
 
 
 def reconstruction(drawn: Tensor, wanted: Tensor) -> Tensor:

@@ -19,13 +19,14 @@ from crossmodal.data.labelled import LabelledPictures, labelled_set, load_labell
 from crossmodal.data.pairs import Record, load_pairs
 from crossmodal.data.pixels import decode_pictures
 from crossmodal.data.scenes import write_scenes
-from crossmodal.data.sources import Source, Words
+from crossmodal.data.sources import Marked, Source, Words
 from crossmodal.data.spellings import WITHHELD, WRITTEN_FORMS
 from crossmodal.data.splits import split_records
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError
 from crossmodal.evaluation import split_hash
+from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.progress import Bar
 from crossmodal.recipes import Recipe
 from crossmodal.recipes.base import SMOKE_DIGITS
@@ -42,7 +43,7 @@ class SplitPictures:
 
     pixels: uint8 (N, 3, S, S). records: names and captions of pictures; of labelled ones none. labels: int64 (N,).
     words: (text, label, withheld) of all that labels are called. mirror: whether a mirrored picture is still what its
-    words say: "left of" would be untrue of a scene, and a digit is none.
+    words say: "left of" would be untrue of a scene, and a digit is none. marked: (query, liked, disliked rows).
     """
 
     name: str
@@ -51,6 +52,7 @@ class SplitPictures:
     labels: NDArray[np.int64] | None = None
     words: tuple[tuple[str, int, bool], ...] = ()
     mirror: bool = True
+    marked: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
 
     @property
     def texts(self) -> list[str]:
@@ -70,7 +72,9 @@ class SplitPictures:
         if self.labels is None:
             captions: Captions = tuple(tuple(tokenizer.ids(record.captions)) for record in self.records)
             share = scene_share if self.name == "scenes" else 1.0
-            return Source(self.name, self.pixels, captions, self.mirror, share)
+            ids = tokenizer.ids([text for text, _, _ in self.marked])
+            marked = tuple(Marked(own, *rows) for own, (_, *rows) in zip(ids, self.marked, strict=True))
+            return Source(self.name, self.pixels, captions, self.mirror, share, marked=marked)
         texts, owners, withheld = zip(*self.words, strict=True)
         words = Words(texts, tuple(tokenizer.ids(texts)), np.array(owners, np.int64), np.array(withheld, np.bool_))
         of_label = {int(label): words.of_label(int(label)) for label in np.unique(self.labels)}
@@ -83,6 +87,9 @@ def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dic
 
     Raises InputError if the recipe needs data and none are named, DataError for files that cannot be read.
     """
+    feedback: Path | None = getattr(options, "feedback", None)
+    if feedback is not None and (not recipe.photos or recipe.kind != "dual_encoder"):
+        raise InputError(f"recipe {recipe.name} gives no vectors of captioned photos: --feedback means nothing to it")
     if recipe.labelled:
         return _labelled(options, recipe)
     splits: dict[str, list[SplitPictures]] = {"train": [], "val": [], "test": []}
@@ -100,8 +107,12 @@ def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dic
         if options.images is None or options.captions is None:
             raise InputError(f"recipe {recipe.name} trains on photos: name them with --images DIR --captions FILE")
         pairs = load_pairs(options.images, options.captions)
+        marks = None if feedback is None else TrainingMarks(feedback, options.images)
         for split, records in split_records(pairs.records, options.splits, options.seed).items():
-            decode("photos", split, options.images, records)
+            liked = marks.with_queries(records) if marks is not None and split == "train" else records
+            decode("photos", split, options.images, liked)
+        if marks is not None and splits["train"]:
+            splits["train"][0] = replace(splits["train"][0], marked=marks.of(splits["train"][0].records))
     if recipe.scenes:
         counts = {"train": recipe.scenes, "val": min(SCENE_VALIDATION, recipe.scenes)}
         for split, count in counts.items():

@@ -2,6 +2,7 @@
 
 OUT/best, OUT/last       checkpoints           OUT/state.safetensors   where a killed run stands
 OUT/history.json         one entry an epoch    OUT/curves.png, OUT/similarity.png
+OUT/feedback.json        the marks it is trained with, where there are any
 OUT/../cache             decoded pictures and generated scenes, shared by runs beside each other
 """
 
@@ -32,6 +33,7 @@ from crossmodal.checkpoint_files import write_document
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import TrainingError
+from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.figures import history_curves, save_figure, similarity_matrix
 from crossmodal.model_card import model_card
 from crossmodal.models.allocator import keep_freed_memory
@@ -79,8 +81,13 @@ class Run:
             )
         keep_freed_memory()
         torch.manual_seed(options.seed)
+        marks = self.out / "feedback.json"
+        if options.resume and marks.is_file():
+            options.feedback = marks  # as they stood when the run began
         self.splits = read_splits(options, self.recipe, self.out.parent / "cache")
         self.out.mkdir(parents=True, exist_ok=True)
+        if getattr(options, "feedback", None) not in (None, marks):
+            TrainingMarks(options.feedback, options.images).write(marks)
         self.transform = ImageTransform.in_range(self.recipe.image_size, self.recipe.value_range)
         self.model, self.tokenizer = build_model(self.recipe, self.splits)
         self.command = "python training_script.py " + shlex.join(options.command)

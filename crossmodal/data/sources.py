@@ -32,6 +32,15 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Marked:
+    """What a person said of a query's answers. ids: the query's tokens. liked, disliked: rows of pictures."""
+
+    ids: Sequence[int]
+    liked: tuple[int, ...]
+    disliked: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Source:
     """A set of pictures. A batch never mixes two sources.
 
@@ -39,7 +48,7 @@ class Source:
     picture, of the words for its label. mirror: whether a mirrored picture keeps its captions true ("left of" does
     not). share: of the pictures, how many are drawn in an epoch, in (0, 1]. labels: int64 (N,) classes from 0, None
     where every picture stands for itself; two pictures of one label are each other's positives. words: of those
-    labels. balanced: draw every label equally often.
+    labels. balanced: draw every label equally often. marked: queries with a disliked picture among these.
     """
 
     name: str
@@ -50,6 +59,7 @@ class Source:
     labels: NDArray[np.int64] | None = None
     words: Words | None = None
     balanced: bool = False
+    marked: tuple[Marked, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.pixels) != len(self.captions):

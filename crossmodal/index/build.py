@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from crossmodal.relevance import Relevance
 __all__ = ["BuildReport", "Progress", "build_index"]
 
 LOCK = ".lock"
+Given = tuple[Mapping[str, Vectors], Mapping[str, Vectors]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,14 @@ def build_index(
     index: Path,
     progress: Callable[[Progress], None] | None = None,
     batch_size: int = 32,
+    given: Given = ({}, {}),
 ) -> BuildReport:
     """Make the index directory answer for the pictures and captions as they are now.
 
     Only what is new or changed is embedded: a file is looked into when its size or time differs, and keeps its vector
     when its bytes are known, under whatever name. An index of another checkpoint is built afresh. The former index
-    stays usable until the new one is published in one step; a killed build is resumed by the next call.
+    stays usable until the new one is published in one step; a killed build is resumed by the next call. given: vectors
+    (D,) of this encoder that are known already: of pictures by the SHA-256 of their bytes, of captions by their text.
 
     Raises InputError, DataError or CaptionsError as `load_pairs` does; InputError if batch_size < 1; IndexStoreError
     if index is something else than an index, another build holds it, or the disk refuses; CheckpointError if the
@@ -89,7 +92,8 @@ def build_index(
     try:
         _make_room(index)
         with _locked(index):
-            return _Build(pairs, captions, encoder, index, progress or (lambda _: None)).run(started, batch_size)
+            build = _Build(pairs, captions, encoder, index, progress or (lambda _: None), given)
+            return build.run(started, batch_size)
     except OSError as error:
         raise IndexStoreError(f"cannot build {index}: {error}; the former index is untouched, run again") from error
 
@@ -119,13 +123,20 @@ class _Build:
     """One run of `build_index`, under the lock."""
 
     def __init__(
-        self, pairs: Pairs, captions: Path | None, encoder: Embedder, index: Path, progress: Callable[[Progress], None]
+        self,
+        pairs: Pairs,
+        captions: Path | None,
+        encoder: Embedder,
+        index: Path,
+        progress: Callable[[Progress], None],
+        given: Given,
     ) -> None:
         self.pairs = pairs
         self.captions = captions
         self.encoder = encoder
         self.index = index
         self.progress = progress
+        self.given = given
         self.root = pairs.root.resolve()
         self.notes: list[str] = []
         self.former = self._open_former()
@@ -178,19 +189,19 @@ class _Build:
         return {stamp: pictures[stamp] for stamp in stamps if stamp in pictures}
 
     def _picture_shelf(self, plan: list[Stamp], batch_size: int) -> Shelf:
-        known = {}
+        known = dict(self.given[0])
         if self.reusable is not None:
             keys = [picture.sha256 for picture in self.reusable.catalogue.pictures]
-            known = dict(zip(keys, self.reusable.image_vectors, strict=True))
+            known |= zip(keys, self.reusable.image_vectors, strict=True)
         facts = [str(self.root), batch_size, [astuple(stamp) for stamp in plan]]
         return Shelf(self.index / BUILDING, "pictures", facts, self.encoder, known)
 
     def _caption_shelf(self, texts: list[str], skipped: int) -> Shelf:
         """Embed the texts that are new; by length, so that a batch wastes little on padding."""
-        known = {}
+        known = dict(self.given[1])
         if self.reusable is not None:
             keys = [caption.text for caption in self.reusable.catalogue.captions]
-            known = dict(zip(keys, self.reusable.caption_vectors, strict=True))
+            known |= zip(keys, self.reusable.caption_vectors, strict=True)
         plan = sorted(set(texts) - known.keys(), key=lambda text: (len(text), text))
         shelf = Shelf(self.index / BUILDING, "captions", [CAPTIONS_PER_UNIT, plan], self.encoder, known)
         try:

@@ -21,13 +21,14 @@ from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, ScoreReport, retrieval_report
 from crossmodal.gradient_cache import backward_in_chunks
 from crossmodal.label_evaluation import class_report, label_report
-from crossmodal.losses import loss_named, reconstruction
+from crossmodal.losses import loss_named, marked, reconstruction
 from crossmodal.models.batching import eval_mode
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.objectives.base import Batch, Judgement, Objective, ln_of_batch
 from crossmodal.recipes import Phase
 
 SHOWN_PAIRS = 40
+MARKED_WEIGHT, MARKED_QUERIES, MARKED_PICTURES = 0.5, 4, 2  # a step; pictures of either kind a query
 NO_LABELS = "this loss needs labelled pictures: choose another --loss, or a recipe with labels"
 
 
@@ -87,7 +88,15 @@ class EmbeddingObjective(Objective[CrossModalModel]):
         self._features = self._cached_features(phase.mirror) if phase.heads_only else {}
 
     def backward(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:
-        """One batch, at once or in chunks by gradient caching."""
+        """One batch, at once or in chunks by gradient caching, and some of what a person marked beside it."""
+        loss = self._backward(phase, batch, first_epoch, accelerator)
+        if not phase.vectors or not self.sources[batch.source].marked:
+            return loss
+        judged = phase.vectors * MARKED_WEIGHT * self._marked_loss(batch.source, accelerator)
+        accelerator.backward(judged)
+        return loss + float(judged.detach())
+
+    def _backward(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:
         if phase.chunk and phase.chunk < len(batch.rows):
             return self._backward_in_chunks(phase, batch, first_epoch, accelerator)
         with accelerator.autocast():
@@ -130,6 +139,33 @@ class EmbeddingObjective(Objective[CrossModalModel]):
             accelerator.backward,
         )
         return float(loss)
+
+    def _marked_loss(self, number: int, accelerator: Accelerator) -> Tensor:
+        """Of a few marked queries, each with a few of its pictures and a caption of each disliked one.
+
+        In eval mode: pictures so few would spoil the statistics of batch norm.
+        """
+        source, losses = self.sources[number], []
+        with eval_mode(self.model), accelerator.autocast():
+            for place in torch.randperm(len(source.marked))[:MARKED_QUERIES].tolist():
+                query = source.marked[place]
+                liked, disliked = _few(query.liked), _few(query.disliked)
+                captions = [int(torch.randint(len(source.captions[row]), ())) for row in disliked]
+                ids = [query.ids, *(source.captions[row][at] for row, at in zip(disliked, captions, strict=True))]
+                cosines = self._plain_images(number, [*disliked, *liked]) @ self.model.text(*self.padded(ids)).T
+                wrong, right = cosines[: len(disliked), 0], cosines[len(disliked) :, 0]
+                own = cosines[: len(disliked), 1:].diagonal()
+                losses.append(marked(wrong.float(), right.float(), own.float(), self.model.logit_scale))
+        return torch.stack(losses).mean()
+
+    def _plain_images(self, number: int, rows: Sequence[int]) -> Tensor:
+        """Unit vectors (B, D) of some pictures as they are."""
+        if self._features:
+            cached = self._features[number].image[0]
+            return self.model.image.project(cached[torch.tensor(rows)].to(self.device))
+        pixels = torch.from_numpy(np.asarray(self.sources[number].pixels[list(rows)])).to(self.device)
+        vectors: Tensor = self.model.image(self.transform.normalise(pixels))
+        return vectors
 
     def after_step(self) -> None:
         """Keep the logit scale in its range."""
@@ -238,6 +274,11 @@ class EmbeddingObjective(Objective[CrossModalModel]):
             if cached.text is not None:
                 return image, self.model.text.project(cached.text.to(self.device)).cpu()
         return image, self.model.embed_texts(ids, self.tokenizer)
+
+
+def _few(rows: Sequence[int]) -> list[int]:
+    """Some of the rows, by torch's generator."""
+    return [rows[place] for place in torch.randperm(len(rows))[:MARKED_PICTURES].tolist()]
 
 
 def labelled_report(

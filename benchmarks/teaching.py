@@ -1,0 +1,168 @@
+"""What does teaching bring, what does it cost, and what is forgotten?
+
+    python -m benchmarks.teaching --index indexes/photos --also indexes/other
+    python -m benchmarks.teaching --class-folders cifar10/train --also indexes/other
+
+Teaches the index's checkpoint its captions and prints recall on the held-out part before and after, the old skill
+(generated scenes, and the captions of other indexes of the same checkpoint, none of which is trained on), and every
+mixture of old and new weights with what it would have given. With --class-folders the index is made here, a picture in
+a folder "cat" gets the caption "a photo of a cat", and a hit is any picture or caption of the right class. The index
+and its checkpoint stay as they are; the candidate is thrown away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from crossmodal.checkpoint_files import STARTER
+from crossmodal.data.images import list_images
+from crossmodal.encoder import Encoder, open_encoder
+from crossmodal.errors import CrossmodalError, InputError
+from crossmodal.evaluation import Report
+from crossmodal.index import build_index, check_encoder, open_index
+from crossmodal.progress import Bar
+from crossmodal.search import recorded_checkpoint
+from crossmodal.teaching import Taught, teach
+from crossmodal.teaching.heads import maps_between
+from crossmodal.teaching.judging import ranks_on
+from crossmodal.teaching.lesson import Lesson, make_lesson
+from crossmodal.teaching.maps import Maps
+
+
+def class_index(folder: Path, index: Path, encoder: Encoder) -> None:
+    """Index class folders, each picture captioned by the name of its folder."""
+    names = list_images(folder)
+    classes = {Path(name).parts[0] for name in names if len(Path(name).parts) > 1}
+    if len(classes) < 2:
+        raise InputError(f"{folder} holds no class folders: name one with a folder a class")
+    captions = index.with_suffix(".csv")
+    with captions.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("image", "caption"))
+        rows.writerows((name, f"a photo of {_article(Path(name).parts[0])}") for name in names)
+    build_index(folder, captions, encoder, index)
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def mixed(maps: Maps | None, share: float, dimension: int) -> Maps:
+    """Identity and map in the given share of the map."""
+    same = np.eye(dimension, dtype=np.float32)
+    if maps is None:
+        return Maps(same, same)
+    return Maps(same + share * (maps.image - same), same + share * (maps.text - same))
+
+
+def recall_on(lesson: Lesson, maps: Maps) -> float:
+    """Mean of the six recalls of all captioned pictures of another index, in percent."""
+    rows = np.sort(np.concatenate([lesson.train, lesson.validation, lesson.held_out]))
+    return ranks_on(lesson, rows, maps).metrics["rsum"] / 6
+
+
+def table(taught: Taught) -> str:
+    """Before and after."""
+    lines = [
+        "| | pictures | image → text R@1 / 5 / 10 | text → image R@1 / 5 / 10 | rsum (95 % interval) |",
+        "|---|---|---|---|---|",
+        _row("held out, before", taught.before),
+        _row("held out, after", taught.after),
+        _row("generated scenes, before", taught.skill_before),
+        _row("generated scenes, after", taught.skill_after),
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, report: Report) -> str:
+    sides = (
+        " / ".join(f"{side[f'R@{k}']:.1f}" for k in (1, 5, 10)) for side in (report.image_to_text, report.text_to_image)
+    )
+    low, high = report.intervals["rsum"]
+    cells = [name, f"{report.protocol['pictures']:,}", *sides, f"{report.rsum:.1f} ({low:.1f} to {high:.1f})"]
+    return f"| {' | '.join(cells)} |"
+
+
+def mixtures(taught: Taught, others: dict[str, Lesson], maps: Maps | None, dimension: int) -> str:
+    """A line a share of the new weights, mean recalls in percent."""
+    lines = [
+        "| new weights | validation loss | held out | generated scenes |" + "".join(f" {name} |" for name in others),
+        "|---|---|---|---|" + "---|" * len(others),
+    ]
+    for choice in taught.choices:
+        if choice.recall is None:
+            continue
+        share = choice.alpha / taught.alpha if taught.alpha else 0.0
+        known = maps is not None or not choice.alpha
+        found = [
+            f"{recall_on(lesson, mixed(maps, share, dimension)):.1f}" if known else "–" for lesson in others.values()
+        ]
+        name = f"**{choice.alpha:g}, chosen**" if choice.alpha == taught.alpha else f"{choice.alpha:g}"
+        cells = [name, f"{choice.loss:.4f}", f"{choice.recall:.1f}", f"{choice.skill:.1f}", *found]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def run(index: Path, also: Sequence[Path], seed: int, folder: Path) -> None:
+    """Teach an index and print what came of it."""
+    manifest = open_index(index).manifest
+    source = recorded_checkpoint(manifest, index)
+    stage, bar = "", Bar("")
+
+    def progress(words: str, done: int, total: int) -> None:
+        nonlocal stage, bar
+        if words != stage:
+            stage, bar = words, Bar(words)
+        bar.update(done, total)
+
+    taught = teach(index, folder / "candidate", seed=seed, progress=progress, remember=False)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    bar.clear()
+    encoder = open_encoder(source)
+    others = {}
+    for path in also:
+        other = open_index(path)
+        check_encoder(other.manifest, encoder, path)
+        others[path.name] = make_lesson(other, encoder, seed)
+    maps = None if taught.candidate is None else maps_between(source, taught.candidate)
+    train, validation, held = taught.pictures
+    print(f"{index.name}, {manifest.checkpoint['name']} {str(manifest.checkpoint['fingerprint'])[:12]}: ", end="")
+    print(f"taught {train:,} pictures, chosen on {validation:,}, judged on {held:,}, seed {seed}; ", end="")
+    print(f"{taught.seconds:.0f} s, at most {memory:.1f} GB resident\n\n{table(taught)}\n")
+    print(f"Mean of the six recalls in per cent:\n\n{mixtures(taught, others, maps, manifest.dimension)}\n")
+    print(taught.verdict)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--index", type=Path, metavar="DIR", help="to be taught; it stays as it is")
+    what.add_argument("--class-folders", type=Path, metavar="DIR", help="a folder a class, to be indexed and taught")
+    parser.add_argument("--checkpoint", type=Path, default=STARTER, metavar="DIR", help="for --class-folders")
+    parser.add_argument("--also", type=Path, nargs="*", default=[], metavar="DIR", help="indexes of the old skill")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    options = parser.parse_args(arguments)
+    try:
+        with TemporaryDirectory() as folder:
+            index = options.index
+            if index is None:
+                index = Path(folder) / options.class_folders.resolve().name
+                class_index(options.class_folders, index, open_encoder(options.checkpoint))
+            run(index, options.also, options.seed, Path(folder))
+    except CrossmodalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

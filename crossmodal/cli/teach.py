@@ -1,0 +1,134 @@
+"""The command `teach`: new heads from an index's own captions, and what becomes of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crossmodal.errors import InputError
+from crossmodal.progress import Bar
+
+if TYPE_CHECKING:
+    from crossmodal.evaluation import Report
+    from crossmodal.index import BuildReport
+    from crossmodal.teaching import Taught
+
+
+def add_teach_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `teach`."""
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="a folder's index, with captions")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the new checkpoint; default runs/taught/INDEX")
+    parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="default: the one the index was built with")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the parts and of training")
+    answer = parser.add_mutually_exclusive_group()
+    answer.add_argument("--accept", action="store_true", help="use the checkpoint that was taught last")
+    answer.add_argument("--discard", action="store_true", help="remove it")
+    answer.add_argument("--undo", action="store_true", help="go back to the checkpoint before the last --accept")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.epilog = (
+        "Neither the index nor its checkpoint changes until --accept. Learns on 70 % of the captioned pictures, stops "
+        "and mixes old and new weights on 10 %, and shows recall before and after on 20 % that it has not seen."
+    )
+
+
+def run_teach(options: argparse.Namespace) -> int:
+    """Teach and print recall before and after, or answer what was taught before."""
+    from crossmodal.teaching import accept, discard, teach, undo
+
+    answered = options.accept or options.discard or options.undo
+    if answered and (options.out or options.checkpoint):
+        raise InputError("--out and --checkpoint are for teaching, not for --accept, --discard or --undo")
+    if options.discard:
+        return _tell({"discarded": str(discard(options.index))}, options.json)
+    with _Stages() as progress:
+        if options.accept:
+            told = _built(options.index, accept(options.index, progress))
+        elif options.undo:
+            told = {**_built(options.index, undo(options.index, progress)[1])}
+        else:
+            taught = teach(
+                options.index, options.out, checkpoint=options.checkpoint, seed=options.seed, progress=progress
+            )
+    if answered:
+        return _tell(told, options.json)
+    print(json.dumps(taught.as_dict(), indent=1, ensure_ascii=False) if options.json else _table(taught, options.index))
+    return 0
+
+
+class _Stages:
+    """Progress on stderr, a line for each stage of the work."""
+
+    def __init__(self) -> None:
+        self._stage, self._bar = "", Bar("")
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        return self._show
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.clear()
+
+    def _show(self, stage: str, done: int, total: int) -> None:
+        if stage != self._stage:
+            self._bar.clear()
+            self._stage, self._bar = stage, Bar(stage)
+        self._bar.update(done, total)
+
+
+def _tell(facts: dict[str, object], as_json: bool) -> int:
+    print(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(f"{k}: {v}" for k, v in facts.items()))
+    return 0
+
+
+def _built(index: Path, report: BuildReport) -> dict[str, object]:
+    from crossmodal.index import read_manifest
+
+    for note in report.notes:
+        print(f"note: {note}", file=sys.stderr)
+    checkpoint = read_manifest(index).checkpoint
+    return {
+        "checkpoint": f"{checkpoint['name']} {str(checkpoint['fingerprint'])[:12]}",
+        "pictures": report.indexed,
+        "encoded again": report.embedded,
+        "seconds": round(report.seconds, 1),
+    }
+
+
+def _table(taught: Taught, index: Path) -> str:
+    """Before and after, the mixtures, and what to do next."""
+    train, validation, held = taught.pictures
+    reports = {
+        "held out, before": taught.before,
+        "held out, after": taught.after,
+        "old skill, before": taught.skill_before,
+        "old skill, after": taught.skill_after,
+    }
+    lines = [
+        f"taught {train:,} pictures, chosen on {validation:,}, judged on {held:,} held out; {taught.seconds:.0f} s",
+        f"marks: {taught.marks[0]} used, {taught.marks[1]} left out, since their pictures were not trained on",
+        "",
+        f"{'recall in percent':<18}  {'image → text R@1/5/10':<22}  {'text → image R@1/5/10':<22}  rsum (95 %)",
+        *(_line(name, report) for name, report in reports.items()),
+        "",
+        f"{'new weights':<18}  {'validation loss':<16}  {'held out, mean recall':<22}  old skill, mean recall",
+    ]
+    for choice in taught.choices:
+        if choice.recall is not None:
+            mark = "  <- chosen" if choice.alpha == taught.alpha else ""
+            lines.append(f"{choice.alpha:<18g}  {choice.loss:<16.4f}  {choice.recall:<22.1f}  {choice.skill:.1f}{mark}")
+    lines += ["", taught.verdict]
+    if taught.candidate is not None:
+        command = f"python -m crossmodal teach --index {index}"
+        lines += [f"candidate: {taught.candidate}", f"use it: `{command} --accept`, drop it: `{command} --discard`"]
+    return "\n".join(lines)
+
+
+def _line(name: str, report: Report) -> str:
+    sides = [
+        " / ".join(f"{side[f'R@{k}']:.1f}" for k in (1, 5, 10)) for side in (report.image_to_text, report.text_to_image)
+    ]
+    low, high = report.intervals["rsum"]
+    return f"{name:<18}  {sides[0]:<22}  {sides[1]:<22}  {report.rsum:.1f} ({low:.1f} to {high:.1f})"
