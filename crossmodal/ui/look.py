@@ -76,7 +76,7 @@ def score_badge(score: float, chance: float | None = None) -> str:
     """A cosine as a badge, with the calibrated probability that it matches, where that is at least 1 %."""
     words, small = f"cosine similarity {score:.3f}", ""
     if chance is not None:
-        words += f"; probability that this is what was described: {100 * chance:.1f} %"
+        words += f"; probability that it is the very picture (or caption) meant: {100 * chance:.1f} %"
         small = f"<i>{100 * chance:.0f} %</i>" if chance >= LEAST_CHANCE else ""
     return f'<span class="cm-score" title="{words}">{score:.3f}{small}</span>'
 
