@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from crossmodal.errors import CrossmodalError
-from crossmodal.ui import sidebar
+from crossmodal.ui import foot, sidebar
 from crossmodal.ui.galleries import checkpoints, gallery_can, has_captions
 from crossmodal.ui.look import STYLE, plain_markdown
 
@@ -34,19 +34,21 @@ def pages() -> list[StreamlitPage]:
     index = st.Page(
         PAGES / "index_page.py", title="Index a folder", icon=":material/create_new_folder:", url_path="index"
     )
+    atlas = st.Page(PAGES / "map_page.py", title="Map", icon=":material/scatter_plot:", url_path="map")
     teach = st.Page(PAGES / "teach_page.py", title="Teach", icon=":material/school:", url_path="teach")
     doctor = st.Page(PAGES / "doctor_page.py", title="Caption doctor", icon=":material/stethoscope:", url_path="doctor")
     offered = [pair] if checkpoints("pairs") else []
     offered += [vectors] if gallery_can(sidebar.gallery(), "decoding") else []
     offered += [doctor] if has_captions(sidebar.gallery()) else []
-    return [search, *offered, teach, training, index]
+    return [search, atlas, *offered, teach, training, index]
 
 
 st.set_page_config(page_title="Crossmodal", page_icon=str(PAGES / "icon.svg"), layout="wide")
 st.html(STYLE)
 sidebar.choose_gallery(arguments().index)
+page = st.navigation(pages(), position="top")
 try:
-    st.navigation(pages(), position="top").run()
+    page.run()
 except CrossmodalError as error:
     st.error(plain_markdown(str(error)))
-sidebar.footer()
+foot.draw(page.url_path)

@@ -3,12 +3,14 @@
 With `--classes DIR`, an index built with an arcface checkpoint, it makes those of its pages instead.
 
 Starts the app on the demo gallery (which the first start makes), drives headless Chromium through Playwright and
-writes PNGs: search both ways, "more like this", heatmap, training page and indexing, light and dark, desk and phone.
+writes PNGs: search both ways, a composed question, marks, a picture in detail, heatmap, training page and indexing,
+light and dark, desk and phone.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import os
 import shutil
@@ -37,6 +39,7 @@ CHROMIUM_ARGUMENTS = (
 )
 DESK, PHONE = (1400, 1000), (390, 844)
 QUERY = "a red car"
+LESS = "snow"
 SLOW_SECONDS = 180
 
 
@@ -126,12 +129,47 @@ def upload(page: Page, name: str, content: bytes) -> None:
     settled(page)
 
 
+def act(page: Page, name: str, tile: int = 0) -> None:
+    """Press a tile's own button by its name, and wait for what comes of it."""
+    page.locator(".cm-tile").nth(tile).hover()
+    page.locator(".cm-tile").nth(tile).get_by_role("button", name=name).click()
+    page.mouse.move(2, 2)
+    page.wait_for_timeout(700)
+    settled(page)
+
+
+def paste(page: Page, name: str, content: bytes) -> None:
+    """Paste a picture, as from a clipboard, and wait for what is found with it."""
+    page.evaluate(
+        """([name, content]) => {
+            const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+            const data = new DataTransfer();
+            data.items.add(new File([bytes], name, { type: "image/jpeg" }));
+            document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+        }""",
+        [name, base64.b64encode(content).decode("ascii")],
+    )
+    page.get_by_text(name).first.wait_for()
+    settled(page)
+
+
+def take_away(page: Page, words: str) -> None:
+    """Take words away from the question."""
+    page.get_by_role("button", name="Refine").click()
+    page.get_by_label("Less of").fill(words)
+    page.get_by_label("Less of").press("Enter")
+    page.wait_for_selector("[class*='st-key-cm-chip-less']")
+    page.keyboard.press("Escape")
+    settled(page)
+
+
 def main() -> None:
     """Write the pictures."""
     parser = argparse.ArgumentParser(description="Make the screenshots that the README shows.")
     parser.add_argument("--out", type=Path, default=ROOT / "assets", help="folder for the PNGs (default: assets)")
     parser.add_argument("--index", help="another gallery than the demo")
     parser.add_argument("--query", default=QUERY, help=f"what to search for (default: {QUERY!r})")
+    parser.add_argument("--less", default=LESS, help=f"what to take away from it (default: {LESS!r})")
     parser.add_argument("--classes", help="an index of labelled pictures: make the pictures of its pages instead")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -144,10 +182,10 @@ def main() -> None:
             for size in (DESK, PHONE):
                 name = f"{'dark' if dark else 'light'}{'-phone' if size == PHONE else ''}"
                 with browser(size, dark) as context:
-                    _tour(context.new_page(), address, options.out, name, options.query)
+                    _tour(context.new_page(), address, options.out, name, options.query, options.less)
 
 
-def _tour(page: Page, address: str, out: Path, name: str, query: str) -> None:
+def _tour(page: Page, address: str, out: Path, name: str, query: str, less: str) -> None:
     def keep(what: str) -> None:
         page.screenshot(path=out / f"{what}-{name}.png")
         print(f"{out / f'{what}-{name}.png'}")
@@ -159,16 +197,25 @@ def _tour(page: Page, address: str, out: Path, name: str, query: str) -> None:
     search(page, query)
     keep("search")
     picture = _first_picture(page)
-    page.get_by_role("button", name="More like this").first.click()
-    page.wait_for_selector("[class*='st-key-cm-asked']")
-    settled(page)
-    keep("more-like-this")
-    search(page, query)
     page.get_by_text("Similarity heatmap").first.click()
-    page.wait_for_selector("[data-testid='stImage'] img, [data-testid='stImageContainer'] img")
+    page.wait_for_selector(".cm-heatmap img")
     settled(page)
     keep("heatmap")
     page.get_by_text("Similarity heatmap").first.click()
+    page.wait_for_selector(".cm-heatmap", state="detached")
+    take_away(page, less)
+    keep("composed")
+    act(page, "Fits the question", 1)
+    keep("marked")
+    act(page, "Fits the question", 0)  # taken back: the next pictures, and the next visitor, begin anew
+    page.locator(".cm-open").first.click()
+    page.wait_for_selector("[role=dialog] .cm-shown img")
+    settled(page)
+    keep("detail")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[role=dialog]", state="detached")
+    act(page, "More like this")
+    keep("more-like-this")
     upload(page, "upload.jpg", picture)
     keep("captions")
     page.goto(f"{address}/training")
@@ -183,9 +230,7 @@ def _tour_of_classes(page: Page, address: str, out: Path) -> None:
     page.goto(address)
     page.wait_for_selector("[class*='st-key-cm-grid-sample']")
     settled(page)
-    page.get_by_role("button", name="More like this").first.click()
-    page.wait_for_selector("[class*='st-key-cm-asked']")
-    settled(page)
+    act(page, "More like this")
     page.screenshot(path=out / "classes-light.png")
     page.goto(f"{address}/vectors")
     page.wait_for_selector("text=The average of many")
@@ -195,8 +240,6 @@ def _tour_of_classes(page: Page, address: str, out: Path) -> None:
 
 def _first_picture(page: Page) -> bytes:
     """The first result's thumbnail, as a file to upload."""
-    import base64
-
     source = page.locator(".cm-tile img").first.get_attribute("src") or ""
     return base64.b64decode(source.partition(",")[2])
 

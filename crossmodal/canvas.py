@@ -9,12 +9,18 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crossmodal.errors import InputError
+
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["LABEL_LENGTH", "blank", "drawable", "finish", "ink", "paper", "shortened", "wrapped"]
+__all__ = [
+    "LABEL_LENGTH", "blank", "drawable", "finish", "ink", "paper", "save_figure", "shortened", "titled", "wrapped",
+]  # fmt: skip
 
 LABEL_LENGTH = 34
 BOX = "□"  # stands for a character that no font can draw
@@ -57,6 +63,24 @@ def finish(figure: Figure, dark: bool = False) -> None:
             text.set_parse_math(False)
             text.set_text(drawable(text.get_text()))
             text.set_fontfamily(list(_families()))
+
+
+def titled(figure: Figure, axes: Axes, title: str, dark: bool = False) -> None:
+    """Give one axes its title, and all texts of the figure their ink; the last thing done to it."""
+    axes.set_title(title, fontsize=11, loc="left", pad=14 if title else 6, color=ink(dark))
+    finish(figure, dark)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure to path, making the folder where needed.
+
+    Raises InputError if the path's suffix is of no format that can be written (PNG, SVG, PDF, JPEG, …).
+    """
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise InputError(f"{path} cannot be written: its suffix must be one of {', '.join(sorted(known))}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130, bbox_inches="tight", facecolor=figure.get_facecolor())
 
 
 def shortened(label: str, length: int = LABEL_LENGTH) -> str:

@@ -64,8 +64,12 @@ class Channel:
 
     def shares(self, query: Composed, rows: Rows) -> Floats:
         """What each term adds to the scores of some items: (k, T), each row sums to its score."""
-        terms = zip(query.weights, query.units, strict=True)
-        return np.stack([weight * self.scores(unit, rows) for weight, unit in terms], axis=1)
+        units, found = query.units.astype(np.float64), np.empty((len(rows), len(query.units)))
+        for start in range(0, len(rows), BLOCK):
+            block = self.vectors[rows[start : start + BLOCK]].astype(np.float64)
+            lengths = np.linalg.norm(block, axis=1, keepdims=True) if self.proposes is not None else 1.0
+            found[start : start + BLOCK] = block @ units.T / lengths
+        return np.asarray(found * query.weights)
 
     def scores(self, vector: Vectors, rows: Rows) -> Floats:
         """The scores of some items, (k,), in double precision, each summed by itself."""
@@ -90,7 +94,7 @@ def channel_of(index: Index, target: str, by: str) -> Channel:
     if target == "captions":
         return Channel(index.caption_vectors, index.nearest_captions)
     captioned = np.diff(index.caption_rows) > 0
-    if by == "pictures" or (by == "both" and not captioned.any()):
+    if by == "pictures":
         return Channel(index.image_vectors, index.nearest_images)
     if by == "captions":
         return Channel(index.caption_means, None, captioned)

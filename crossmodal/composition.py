@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Composed", "balanced", "compose_vectors", "open_picture", "picture_of", "row_of"]
 
 _PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
-TAKEN_AWAY = 0.75  # of its weight is what a term with a minus counts; chosen in benchmarks/composed.py
 FEWEST = 20  # pictures of which a spread says something
-EVENED = 2.0  # how many times heavier or lighter a spread can make a term
+EVENED = 2.0  # how many times heavier a small spread can make a term
 SMALLEST = 1e-4  # length of a sum of vectors, of which the longest has length 1, below which nothing is left
 
 
@@ -48,27 +47,33 @@ def compose_vectors(query: Query, index: Index, encoder: Embedder) -> Composed:
     units = term_vectors(query.terms, index, encoder)
     if query.single:
         return Composed(units[0], units, np.ones(1))
-    weights = balanced([term.weight for term in query.terms], units, index.image_vectors)
-    total = weights @ units.astype(np.float64)
+    asked = np.array([term.weight for term in query.terms], dtype=np.float64)
+    asked /= np.abs(asked).max()
+    precise = units.astype(np.float64)
+    weights = balanced(asked, units, index.image_vectors)
+    total = weights @ precise
     length = float(np.linalg.norm(total))
-    if length < SMALLEST:
+    if min(length, float(np.linalg.norm(asked @ precise))) < SMALLEST:
         raise InputError("the terms cancel each other out: nothing is left to look for")
     return Composed((total / length).astype(np.float32), units, weights / length)
 
 
-def balanced(weights: Sequence[float], units: Vectors, gallery: Vectors) -> NDArray[np.float64]:
-    """What each term counts, (T,): its weight by the spread of its cosines with the gallery, the largest 1.
+def balanced(weights: NDArray[np.float64], units: Vectors, gallery: Vectors) -> NDArray[np.float64]:
+    """What each term counts, (T,): what is added, its weight by the spread of its cosines with the gallery.
 
     A picture's cosines with other pictures lie further apart than those of words, so that with equal weights it alone
-    would decide. A term that is taken away counts three quarters: enough to make it vanish, while more would take what
-    usually stands beside it along. Both are measured in benchmarks/composed.py.
+    would decide. So what is added is lifted to the widest spread among it; what is taken away counts its weight, since
+    more would take along what usually stands beside it. Measured in benchmarks/composed.py.
+
+    weights: (T,), at least one above 0. units: (T, D). gallery: (N, D), pictures.
     """
-    signed = np.array([weight if weight > 0 else TAKEN_AWAY * weight for weight in weights], dtype=np.float64)
-    signed /= np.abs(signed).max()
-    if len(gallery) >= FEWEST:
-        spread = (gallery @ units.T).std(0, dtype=np.float64)
-        signed *= np.clip(spread.mean() / np.maximum(spread, np.finfo(np.float64).tiny), 1 / EVENED, EVENED)
-    return np.asarray(signed / np.abs(signed).max())
+    added = weights > 0
+    if len(gallery) < FEWEST or added.sum() < 2:
+        return weights
+    spread = np.maximum((gallery @ units[added].T).std(0, dtype=np.float64), np.finfo(np.float64).tiny)
+    counted = weights.copy()
+    counted[added] *= np.minimum(spread.max() / spread, EVENED)
+    return counted
 
 
 def term_vectors(terms: Sequence[Term], index: Index, encoder: Embedder) -> Vectors:

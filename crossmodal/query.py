@@ -1,7 +1,7 @@
 """What is asked: words and pictures, each added or taken away with a weight.
 
-    "2:a beach"  "-0.5 × people"  "@photo.jpg#xywh=percent:10,10,50,50"
-         └────────────┴──────────────────┴──► Term, Term, Term ──► Query ──► Searcher.search
+    + 2:a beach   + @photo.jpg#xywh=percent:10,10,50,50   − 0.5:people
+         └────────────────────┴──────────────────────────────────┴──► three Terms ──► Query ──► Searcher.search
 
 Data only: nothing is read, decoded or encoded here.
 """
@@ -146,6 +146,13 @@ class Query:
     def single(self) -> Term | None:
         """The only term, where there is but one."""
         return self.terms[0] if len(self.terms) == 1 else None
+
+    @property
+    def label(self) -> str:
+        """All of it in one line: "photo.jpg + 2 × at night − people"."""
+        parts = [(abs(term.weight), "−" if term.weight < 0 else "+", term.label) for term in self.terms]
+        shown = " ".join(f"{sign} {label if size == 1 else f'{size:g} × {label}'}" for size, sign, label in parts)
+        return shown.removeprefix("+ ")
 
 
 TermLike: TypeAlias = "Content | Term"

@@ -45,7 +45,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. rank: from 1. score: exact cosine in [-1, 1]. path: of the picture, relative to the images folder.
+    """One answer. rank: from 1. score: what it was ranked by, in [-1, 1]: the exact cosine of the query with what was
+    found, or, by captions or both, what `channel_of` says. path: of the picture, relative to the images folder.
 
     caption: the caption found; None where the picture itself was. probability: of a pair scorer that re-ordered the
     hits, in [0, 1]; None where none did. relevance: calibrated probability that it matches, in [0, 1]; None where the
@@ -167,6 +168,7 @@ class Searcher:
         target = ("captions" if single and not single.is_words else "images") if to is None else to
         within = None if within is None else np.asarray(within)
         self._check(k, target, by, within)
+        by = by if self.caption_count else "pictures"
         composed = compose_vectors(asked, self.index, self.encoder)
         allowed = self._allowed(asked, target, within, own)
         found = self._channel(target, by).nearest(composed, k, allowed)

@@ -49,6 +49,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FRONTS = FLOORS[-1]
 TOP_LEVEL = frozenset({"app", "model", "training_script", "build_index"})
 LAZY = {"Hit": "search", "Searcher": "search", "open_searcher": "search"}  # what `crossmodal` itself hands on
+LAZY |= dict.fromkeys(("Box", "Indexed", "Query", "Term"), "query")
 HOMES = {  # package -> where it may be imported
     "streamlit": ("app.py", "crossmodal/ui/"),
     "faiss": ("crossmodal/index/",),

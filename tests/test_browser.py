@@ -1,4 +1,5 @@
-"""One run of the app in a real browser, from an empty folder: the demo gallery is made, and both directions answer.
+"""One run of the app in a real browser, from an empty folder: the demo gallery is made, both directions answer,
+and a question is refined by hand and by keys.
 
 Needs Debian's chromium; skipped with a reason where there is none, unless CROSSMODAL_NEEDS_CHROMIUM is set (as in CI).
 """
@@ -44,7 +45,7 @@ def test_from_nothing_to_answers_in_both_directions(address: str, tmp_path: Path
 
         page.goto(address)
         TOOLS["search"](page, "two red rockets in space")  # asked at once, answered when the gallery is there
-        assert page.locator(".cm-tile").count() == 10
+        assert page.locator(".cm-tile").count() == 24
         assert "of 1,000 pictures" in page.locator(".cm-total").inner_text()
         assert _all_drawn(page)
         assert "q=two+red+rockets+in+space" in page.url
@@ -52,9 +53,14 @@ def test_from_nothing_to_answers_in_both_directions(address: str, tmp_path: Path
 
         picture = (tmp_path / "indexes" / "demo-pictures" / "images" / "scene-test-00007.jpg").read_bytes()
         TOOLS["upload"](page, "mine.jpg", picture)  # answered as soon as the captions, which follow, are there
-        assert page.locator(".cm-caption").count() == 10
+        assert page.locator(".cm-caption").count() == 24
         assert "of 5,000 captions" in page.locator(".cm-total").inner_text()
         page.screenshot(path=tmp_path / "picture-to-captions.png")
+
+        TOOLS["paste"](page, "pasted.jpg", picture)
+        assert page.locator(".cm-caption").count() == 24
+
+        _refined_by_hand_and_keyboard(page)
 
         TOOLS["search"](page, "<img src=x onerror=alert(1)> **a cat**")
         assert page.locator("img[src=x]").count() == 0
@@ -62,6 +68,37 @@ def test_from_nothing_to_answers_in_both_directions(address: str, tmp_path: Path
         page.wait_for_function("document.documentElement.scrollWidth <= 390")
     assert elsewhere == []
     assert wrong == []
+
+
+def _refined_by_hand_and_keyboard(page: Any) -> None:
+    """Minus, a thumb, the detail view by keys, and the link of it opened anew."""
+    page.get_by_role("button", name="Clear all").click()
+    TOOLS["search"](page, "a red car")
+    TOOLS["take_away"](page, "snow")
+    assert page.locator(".cm-shares").count() == 24
+    assert "minus=snow" in page.url
+    TOOLS["act"](page, "Fits the question", 1)
+    assert page.locator(".cm-liked").count() == 1
+    page.locator(".cm-total").click()
+    page.keyboard.press("/")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[role=dialog] .cm-title")
+    TOOLS["settled"](page)
+    assert "2 of 24" in page.locator("[role=dialog]").inner_text()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("3 of 24").wait_for()
+    link = page.url
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[role=dialog]", state="detached")
+    TOOLS["settled"](page)
+    assert "picture=" not in page.url
+    page.goto(link)
+    page.get_by_text("3 of 24").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[role=dialog]", state="detached")
+    TOOLS["settled"](page)
 
 
 def _all_drawn(page: Any) -> bool:

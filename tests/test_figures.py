@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from crossmodal.errors import InputError
-from crossmodal.figures import history_curves, save_figure, similarity_heatmap, similarity_matrix
+from crossmodal.figures import clustered_heatmap, history_curves, save_figure, similarity_heatmap, similarity_matrix
 
 AWKWARD = ["🐶 dogs", "كلب يركض", "狗在跑", "costs $5^2 and $", "<b>bold</b>", "a " * 80, "\u202eback\x00", "  "]
 
@@ -74,6 +74,49 @@ def test_the_heatmap_has_a_colour_bar_over_the_range_of_its_values():
 def test_an_unusable_matrix_is_refused(matrix: Any, message: str):
     with pytest.raises(InputError, match=message):
         similarity_heatmap(matrix, ["a"], ["b"])
+
+
+def test_results_that_are_alike_stand_side_by_side_and_queries_follow_their_order():
+    likeness = np.array([[1, 0.1, 0.9, 0.0], [0.1, 1, 0.0, 0.8], [0.9, 0.0, 1, 0.1], [0.0, 0.8, 0.1, 1]])
+    query = np.array([[0.1, 0.2, 0.3, 0.4]])
+    _, above, below, _ = clustered_heatmap(likeness, list("abcd"), query, ["asked"]).axes
+    order = [text.get_text() for text in below.get_yticklabels()]
+    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset("ac"), frozenset("bd")}
+    assert [text.get_text() for text in below.get_xticklabels()] == order
+    places = ["abcd".index(name) for name in order]
+    drawn = np.asarray(below.collections[0].get_array()).reshape(4, 4)
+    assert np.allclose(drawn, likeness[np.ix_(places, places)])
+    assert np.asarray(above.collections[0].get_array()).ravel().tolist() == pytest.approx(query[0, places].tolist())
+    assert [text.get_text() for text in above.get_yticklabels()] == ["asked"]
+
+
+def test_the_tree_joins_the_nearest_first():
+    likeness = np.array([[1, 0.9, 0.2], [0.9, 1, 0.4], [0.2, 0.4, 1]])
+    forks = clustered_heatmap(likeness, list("abc")).axes[0].collections[0].get_segments()  # type: ignore[attr-defined]
+    assert [fork[1, 1] for fork in forks] == pytest.approx([0.1, 0.7])
+
+
+@pytest.mark.parametrize(
+    "likeness", [np.eye(1), np.eye(2), np.ones((5, 5)), np.array([[1, 0.3], [0.31, 1.0001]]), -np.ones((3, 3))]
+)
+def test_one_result_two_and_equal_ones_are_clustered_without_a_warning(likeness: Any):
+    count = len(likeness)
+    for dark in (False, True):
+        figure = clustered_heatmap(likeness, AWKWARD[:count], np.zeros((2, count)), AWKWARD[6:], dark)
+        assert rendered(figure).startswith(b"\x89PNG")
+
+
+def test_any_script_is_drawn_in_a_clustered_heatmap():
+    assert rendered(clustered_heatmap(np.eye(8), AWKWARD, np.eye(8), AWKWARD)).startswith(b"\x89PNG")
+
+
+def test_results_and_queries_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match=r"1 labels for results × results of the shape \(1, 2\)"):
+        clustered_heatmap(np.zeros((1, 2)), ["a"])
+    with pytest.raises(InputError, match=r"1 queries × 2 results, but their cosines are \(1, 3\)"):
+        clustered_heatmap(np.eye(2), ["a", "b"], np.zeros((1, 3)), ["q"])
+    with pytest.raises(InputError, match="at least one cell"):
+        clustered_heatmap(np.zeros((0, 0)), [])
 
 
 def test_the_matrix_of_pairs_states_its_diagonal_and_the_rest():

@@ -305,8 +305,16 @@ class TestCommand:
         hits = json.loads(capsys.readouterr().out)
         assert [sorted(hit) for hit in hits] == [["caption", "path", "rank", "score"]] * 4
 
-    @pytest.mark.parametrize("query", [[], ["red", "--image", "x.png"]])
-    def test_needs_words_or_a_picture(self, index: str, query: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.mark.parametrize(
+        ("query", "said"),
+        [
+            ([], "give WORDS, --image FILE or --plus TERM"),
+            (["red", "--image", "x.png"], "give either WORDS or --image FILE, and the other with --plus"),
+        ],
+    )
+    def test_needs_words_or_a_picture(
+        self, index: str, query: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert cli.main(["search", *query, "--index", index]) == 2
         captured = capsys.readouterr()
-        assert (captured.out, captured.err) == ("", "error: give either WORDS or --image FILE\n")
+        assert (captured.out, captured.err) == ("", f"error: {said}\n")

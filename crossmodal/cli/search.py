@@ -7,13 +7,16 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crossmodal.errors import InputError
+from crossmodal.query import Query, compose, parse_term
 
 if TYPE_CHECKING:
     from crossmodal.search import Answer, Hit, Searcher
 
+TARGETS = ("images", "captions")
+BY = ("pictures", "captions", "both")
 MATCH_CHECKPOINT = Path("runs/match/best")
 
 
@@ -21,32 +24,41 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `search`."""
     parser.add_argument("query", nargs="?", metavar="WORDS", help="what to look for, in words")
     parser.add_argument("--image", type=Path, metavar="FILE", help="look for what belongs to this picture instead")
+    for name, what in (("--plus", "look for this too"), ("--minus", "take this away")):
+        parser.add_argument(name, action="append", default=[], metavar="TERM", help=f"{what}; may be given again")
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by build_index.py")
-    parser.add_argument("--to", choices=["images", "captions"], help="default: words find images, --image captions")
+    parser.add_argument("--to", choices=TARGETS, help="default: images; captions for --image alone")
+    parser.add_argument(
+        "--by", choices=BY, default="pictures", help="rank pictures by themselves, by their captions or by both"
+    )
     parser.add_argument("-k", type=int, default=10, metavar="N", help="how many at most (default 10)")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="default: the one the index was built with")
     parser.add_argument(
         "--rerank", type=Path, metavar="DIR", help="order the best hits anew by this match checkpoint's probability"
     )
     parser.add_argument("--depth", type=int, default=50, metavar="N", help="how many --rerank orders (default 50)")
-    parser.add_argument("--json", action="store_true", help="print the hits as a JSON list")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON list of hits; for several terms an object with terms and hits"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the query with its hits")
+    parser.epilog = (
+        "TERM is [WEIGHT:]WORDS or [WEIGHT:]@FILE, of which #xywh=percent:X,Y,W,H takes a part. All weigh 1 unless "
+        'said: search --image beach.jpg --plus "at night" --minus 0.5:people'
+    )
 
 
 def run_search(options: argparse.Namespace) -> int:
     """Print the best hits, one a line, separated by tabs: rank, score, probability that it matches, path or caption.
 
-    The probability is the index's, or with --rerank the scorer's, and left out where there is none. That nothing seems
-    to match is said on stderr.
+    The probability is the index's, or with --rerank the scorer's, and left out where there is none. On stderr stand
+    the terms, where there are several, with the weight asked for and what it counted; and that nothing seems to match.
     """
     from crossmodal.search import open_searcher
 
-    if (options.query is None) == (options.image is None):
-        raise InputError("give either WORDS or --image FILE")
-    query = options.image or options.query
+    query = _query(options)
     searcher = open_searcher(options.index, options.checkpoint)
     if options.rerank is None:
-        answer = searcher.answer(query, options.k, options.to)
+        answer = searcher.answer(query, options.k, options.to, by=options.by)
         hits = list(answer.hits)
     else:
         answer, hits = _reranked(searcher, query, options)
@@ -56,14 +68,37 @@ def run_search(options: argparse.Namespace) -> int:
     if options.plot:
         _plot_hits(searcher, query, hits, options.plot)
     if options.json:
-        print(json.dumps([hit.as_dict() for hit in hits], indent=1, ensure_ascii=False))
+        print(json.dumps(_as_json(query, answer, hits), indent=1, ensure_ascii=False))
         return 0
+    for term, counted in zip(query.terms, answer.weights or (), strict=False):
+        print(f"{term.weight:+g}", f"{counted:+.4f}", _printable(term.label), sep="\t", file=sys.stderr)
     for hit in hits:
         chance = hit.relevance if options.rerank is None else hit.probability
         judged = [] if chance is None else [f"{chance:.4f}"]
         found = hit.path if hit.caption is None else hit.caption
         print(hit.rank, f"{hit.score:.4f}", *judged, _printable(found), sep="\t")
     return 0
+
+
+def _query(options: argparse.Namespace) -> Query:
+    if options.query is not None and options.image is not None:
+        raise InputError("give either WORDS or --image FILE, and the other with --plus")
+    if options.query is None and options.image is None and not (options.plus or options.minus):
+        raise InputError("give WORDS, --image FILE or --plus TERM")
+    plus, minus = (list(map(parse_term, terms)) for terms in (options.plus, options.minus))
+    return compose(options.query if options.image is None else options.image, plus, minus)
+
+
+def _as_json(query: Query, answer: Answer, hits: Sequence[Hit]) -> Any:
+    """The hits; of a query of several terms also the terms, and how many there are to find."""
+    found = [hit.as_dict() for hit in hits]
+    if answer.weights is None:
+        return found
+    terms = [
+        {"term": term.label, "weight": term.weight, "counted": counted}
+        for term, counted in zip(query.terms, answer.weights, strict=True)
+    ]
+    return {"terms": terms, "total": answer.total, "hits": found}
 
 
 def _doubt(answer: Answer) -> str | None:
@@ -73,7 +108,7 @@ def _doubt(answer: Answer) -> str | None:
     return f"nothing in this gallery seems to match (p = {answer.match:.2f}); the nearest all the same:"
 
 
-def _reranked(searcher: Searcher, query: str | Path, options: argparse.Namespace) -> tuple[Answer, list[Hit]]:
+def _reranked(searcher: Searcher, query: Query, options: argparse.Namespace) -> tuple[Answer, list[Hit]]:
     """What was found, and the k best hits after the first `depth` were ordered anew; hits beyond keep their rank."""
     from crossmodal.scorer import open_scorer
     from crossmodal.search import rerank
@@ -81,21 +116,21 @@ def _reranked(searcher: Searcher, query: str | Path, options: argparse.Namespace
     if min(options.depth, options.k) < 1:
         raise InputError(f"--depth and -k must be at least 1, not {options.depth} and {options.k}")
     scorer = open_scorer(options.rerank)
-    answer = searcher.answer(query, max(options.depth, options.k), options.to)
+    answer = searcher.answer(query, max(options.depth, options.k), options.to, by=options.by)
     first, rest = answer.hits[: options.depth], answer.hits[options.depth :]
     return answer, [*rerank(searcher, query, first, scorer), *rest][: options.k]
 
 
-def _plot_hits(searcher: Searcher, query: str | Path, hits: Sequence[Hit], path: Path) -> None:
+def _plot_hits(searcher: Searcher, query: Query, hits: Sequence[Hit], path: Path) -> None:
     from crossmodal.drawings import caption_with_pictures, picture_with_captions
     from crossmodal.figures import save_figure
 
-    if isinstance(query, Path) and hits and hits[0].caption is not None:
-        figure = picture_with_captions(query, hits, query.name)
+    asked = query.single.content if query.single and isinstance(query.single.content, Path) else None
+    if asked and hits and hits[0].caption is not None:
+        figure = picture_with_captions(asked, hits, query.label)
     else:
-        asked = query if isinstance(query, Path) else None
         paths = [searcher.image_path(hit) for hit in hits]
-        figure = caption_with_pictures(asked.name if asked else str(query), hits, paths, asked)
+        figure = caption_with_pictures(query.label, hits, paths, asked)
     save_figure(figure, path)
 
 

@@ -104,7 +104,7 @@ def _head(view: _Shown) -> None:
     rank, score, relevance = view.facts
     said = [] if rank is None else [f"hit {rank}"]
     said += [] if score is None else [f"cosine {score:.3f}"]
-    said += [] if relevance is None else [f"a match with a probability of {100 * relevance:.0f} %"]
+    said += [] if relevance is None else [f"the very picture meant: {100 * relevance:.0f} % probable"]
     name = PurePosixPath(view.path).name
     st.html(f'<div class="cm-title"><b dir="auto">{_safe(name)}</b><span>{_safe(" · ".join(said))}</span></div>')
 

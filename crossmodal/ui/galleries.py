@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import threading
 from collections.abc import Sequence
@@ -244,7 +245,9 @@ def _opened(index: str, manifest: str) -> Searcher:  # noqa: ARG001 - the manife
     from crossmodal.search import Searcher
 
     opened = open_index(index)
-    return Searcher(opened, encoder_of(_checkpoint_of(opened.manifest)))
+    searcher = Searcher(opened, encoder_of(_checkpoint_of(opened.manifest)))
+    gc.freeze()  # Streamlit collects garbage after every run: a quarter of a second, had it to look at all rows
+    return searcher
 
 
 def _checkpoint_of(manifest: Manifest) -> Path:

@@ -1,102 +1,120 @@
-"""The lower half of the search page: tiles, found captions, one picture in full, and the heatmap of the results."""
+"""The lower half of the search page: tiles, found captions, and the heatmap of the results."""
 
 from __future__ import annotations
 
-import json
+import base64
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.figures import similarity_heatmap
-from crossmodal.ui.asking import Question, ask_for_more_like
-from crossmodal.ui.look import caption_row, large, tile
+from crossmodal.figures import clustered_heatmap
+from crossmodal.ui.look import caption_row, picture
 from crossmodal.ui.thumbnails import thumbnail
+from crossmodal.ui.tiles import COLOURS, Share, Tile, buttons, opener, share_bar, tile_of
 
 if TYPE_CHECKING:
+    from crossmodal.query import Term
     from crossmodal.search import Hit, Searcher
+    from crossmodal.ui.finding import Found
+    from crossmodal.ui.marking import Marks
+    from crossmodal.ui.view import View
 
-__all__ = ["caption_list", "download", "heatmap", "picture_grid", "sample_grid"]
+__all__ = ["caption_list", "heatmap", "picture_grid", "sample_grid", "shares_of"]
 
-HEATMAP_RESULTS = 20
+HEATMAP_RESULTS = 24
+HEATMAP_DPI = 110
 SMALL_PIXELS = 160
-LARGE_PIXELS = 1100
+ACTS = ("like", "plus", "minus")
+MARKS = ("up", "down")
 
 
-def picture_grid(searcher: Searcher, hits: Sequence[Hit]) -> None:
-    """Found pictures as tiles with score, caption and buttons."""
+def picture_grid(searcher: Searcher, found: Found, view: View, marks: Marks | None) -> None:
+    """Found pictures as tiles with badges, shares and buttons."""
+    acts = ACTS if marks is None else (*ACTS, *MARKS)
+    root = searcher.root  # looked up once: it asks the disk
     with st.container(key="cm-grid-results"):
-        for hit in hits:
-            _tile(searcher, hit.path, f"{hit.rank}", hit.rank, hit.score)
+        for hit in found.hits:
+            tile = Tile(
+                searcher.index.row_of[hit.path],
+                thumbnail(root / hit.path),
+                _words_of(searcher, hit.path),
+                hit.rank,
+                hit.score,
+                hit.relevance,
+                len(found.copies.get(hit.path, ())),
+                hit.path in view.copies,
+                0 if marks is None else marks.of(hit.path),
+                shares_of(found.terms, hit, len(view.parts)),
+                acts,
+            )
+            st.html(tile_of(tile))
 
 
 def sample_grid(searcher: Searcher, paths: Sequence[str]) -> None:
     """Some pictures of the gallery, to look at before anything is asked."""
+    root = searcher.root
     with st.container(key="cm-grid-sample"):
-        for number, path in enumerate(paths):
-            _tile(searcher, path, f"sample-{number}")
+        for path in paths:
+            row = searcher.index.row_of[path]
+            st.html(tile_of(Tile(row, thumbnail(root / path), _words_of(searcher, path))))
 
 
-def caption_list(searcher: Searcher, hits: Sequence[Hit]) -> None:
+def caption_list(searcher: Searcher, found: Found, view: View) -> None:
     """Found captions, each with its score and the picture it belongs to."""
+    root = searcher.root
     with st.container(key="cm-list"):
-        for hit in hits:
-            with st.container(key=f"cm-row-{hit.rank}", horizontal=True, vertical_alignment="center", gap="small"):
-                address = thumbnail(searcher.image_path(hit.path), SMALL_PIXELS)
-                st.html(caption_row(address, hit.caption or "", hit.path, hit.rank, hit.score))
-                _buttons(searcher, hit.path, f"row-{hit.rank}")
+        for hit in found.hits:
+            address = thumbnail(root / hit.path, SMALL_PIXELS)
+            acts = buttons(searcher.index.row_of[hit.path], ACTS)
+            shares = share_bar(shares_of(found.terms, hit, len(view.parts)))
+            shown = opener(searcher.index.row_of[hit.path], address, hit.path)
+            st.html(caption_row(shown, hit.caption or "", hit.path, hit.rank, hit.score, hit.relevance, shares, acts))
 
 
-def download(question: Question, hits: Sequence[Hit]) -> None:
-    """A button that saves the results as JSON: rank, score, path and, for captions, caption."""
-    name = question.text or question.like or "picture"
-    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in name)[:40]
-    st.download_button(
-        "Save as JSON",
-        json.dumps([hit.as_dict() for hit in hits], indent=1),
-        file_name=f"{kept.strip('-') or 'results'}.json",
-        mime="application/json",
-        icon=":material/download:",
-        on_click="ignore",
-        type="tertiary",
-    )
+def shares_of(terms: Sequence[Term], hit: Hit, asked: int) -> tuple[Share, ...]:
+    """What each part of the question adds to a hit's score; all that follows from marks is one."""
+    if hit.shares is None:
+        return ()
+    signs = ["− " if term.weight < 0 else "" for term in terms]
+    pairs = zip(signs, terms, hit.shares, strict=True)
+    shares = [Share(sign + term.label, value, place % COLOURS) for place, (sign, term, value) in enumerate(pairs)]
+    own, marked = shares[:asked], shares[asked:]
+    return (*own, Share("your marks", sum(share.value for share in marked), COLOURS)) if marked else tuple(own)
 
 
-def heatmap(searcher: Searcher, question: Question, hits: Sequence[Hit]) -> None:
-    """Similarity of the query with the results and of the results among themselves."""
+def heatmap(searcher: Searcher, name: str, hits: Sequence[Hit]) -> None:
+    """The results of a page among themselves, like beside like, and the question with each of them."""
+    shown = hits[:HEATMAP_RESULTS]
+    dark = st.context.theme.type == "dark"
+    address = _heatmap(str(searcher.index.path), searcher.manifest.generation, name, tuple(shown), dark, searcher)
+    st.html(f'<div class="cm-heatmap">{picture(address, f"Similarity of {name} with the results")}</div>')
+    if len(hits) > len(shown):
+        st.caption(f"The first {len(shown)} of the {len(hits)} results on this page are drawn.")
+
+
+@st.cache_data(max_entries=16, show_spinner="Drawing …")
+def _heatmap(
+    index: str,  # noqa: ARG001 - part of the key, like the generation
+    generation: str,  # noqa: ARG001
+    name: str,
+    hits: tuple[Hit, ...],
+    dark: bool,
+    _searcher: Searcher,
+) -> str:
     import numpy as np
 
-    shown = hits[:HEATMAP_RESULTS]
-    labels = [f"{hit.rank}. {hit.caption or _words_of(searcher, hit.path)}" for hit in shown]
-    vectors = searcher.hit_vectors(shown)
-    asked = question.text or (question.picture[0] if question.picture else PurePosixPath(question.like).name)
-    dark = st.context.theme.type == "dark"
-    scores = np.array([[hit.score for hit in shown]], dtype=np.float32)
-    st.pyplot(similarity_heatmap(scores, [asked], labels, "Query × results", dark))
-    st.pyplot(similarity_heatmap(vectors @ vectors.T, labels, labels, "Results × results", dark))
-    if len(hits) > len(shown):
-        st.caption(f"The first {len(shown)} of {len(hits)} results are drawn.")
+    labels = [f"{hit.rank}. {hit.caption or _words_of(_searcher, hit.path)}" for hit in hits]
+    vectors = _searcher.hit_vectors(hits)
+    scores = np.array([[hit.score for hit in hits]], dtype=np.float32)
+    figure = clustered_heatmap(vectors @ vectors.T, labels, scores, [name], dark)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=HEATMAP_DPI)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _words_of(searcher: Searcher, path: str) -> str:
     captions = searcher.captions_of(path)
     return captions[0] if captions else PurePosixPath(path).name
-
-
-def _tile(searcher: Searcher, path: str, key: str, rank: int | None = None, score: float | None = None) -> None:
-    with st.container(key=f"cm-tile-{key}"):
-        st.html(tile(thumbnail(searcher.image_path(path)), _words_of(searcher, path), rank, score))
-        _buttons(searcher, path, key)
-
-
-def _buttons(searcher: Searcher, path: str, key: str) -> None:
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", width="content"):
-        st.button("More like this", key=f"like-{key}", type="tertiary", on_click=ask_for_more_like, args=(path,))
-        if st.button("", key=f"open-{key}", type="tertiary", icon=":material/open_in_full:", help="Show in full"):
-            _in_full(searcher, path)
-
-
-@st.dialog("Picture", width="large")
-def _in_full(searcher: Searcher, path: str) -> None:
-    st.html(large(thumbnail(searcher.image_path(path), LARGE_PIXELS), path, searcher.captions_of(path)))

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.data.images import load_image
-from crossmodal.errors import ImageError, IndexStoreError
-from crossmodal.ui import asking, demo, results
-from crossmodal.ui.asking import Question
+from crossmodal.errors import ImageError, IndexStoreError, InputError
+from crossmodal.ui import asking, demo, marking, opening, results
+from crossmodal.ui.chips import chips, name_of, refine
+from crossmodal.ui.copies import group_of
+from crossmodal.ui.exports import Results
+from crossmodal.ui.filtering import filters
+from crossmodal.ui.finding import Asked, Found, ask_of, find, mask_of
 from crossmodal.ui.galleries import encoder_of, has_captions, labels_of, searcher_of, starter
 from crossmodal.ui.jobs import JOBS, Job
-from crossmodal.ui.look import asked, heading, plain_markdown
+from crossmodal.ui.listening import listen
+from crossmodal.ui.look import heading, plain_markdown
+from crossmodal.ui.paging import pager
 from crossmodal.ui.sidebar import address_of, gallery
-from crossmodal.ui.thumbnails import as_data_address, thumbnail
+from crossmodal.ui.taking import export
+from crossmodal.ui.view import Part, View
 from crossmodal.ui.watch import watch
 
 if TYPE_CHECKING:
-    from crossmodal.search import Answer, Hit, Searcher
+    import numpy as np
+    from numpy.typing import NDArray
 
-SAMPLE = 15
-SMALL_PIXELS = 168
+    from crossmodal.search import Searcher
+
+SAMPLE = 18
 LONGEST_EXAMPLE = 60
 NOUNS = {"images": "pictures", "captions": "captions"}
+TARGETS = {"images": "Pictures", "captions": "Captions"}
+WAYS = {"pictures": "By the picture", "captions": "By its captions", "both": "By both"}
 NOT_YET = "The captions are still being indexed: the answer comes as soon as they are there."
 ADVICE = "Index its folder with a captions file, or look for pictures instead."
 
@@ -33,23 +44,25 @@ ADVICE = "Index its folder with a captions file, or look for pictures instead."
 def main() -> None:
     """Draw the page."""
     labels, captioned = labels_of(gallery()), has_captions(gallery())
+    head = st.empty()
+    view = asking.ask(labels, captioned)
     title = "Find pictures with words" + (", words with pictures" if captioned else " and with pictures")
-    ask = "Choose what they show" if labels else "Describe what you look for"
-    st.html(heading(title, f"{ask}, or give a picture."))
-    question = asking.ask(labels, captioned)
+    begin = "Choose what they show" if labels else "Describe what you look for"
+    head.html(heading(title, "" if view.parts else f"{begin}, or give a picture."))
     searcher, job = _open()
     if searcher is None:
         _being_made(job)
-        asking.publish(question, question.default_target, st.session_state.count, address_of(gallery()))
+        asking.publish(address_of(gallery()))
         return
-    target, count = asking.controls(question)
-    asking.publish(question, target, count, address_of(gallery()))
     if job is not None:
         watch(job)
-    if question:
-        _answer(searcher, question, target, count, in_making=job is not None)
+    if view.asks:
+        _asked(searcher, view, labels, captioned, in_making=job is not None)
     else:
-        _welcome(searcher, labels)
+        _welcome(searcher, view, labels)
+    opening.show(searcher)
+    listen(searcher.manifest.generation, partial(_act, searcher), _given)
+    asking.publish(address_of(gallery()))
 
 
 def _open() -> tuple[Searcher | None, Job | None]:
@@ -87,17 +100,34 @@ def _being_made(job: Job | None) -> None:
             watch(job)
 
 
-def _welcome(searcher: Searcher, labels: Sequence[str]) -> None:
+def _welcome(searcher: Searcher, view: View, labels: Sequence[str]) -> None:
+    """Queries to begin with, and some of the pictures that may answer."""
+    group_of(searcher)  # begun now, it is there when something is asked
+    try:
+        mask = mask_of(searcher, view)
+    except InputError as error:
+        st.error(plain_markdown(str(error)))
+        mask = None
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="cm-controls"):
+        filters(searcher)
+        if view.parts:
+            refine(tuple(labels))
+    chips(searcher, view, None)
+    if view.parts:
+        st.info("There is nothing to look for yet, only something to take away: add words or a picture.")
     asking.examples(labels[:6] or _examples(searcher))
-    st.html(f'<div class="cm-label">From this gallery of {searcher.image_count:,} pictures</div>')
-    results.sample_grid(searcher, _paths(searcher, SAMPLE))
+    whose = "this gallery of" if mask is None else "within these limits,"
+    count = searcher.image_count if mask is None else int(mask.sum())
+    st.html(f'<div class="cm-label">From {whose} {count:,} pictures</div>')
+    results.sample_grid(searcher, _paths(searcher, SAMPLE, mask))
 
 
-def _paths(searcher: Searcher, most: int) -> list[str]:
-    """Paths of some pictures, evenly from the whole gallery."""
+def _paths(searcher: Searcher, most: int, mask: NDArray[np.bool_] | None = None) -> list[str]:
+    """Paths of some pictures, evenly from all that may answer."""
     pictures = searcher.index.catalogue.pictures
-    step = max(len(pictures) // most, 1)
-    return [picture.stamp.path for picture in pictures[step // 2 :: step][:most]]
+    rows = range(len(pictures)) if mask is None else mask.nonzero()[0].tolist()
+    step = max(len(rows) // most, 1)
+    return [pictures[row].stamp.path for row in rows[step // 2 :: step][:most]]
 
 
 def _examples(searcher: Searcher) -> Sequence[str]:
@@ -108,75 +138,134 @@ def _examples(searcher: Searcher) -> Sequence[str]:
     return own[:4] or ("two dogs on a beach", "a red car", "people at a table", "a mountain at sunset")
 
 
-def _answer(searcher: Searcher, question: Question, target: str, count: int, in_making: bool) -> None:
-    total = searcher.image_count if target == "images" else searcher.caption_count
-    if not _asked(searcher, question):
+def _asked(searcher: Searcher, view: View, labels: tuple[str, ...], captioned: bool, in_making: bool) -> None:
+    target = asking.target_of(view, captioned)
+    marks = marking.marks_of(searcher, view) if target == "images" else None
+    _controls(searcher, view, target, captioned, labels)
+    chips(searcher, view, marks)
+    if target == "captions" and not searcher.caption_count:
+        st.info(NOT_YET if in_making else f"This gallery holds no captions to find. {ADVICE}")
         return
-    if total == 0:
-        st.info(NOT_YET if in_making else f"This gallery holds no {NOUNS[target]} to find. {ADVICE}")
+    try:
+        asked = ask_of(searcher, view, target, () if marks is None else marks.terms())
+        found = find(asked, view)
+    except (InputError, ImageError) as error:
+        st.error(plain_markdown(str(error)))
         return
-    began = time.perf_counter()
-    answer = _found(searcher, question, target, count)
-    st.session_state.seconds = time.perf_counter() - began
-    if question.like and target == "images":
-        total -= 1  # a picture is not its own like
-    if not answer.hits:
-        st.info("Nothing was found.")
+    if view.page > found.pages(view.count):
+        view = replace(view, page=found.pages(view.count))
+        asking.change(view)
+    st.session_state.shown, st.session_state.shown_terms = found.hits, found.terms
+    if not found.hits:
+        st.info("Nothing was found" + (" within these filters." if asked.mask is not None else "."))
         return
-    if answer.nothing:
-        chance = "" if answer.match is None else f" (a match is {100 * answer.match:.0f} % probable)"
+    if found.nothing:
+        chance = "" if found.match is None else f" (a match is {100 * found.match:.0f} % probable)"
         st.info(f"Nothing in this gallery seems to match{chance}. The nearest {NOUNS[target]} all the same:")
-    with st.container(key="cm-doubtful" if answer.nothing else "cm-found"):
-        _listed(searcher, question, answer.hits, target, total)
-
-
-def _listed(searcher: Searcher, question: Question, hits: Sequence[Hit], target: str, total: int) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.html(f'<p class="cm-quiet cm-total">Showing {len(hits):,} of {total:,} {NOUNS[target]}</p>', width="content")
-        with st.container(horizontal=True, width="content", vertical_alignment="center"):
-            drawn = st.toggle("Similarity heatmap", key="heatmap")
-            results.download(question, hits)
-    if drawn:
-        results.heatmap(searcher, question, hits)
-    if target == "images":
-        results.picture_grid(searcher, hits)
-    else:
-        results.caption_list(searcher, hits)
-
-
-def _asked(searcher: Searcher, question: Question) -> bool:
-    """Show the picture that is asked with; False when it cannot be used."""
-    if question.text:
-        return True
-    usable = True
-    with st.container(horizontal=True, vertical_alignment="center", key="cm-asked"):
-        if question.picture:
-            name, content = question.picture
-            try:
-                st.html(asked(as_data_address(load_image(content), SMALL_PIXELS), "Searching with", name))
-            except ImageError as error:
-                st.error(plain_markdown(f"{name} cannot be used: {error.reason}. Try another picture."))
-                usable = False
-        elif question.like in searcher.index.row_of:  # an edited address must not show any other file
-            address = thumbnail(searcher.image_path(question.like), SMALL_PIXELS)
-            st.html(asked(address, "More like", question.like))
+    _bar(asked, found, view)
+    if view.heatmap:
+        results.heatmap(searcher, " ".join(name_of(part) for part in view.parts), found.hits)
+    with st.container(key="cm-doubtful" if found.nothing else "cm-found"):
+        if target == "images":
+            results.picture_grid(searcher, found, view, marks)
         else:
-            st.error(plain_markdown(f"{question.like} is not in this gallery."))
-            usable = False
-        st.button("Clear", icon=":material/close:", on_click=asking.clear, key="clear")
-    return usable
+            results.caption_list(searcher, found, view)
+    pager(found.pages(view.count), found.total)
 
 
-def _found(searcher: Searcher, question: Question, target: str, count: int) -> Answer:
-    from crossmodal.search import Answer
+def _controls(searcher: Searcher, view: View, target: str, captioned: bool, labels: tuple[str, ...]) -> None:
+    """What to look for, by what, and which pictures may answer."""
+    state = st.session_state
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="cm-controls"):
+        if captioned:
+            state.target = target
+            st.segmented_control(
+                "Look for", list(TARGETS), key="target", format_func=TARGETS.__getitem__, required=True,
+                label_visibility="collapsed", on_change=_targeted, args=(captioned,),
+            )  # fmt: skip
+        if target == "images" and searcher.caption_count:
+            state.by = view.by
+            st.selectbox(
+                "Found by", list(WAYS), key="by", format_func=WAYS.__getitem__, label_visibility="collapsed",
+                on_change=_turned, width=165,
+            )  # fmt: skip
+        filters(searcher)
+        refine(labels)
 
-    if question.picture:
-        return searcher.answer(question.picture[1], count, to=target)
-    if question.like and target == "images":
-        return Answer(tuple(searcher.similar(question.like, count)))
-    if question.like:
-        return searcher.answer(searcher.image_path(question.like), count, to=target)
-    return searcher.answer(question.text, count, to=target)
+
+def _bar(asked: Asked, found: Found, view: View) -> None:
+    """How many were found, and what can be done with all of them."""
+    noun = NOUNS[asked.target]
+    first = (view.page - 1) * view.count + 1
+    span = f"{first:,}–{first + len(found.hits) - 1:,}" if found.pages(view.count) > 1 else f"{len(found.hits):,}"
+    folded = found.everything - found.total
+    hidden = f" · {folded:,} near-duplicate{'s' if folded > 1 else ''} folded" if folded > 0 else ""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="cm-bar"):
+        words = f"Showing {span} of {found.total:,} {noun}{hidden}"
+        st.html(f'<p class="cm-quiet cm-total">{words}</p>', width="content")
+        with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+            if folded > 0 or view.copies == ("*",):
+                st.session_state.fold = view.copies != ("*",)
+                st.toggle("Fold near-duplicates", key="fold", on_change=_folded)
+            st.session_state.heatmap = view.heatmap
+            st.toggle("Similarity heatmap", key="heatmap", on_change=_drawn)
+            name = " ".join(name_of(part) for part in view.parts)
+            searcher, terms = asked.searcher, asked.terms
+            export(
+                name,
+                found.everything,
+                lambda count: Results(searcher, terms, asked.answer(count).hits),
+                asked.target == "images",
+            )
+
+
+def _targeted(captioned: bool) -> None:
+    view, target = asking.current(), st.session_state.target
+    to = None if target == asking.default_target(view, captioned) else target
+    asking.change(replace(view, to=to, page=1))
+
+
+def _turned() -> None:
+    asking.change(replace(asking.current(), by=st.session_state.by, page=1))
+
+
+def _folded() -> None:
+    asking.change(replace(asking.current(), copies=() if st.session_state.fold else ("*",), page=1))
+
+
+def _drawn() -> None:
+    asking.change(replace(asking.current(), heatmap=bool(st.session_state.heatmap)))
+
+
+def _act(searcher: Searcher, act: str, row: int, generation: str) -> None:
+    """Do what a tile's button says, unless the index has been built anew since the tile was drawn."""
+    pictures = searcher.index.catalogue.pictures
+    if generation != searcher.manifest.generation or not 0 <= row < len(pictures):
+        return
+    view, path = asking.current(), pictures[row].stamp.path
+    if act == "like":
+        asking.change(View(parts=(Part(picture=path),), count=view.count, chosen=view.chosen, by=view.by))
+    elif act in ("plus", "minus"):
+        asking.add(Part(picture=path, minus=act == "minus"))
+        _closed()
+    elif act in ("up", "down"):
+        marking.toggle(searcher, path, 1 if act == "up" else -1)
+    elif act == "open":
+        asking.change(replace(view, picture=path))
+    elif act == "copies":
+        left = tuple(other for other in view.copies if other != path)
+        asking.change(replace(view, copies=left if path in view.copies else (*left, path)))
+
+
+def _closed() -> None:
+    asking.change(replace(asking.current(), picture=""))
+
+
+def _given(name: str, content: bytes) -> None:
+    if content:
+        asking.give(name, content)
+    else:
+        st.session_state.refusal = f"{name} is too large to be pasted or dropped: 40 MB at most."
 
 
 main()

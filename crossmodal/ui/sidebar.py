@@ -1,4 +1,4 @@
-"""The side of every page: which gallery is open and what it holds, and how long the last search took."""
+"""The side of every page: which gallery is open and what it holds, from its manifest alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crossmodal.ui.demo import DEMO
 from crossmodal.ui.galleries import galleries
 from crossmodal.ui.look import facts, shown
 
-__all__ = ["address_of", "choose_gallery", "footer", "gallery", "open_gallery"]
+__all__ = ["address_of", "choose_gallery", "gallery", "open_gallery"]
 
 
 def choose_gallery(started_with: Path | None) -> None:
@@ -51,23 +51,13 @@ def _facts_of(index: Path) -> list[tuple[str, str]]:
     except IndexStoreError:
         return [("Pictures", "none yet")]
     captions = manifest.counts.get("captions", 0)
-    about = [
+    return [
         ("Pictures", f"{manifest.counts.get('images', 0):,}"),
         ("Captions", f"{captions:,}" if captions else "none"),
         ("Checkpoint", str(manifest.checkpoint["name"])),
         ("Fingerprint", str(manifest.checkpoint["fingerprint"])[:8]),
         ("Folder", "/".join(Path(manifest.images["path"]).parts[-2:])),
     ]
-    skipped = manifest.counts.get("skipped", 0)
-    return [*about, ("Skipped", f"{skipped:,}")] if skipped else about
-
-
-def footer() -> None:
-    """Draw the time of the last search at the foot of the side."""
-    seconds = st.session_state.get("seconds")
-    if seconds is not None:
-        with st.sidebar:
-            st.html(f'<p class="cm-quiet">Last search: {1000 * seconds:,.0f} ms</p>')
 
 
 def _name(index: Path) -> str:

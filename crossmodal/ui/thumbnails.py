@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["as_data_address", "grey_address", "thumbnail"]
+    from crossmodal.query import Box
+
+__all__ = ["as_data_address", "cropped_address", "grey_address", "thumbnail"]
 
 TILE_PIXELS = 360
 
@@ -46,6 +48,16 @@ def grey_address(grey: NDArray[np.float32]) -> str:
     buffer = BytesIO()
     Image.fromarray((255 * grey.clip(0, 1)).round().astype("uint8")).save(buffer, format="PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+@lru_cache(maxsize=64)
+def cropped_address(source: Path | bytes, crop: Box | None, pixels: int) -> str | None:
+    """A part of a picture, all of it for None, as a data address; None where it is gone or cannot be decoded."""
+    try:
+        image = load_image(source)
+    except ImageError:
+        return None
+    return as_data_address(image if crop is None else image.crop(crop.pixels(*image.size)), pixels)
 
 
 @lru_cache(maxsize=2048)

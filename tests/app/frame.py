@@ -91,6 +91,11 @@ def tiles(at: AppTest) -> list[str]:
     return [body for body in html_of(at) if "<figure" in body and "cm-score" in body]
 
 
+def said(at: AppTest, words: str) -> bool:
+    """Whether any HTML of the page but its style sheet has these words."""
+    return any(words in body for body in html_of(at) if not body.startswith("<style"))
+
+
 def rows(at: AppTest) -> list[str]:
     return [body for body in html_of(at) if 'class="cm-caption"' in body]
 
@@ -119,6 +124,32 @@ def uploaded(at: AppTest, name: str, content: bytes) -> AppTest:
     at.file_uploader[0].set_value((name, content, "image/jpeg")).run()
     assert not at.exception
     return at
+
+
+def pressed(at: AppTest, act: str, name: str) -> AppTest:
+    """Press a button that a tile has of its own, as the page's script tells it to Python. name: of the picture."""
+    body = next(body for body in html_of(at) if f'data-cm="{act}"' in body and name in body)
+    found = re.search(rf'data-cm="{act}" data-row="(\d+)"', body)
+    assert found
+    generation = json.loads(_listener(at).json)["generation"]
+    return told(at, "act", {"act": act, "row": int(found[1]), "generation": generation})
+
+
+def told(at: AppTest, event: str, value: Any) -> AppTest:
+    """Let the page's script tell something to Python."""
+    from streamlit.components.v2.bidi_component.main import _make_trigger_id
+
+    states = at._tree.get_widget_states()
+    state = states.widgets.add()
+    state.id = _make_trigger_id(_listener(at).id, "events")
+    state.json_trigger_value = json.dumps([{"event": event, "value": value}])
+    at._run(states)
+    assert not at.exception
+    return at
+
+
+def _listener(at: AppTest) -> Any:
+    return at.get("bidi_component")[0].proto
 
 
 def until(at: AppTest, true: Callable[[AppTest], bool], seconds: float = 60) -> AppTest:

@@ -111,7 +111,7 @@ def test_a_sentence_is_shown_as_heat_and_as_bars_that_add_up(view: Callable[...,
     at = view(text="a red square", rank=2, score=0.98, relevance=0.5)
     assert "score <b>1.000</b> = words 0." in page(at)
     assert "under the heat of the whole sentence" in page(at)
-    assert "hit 2 · cosine 0.980 · a match with a probability of 50 %" in page(at)
+    assert "hit 2 · cosine 0.980 · the very picture meant: 50 % probable" in page(at)
     assert [option.split()[0] for option in at.button_group[0].options] == ["whole", "a", "red", "square"]
 
 

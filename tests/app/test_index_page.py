@@ -30,7 +30,7 @@ def test_a_folder_is_indexed_its_broken_pictures_are_listed_and_it_opens(photos:
     at.button("open-gallery").click().run()
     at.switch_page(SEARCH).run()
     assert at.selectbox("gallery").value == "indexes/My squares"
-    assert len(tiles(asked_for(at, "green"))) == 10
+    assert len(tiles(asked_for(at, "green"))) == 12
     assert at.query_params["gallery"] == "My squares"
 
 

@@ -10,23 +10,61 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from crossmodal.errors import InputError
+from crossmodal.filters import Filter
+from crossmodal.query import Box
 from crossmodal.ui.jobs import Jobs, Step
 from crossmodal.ui.look import plain_markdown, shown, tile
 from crossmodal.ui.sphere import between, middle
-from crossmodal.ui.view import View
+from crossmodal.ui.view import Part, View
 from crossmodal.ui.watch import in_words
 from tests.app.frame import HOSTILE
 
 
 def test_the_address_bears_nonsense():
-    assert View.from_parameters({"k": "9" * 5000, "to": "<b>", "q": "x" * 900}) == View(text="x" * 500)
-    assert [View.from_parameters({"k": k}).count for k in ("0", "7", "250", "-3", "٣")] == [1, 7, 100, 10, 10]
+    nonsense = {
+        "k": "9" * 5000,
+        "to": "<b>",
+        "by": "x",
+        "page": "-1",
+        "minside": "y",
+        "since": "1",
+        "crop": "percent:1",
+    }
+    assert View.from_parameters(nonsense) == View()
+    assert [View.from_parameters({"k": k}).count for k in ("0", "7", "250", "-3", "٣")] == [1, 7, 100, 24, 24]
+    assert View.from_parameters({"q": "x" * 20_000}).text == "x" * 10_000
+    assert len(View.from_parameters({"plus": ["a"] * 900}).parts) == 12
+    assert View.from_parameters({"plus": ["", "@", "0:", "nan:"]}).parts == (Part(words="nan:"),)
 
 
 def test_the_address_of_a_view_is_short_and_brings_it_back():
-    assert View(text="a dog").parameters() == {"q": "a dog"}
-    view = View(like="a/b.jpg", to="captions", count=30)
+    assert View((Part(words="a dog"),)).parameters() == {"q": "a dog"}
+    crop = Box(0.1, 0.2, 0.5, 0.25)
+    parts = (
+        Part(picture="a/#b.jpg", weight=2, crop=crop),
+        Part(words="at night", weight=0.5),
+        Part(words="2:30"),
+        Part(picture="c#xywh=d.jpg", minus=True, crop=crop),
+        Part(words="@home \\o/", minus=True, weight=3),
+    )
+    chosen = Filter(folder="a", since="2020-01-31", words="red")
+    view = View(parts, "captions", "both", 30, 4, chosen, "x.jpg", heatmap=True, copies=("y.jpg",))
     assert View.from_parameters(view.parameters()) == view
+
+
+def test_the_address_of_a_long_question_carries_its_beginning():
+    assert len(View((Part(words="x" * 10_000),)).parameters()["q"]) == 2_000
+
+
+def test_words_replace_what_the_line_held_and_leave_what_was_added():
+    view = View((Part(picture="a.jpg"),)).with_added(Part(words="people", minus=True))
+    assert view.with_first(Part(words="a dog")).parts == (Part(words="a dog"), Part(words="people", minus=True))
+    assert view.with_part(0, None).asks is False
+
+
+def test_the_next_thing_looked_for_leads_where_the_first_is_dropped():
+    parts = (Part(words="a"), Part(words="b", minus=True), Part(words="c"))
+    assert View(parts).with_part(0, None).parts == (Part(words="c"), Part(words="b", minus=True))
 
 
 def test_text_is_escaped_for_html_and_for_markdown():

@@ -1,117 +1,24 @@
-"""The project's pictures of numbers: similarity heatmaps and training curves.
-
-Every function returns a sheet of its own (`crossmodal/canvas.py`). Pictures of pictures are in `drawings.py`.
-"""
+"""Curves of a training run: its loss, and what it is judged by."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from crossmodal.canvas import blank, finish, ink, paper, shortened
+from crossmodal.canvas import blank, ink, paper, shortened, titled
 from crossmodal.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["history_curves", "save_figure", "similarity_heatmap", "similarity_matrix"]
+__all__ = ["history_curves"]
 
-ANNOTATED_CELLS = 160
-DIAGONAL_SAMPLE = 200
 RECALLS = ("R@1", "R@5", "R@10")
 RECALL_COLOURS = ("#E4572E", "#2E86AB", "#2A9D6F")
 LOSS_COLOUR = "#7A5CC4"
 SCORE_COLOURS = (*RECALL_COLOURS, "#D9A021", "#B0457B", "#5B7F1E", "#7A5CC4", "#6B7280")
-
-
-def similarity_heatmap(
-    similarity: NDArray[np.float32],
-    row_labels: Sequence[str],
-    column_labels: Sequence[str],
-    title: str = "",
-    dark: bool = False,
-) -> Figure:
-    """Heatmap of a similarity matrix with its labels, cells annotated while they are few.
-
-    similarity: (R, C) cosines in [-1, 1]. row_labels: R texts, column_labels: C texts; long ones are shortened and
-    characters no installed font can draw are replaced by a box. dark: for a page with a dark background.
-
-    Raises InputError if the matrix is empty, not two-dimensional or not finite, or if the labels do not fit its shape.
-    """
-    import seaborn
-
-    matrix = _checked(similarity)
-    rows, columns = matrix.shape
-    if (len(row_labels), len(column_labels)) != (rows, columns):
-        raise InputError(f"{len(row_labels)} row and {len(column_labels)} column labels for a {rows}×{columns} matrix")
-    longest = max(len(shortened(label)) for label in row_labels)
-    width, height = 2.4 + 0.07 * longest + 0.62 * columns, 1.7 + 0.4 * rows
-    figure, axes = _blank_one(min(max(width, 9.0), 26.0), min(height, 24.0), dark)
-    low, high = _colour_range(matrix)
-    seaborn.heatmap(
-        matrix,
-        ax=axes,
-        vmin=low,
-        vmax=high,
-        cmap="mako",
-        linewidths=0.6 if matrix.size <= 2500 else 0.0,
-        linecolor=figure.get_facecolor(),
-        annot=matrix.size <= ANNOTATED_CELLS,
-        fmt=".2f",
-        annot_kws={"fontsize": 8},
-        xticklabels=False,
-        yticklabels=False,
-        cbar_kws={"label": "cosine similarity" if rows > 3 else "", "fraction": 0.04, "pad": 0.02},
-    )
-    _tick_labels(axes, row_labels, column_labels)
-    _titled(figure, axes, title, dark)
-    return figure
-
-
-def similarity_matrix(similarity: NDArray[np.float32], title: str = "", dark: bool = False) -> Figure:
-    """Square similarity matrix of N pictures (rows) with their N captions (columns): training lights up the diagonal.
-
-    similarity: (N, N) cosines, row i and column i belong together. Beyond 200 pairs an even sample of the pairs is
-    drawn, since a diagonal thinner than a pixel would vanish; the title then says so.
-
-    Raises InputError if the matrix is not square, empty or not finite.
-    """
-    import seaborn
-
-    matrix = _checked(similarity)
-    total = len(matrix)
-    if matrix.shape != (total, total):
-        raise InputError(f"a similarity matrix of pairs is square, this one is {matrix.shape[0]}×{matrix.shape[1]}")
-    diagonal = float(np.diagonal(matrix).mean())
-    elsewhere = float((matrix.sum() - np.trace(matrix)) / max(total * total - total, 1))
-    if total > DIAGONAL_SAMPLE:
-        chosen = np.linspace(0, total - 1, DIAGONAL_SAMPLE).round().astype(int)
-        matrix = matrix[np.ix_(chosen, chosen)]
-    figure, axes = _blank_one(6.4, 5.8, dark)
-    low, high = _colour_range(matrix)
-    seaborn.heatmap(
-        matrix,
-        ax=axes,
-        vmin=low,
-        vmax=high,
-        cmap="mako",
-        square=True,
-        xticklabels=False,
-        yticklabels=False,
-        cbar_kws={"label": "cosine similarity", "fraction": 0.045, "pad": 0.03},
-    )
-    axes.set_xlabel("captions")
-    axes.set_ylabel("pictures")
-    shown = f"{len(matrix)} of {total} pairs" if total > len(matrix) else f"{total} pairs"
-    summary = f"{shown} · mean on the diagonal {diagonal:.2f}, elsewhere {elsewhere:.2f}"
-    _titled(figure, axes, f"{title}\n{summary}" if title else summary, dark)
-    return figure
 
 
 def history_curves(history: dict[str, Any], dark: bool = False) -> Figure:
@@ -145,43 +52,12 @@ def history_curves(history: dict[str, Any], dark: bool = False) -> Figure:
         _mark_phases(axes, numbers, [str(epoch.get("phase", "")) for epoch in epochs], dark)
         axes.grid(axis="y", alpha=0.25, linewidth=0.7)
         axes.spines[["top", "right"]].set_visible(False)
-        _titled(figure, axes, title, dark)
+        titled(figure, axes, title, dark)
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure to path, making the folder where needed.
-
-    Raises InputError if the path's suffix is of no format that can be written (PNG, SVG, PDF, JPEG, …).
-    """
-    known = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in known:
-        raise InputError(f"{path} cannot be written: its suffix must be one of {', '.join(sorted(known))}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, bbox_inches="tight", facecolor=figure.get_facecolor())
-
-
-def _checked(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
-    matrix = np.asarray(similarity, dtype=np.float32)
-    if matrix.ndim != 2 or matrix.size == 0:
-        raise InputError(f"a heatmap needs a matrix with at least one cell, got the shape {matrix.shape}")
-    if not np.isfinite(matrix).all():
-        raise InputError("the similarity matrix holds values that are not finite")
-    return matrix
-
-
-def _colour_range(matrix: NDArray[np.float32]) -> tuple[float, float]:
-    low, high = float(matrix.min()), float(matrix.max())
-    return (low, high) if high - low > 1e-4 else (low - 0.05, high + 0.05)
 
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else float("nan")
-
-
-def _blank_one(width: float, height: float, dark: bool) -> tuple[Figure, Axes]:
-    figure = blank(width, height, dark)
-    return figure, figure.add_subplot(facecolor=paper(dark))
 
 
 def _blank_pair(dark: bool) -> tuple[Figure, tuple[Axes, Axes]]:
@@ -189,26 +65,6 @@ def _blank_pair(dark: bool) -> tuple[Figure, tuple[Axes, Axes]]:
     grid = figure.add_gridspec(1, 2, width_ratios=(1.0, 1.35))
     left, right = (figure.add_subplot(grid[0, column], facecolor=paper(dark)) for column in (0, 1))
     return figure, (left, right)
-
-
-def _titled(figure: Figure, axes: Axes, title: str, dark: bool) -> None:
-    axes.set_title(title, fontsize=11, loc="left", pad=14 if title else 6, color=ink(dark))
-    finish(figure, dark)
-
-
-def _tick_labels(axes: Axes, row_labels: Sequence[str], column_labels: Sequence[str]) -> None:
-    rows, columns = len(row_labels), len(column_labels)
-    steep = max(len(shortened(label)) for label in column_labels) > 4
-    axes.set_yticks(np.arange(rows) + 0.5)
-    axes.set_xticks(np.arange(columns) + 0.5)
-    axes.set_yticklabels([shortened(label) for label in row_labels], rotation=0, parse_math=False)
-    axes.set_xticklabels(
-        [shortened(label) for label in column_labels],
-        rotation=35 if steep else 0,
-        ha="right" if steep else "center",
-        rotation_mode="anchor" if steep else "default",
-        parse_math=False,
-    )
 
 
 def _draw_recalls(figure: Figure, axes: Axes, numbers: list[int], epochs: list[dict[str, Any]], dark: bool) -> None:
