@@ -78,7 +78,7 @@ def found(bank: Bank, marks: int, weights: Sequence[tuple[float, float]]) -> Arr
         cosines = np.column_stack([before, bank.images @ bank.images[marked].T])  # (N, T), a term a column
         for number, (beta, gamma) in enumerate(weights):
             signed = [1.0, *np.where(liked, beta / max(liked.sum(), 1), -gamma / max((~liked).sum(), 1))]
-            after = cosines @ balanced(signed, np.eye(len(signed), dtype=np.float32), cosines)
+            after = cosines @ balanced(np.array(signed), np.eye(len(signed), dtype=np.float32), cosines)
             for place, scores in enumerate((before.copy(), after)):
                 scores[marked] = -np.inf
                 hits = wanted[np.argsort(-scores, kind="stable")[:SHOWN]].sum()

@@ -8,6 +8,7 @@ the JSON of its terms.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ __all__ = [
 
 FEEDBACK = "feedback.jsonl"
 LOCK = ".feedback.lock"
-BETA, GAMMA = 0.4, 0.2  # weights of all that was liked and of all that was disliked, against 1 for the query
+BETA, GAMMA = 0.4, 0.15  # weights of all that was liked and of all that was disliked, against 1 for the query
 MARKS = (1, -1, 0)
 
 
@@ -175,7 +176,8 @@ def _are_terms(terms: Any) -> bool:
 
 
 def _is_term(values: Any) -> bool:
-    if not isinstance(values, dict) or not isinstance(values.get("weight"), int | float) or not values["weight"]:
+    weight = values.get("weight") if isinstance(values, dict) else None
+    if not isinstance(weight, int | float) or not weight or not math.isfinite(weight):
         return False
     content = values.get("words", values.get("picture"))
     named = values.keys() in ({"words", "weight"}, {"picture", "weight"}, {"picture", "weight", "crop"})

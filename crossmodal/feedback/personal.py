@@ -94,7 +94,7 @@ def personal_test(feedback: Feedback, index: Index, encoder: Embedder) -> Person
     checkpoint = index.manifest.checkpoint
     protocol = {
         "index": index.path.name,
-        "images": str(index.root),
+        "images": str(index.root.resolve()),
         "checkpoint": f"{encoder.name} {encoder.fingerprint}",
         "built with": f"{checkpoint['name']} {checkpoint['fingerprint']}",
         "pictures": len(index.catalogue.pictures),

@@ -162,7 +162,8 @@ def switch_checkpoint(index: Path, checkpoint: Path, progress: Progress | None =
     def built(step: BuildProgress) -> None:
         tell(STAGES.get(step.stage, step.stage), step.done, step.total)
 
-    return build_index(manifest.root(index), captions_file, encoder, index, built, given=given)
+    report = build_index(manifest.root(index), captions_file, encoder, index, built, given=given)
+    return replace(report, notes=tuple(note for note in report.notes if not note.startswith("built afresh")))
 
 
 def vectors_under(index: Index, checkpoint: Path, encoder: Embedder) -> tuple[Vectors, Vectors] | None:

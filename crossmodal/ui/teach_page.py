@@ -234,7 +234,7 @@ def _mixtures(teaching: dict[str, Any]) -> list[dict[str, str]]:
             + (" (chosen)" if choice["alpha"] == teaching["alpha"] else ""),
             "loss it was chosen by": f"{choice['loss']:.4f}",
             "held out, mean recall": "–" if choice["recall"] is None else f"{choice['recall']:.1f}",
-            **{f"old skill: {shown(name)}": f"{value:.1f}" for name, value in choice["skills"].items()},
+            **{f"old skill: {shown(name)}": f"{value:.1f}" for name, value in choice.get("skills", {}).items()},
         }
         for choice in teaching.get("choices", [])
     ]
