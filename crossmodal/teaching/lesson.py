@@ -71,7 +71,7 @@ def make_lesson(index: Index, encoder: Embedder, seed: int, feedback: Feedback |
     500, to validate on. Pictures stored twice stay together.
 
     Marks count for pictures of the training share alone; left_out says how many others there are.
-    Raises InputError for too few captioned pictures.
+    Raises InputError for too few captioned pictures, or too few that are not one and the same.
     """
     count = len(index.catalogue.pictures)
     owned = tuple(np.arange(*span) for span in zip(index.caption_rows[:-1], index.caption_rows[1:], strict=True))
@@ -84,6 +84,11 @@ def make_lesson(index: Index, encoder: Embedder, seed: int, feedback: Feedback |
         )
     groups = group_of(index)
     train, validation, held_out = _parts(captioned, groups, seed)
+    if not all(len(rows) > 1 for rows in (train, validation, held_out)):
+        raise InputError(
+            f"the checkpoint {index.manifest.checkpoint['name']} hardly tells its pictures apart: nearly all of "
+            f"{index.path} counts as one picture stored many times; build the index with another --checkpoint DIR"
+        )
     keys, marked, left_out = _marks(index, feedback, set(train.tolist()))
     vectors = [compose_vectors(query_of(key), index, encoder).vector for key in keys]
     queries = np.array(vectors, dtype=np.float32).reshape(len(keys), index.manifest.dimension)
