@@ -42,7 +42,7 @@ THINGS = """dog man woman boy girl child baby people ball bicycle bike motorcycl
 climber snowboarder football soccer hat crowd band shirt"""
 PLACES = """snow water beach grass street sand field mountain pool park forest river ocean city sidewalk rock woods road
 air dirt fence bench"""
-BETAS, GAMMAS = (0.0, 0.25, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0), (0.0, 0.1, 0.2, 0.3, 0.5)
+BETAS, GAMMAS = (0.0, 0.1, 0.25, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0), (0.0, 0.05, 0.1, 0.2, 0.3)
 SHOWN, SAMPLES = 10, 2000
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def add_teach_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `teach`."""
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="a folder's index, with captions")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the new checkpoint; default runs/taught/INDEX")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the new checkpoint; default runs/taught/INDEX-taught")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="default: the one the index was built with")
     parser.add_argument(
         "--keep", type=Path, nargs="+", default=[], metavar="DIR",

@@ -29,7 +29,7 @@ __all__ = [
 
 FEEDBACK = "feedback.jsonl"
 LOCK = ".feedback.lock"
-BETA, GAMMA = 0.4, 0.15  # weights of all that was liked and of all that was disliked, against 1 for the query
+BETA, GAMMA = 0.25, 0.1  # weights of all that was liked and of all that was disliked, against 1 for the query
 MARKS = (1, -1, 0)
 
 

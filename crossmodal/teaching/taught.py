@@ -125,7 +125,7 @@ def teach(
     opened = open_index(index)
     source = checkpoint or recorded_checkpoint(opened.manifest, opened.path)
     check_teachable(source)
-    target = out or _new_folder(opened.path.resolve().name)
+    target = out or _new_folder(f"{opened.path.resolve().name}-taught")
     if target.exists():
         raise InputError(f"{target} exists already: name another folder with --out DIR")
     progress("Opening the model", 0, 1)

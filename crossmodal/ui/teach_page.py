@@ -108,9 +108,9 @@ def _offer(index: Path) -> None:
     name = str(manifest.checkpoint["name"])
     st.markdown(
         plain_markdown(
-            f"{name} learns from 70 % of the captioned pictures, decides on 10 % how long to learn and how much of the "
-            "old weights to keep, and is judged on the other 20 %. What it could do before, on generated scenes and in "
-            "your other galleries, may fall by one point at most. Marks you gave count as well. The "
+            f"The model {name} learns from 70 % of the captioned pictures, decides on 10 % how long to learn and how "
+            "much of the old weights to keep, and is judged on the other 20 %. What it could do before, on generated "
+            "scenes and in your other galleries, may fall by one point at most. Marks you gave count as well. The "
             f"{manifest.counts['images']:,} pictures are not encoded again: it takes about a minute, and nothing "
             "changes until you say so."
         )
@@ -187,12 +187,10 @@ def _candidate(index: Path, candidate: Path) -> None:
             (st.success if better else st.warning)(plain_markdown(str(teaching["verdict"])))
         st.dataframe(_rows(metrics), hide_index=True, width="stretch")
         held, alpha = before["protocol"]["pictures"], float(teaching.get("alpha", 1))
-        share = "The new weights are used whole." if alpha == 1 else f"{alpha:.0%} new weights, the rest old ones."
-        st.caption(
-            plain_markdown(
-                f"Recall in per cent on {held:,} pictures that were kept back, in brackets the 95 % interval. {share}"
-            )
+        share = (
+            "The new weights are used whole." if alpha == 1 else f"{100 * alpha:.0f} % new weights, the rest old ones."
         )
+        st.caption(plain_markdown(f"Recall in per cent on {held:,} pictures that were kept back. {share}"))
         with st.expander("Every mixture of old and new weights"):
             st.dataframe(_mixtures(teaching), hide_index=True, width="stretch")
     with st.container(horizontal=True):
@@ -209,22 +207,26 @@ def _rows(metrics: dict[str, Any]) -> list[dict[str, str]]:
     for side, words in DIRECTIONS.items():
         for recall in RECALLS:
             values = [report[side][recall] for report in (before, after)]
-            cells = [_cell(report, side, recall) for report in (before, after)]
-            rows.append(_row(f"{words} {recall}", cells, values))
+            sure = [_interval(report, f"{side} {recall}") for report in (before, after)]
+            rows.append(_row(f"{words} {recall}", values, sure))
     for name in metrics.get("teaching", {}).get("choices", [{}])[0].get("skills", {}):
-        values = [float(metrics[f"{name}, {when}"]["rsum"]) / 6 for when in ("before", "after")]
-        rows.append(_row(f"old skill: {shown(name)}", [f"{value:.1f}" for value in values], values))
+        reports = [metrics[f"{name}, {when}"] for when in ("before", "after")]
+        values = [float(report["rsum"]) / 6 for report in reports]
+        sure = [_interval(report, "rsum", 6) for report in reports]
+        rows.append(_row(f"old skill: {shown(name)}", values, sure))
     return rows
 
 
-def _row(name: str, cells: list[str], values: list[float]) -> dict[str, str]:
-    return {"recall": name, "before": cells[0], "after": cells[1], "gain": f"{values[1] - values[0]:+.1f}"}
+def _row(name: str, values: list[float], sure: list[str]) -> dict[str, str]:
+    """The numbers first, so that a phone shows them."""
+    before, after = values
+    numbers = {"before": f"{before:.1f}", "after": f"{after:.1f}", "gain": f"{after - before:+.1f}"}
+    return {"recall": name, **numbers, "before, 95 % interval": sure[0], "after, 95 % interval": sure[1]}
 
 
-def _cell(report: dict[str, Any], side: str, recall: str) -> str:
-    interval = report.get("intervals", {}).get(f"{side} {recall}")
-    value = f"{report[side][recall]:.1f}"
-    return f"{value} ({interval[0]:.1f} to {interval[1]:.1f})" if interval else value
+def _interval(report: dict[str, Any], name: str, parts: int = 1) -> str:
+    low, high = (report.get("intervals") or {}).get(name) or (None, None)
+    return "–" if low is None or high is None else f"{low / parts:.1f} to {high / parts:.1f}"
 
 
 def _mixtures(teaching: dict[str, Any]) -> list[dict[str, str]]:
@@ -289,7 +291,7 @@ def _marks(index: Path) -> None:
             "Found: how many of the liked pictures stand among the first ten of those you did not mark, by the query "
             f"alone and with your other marks. All together {_percent(test.recall())} before, "
             f"{_percent(test.recall(after=True))} with them."
-            + (f" {len(test.gone):,} marks are about pictures that are gone." if test.gone else "")
+            + (f" Left out, since their pictures are gone: {len(test.gone):,}." if test.gone else "")
         )
     )
     with st.container(horizontal=True):
