@@ -75,9 +75,11 @@ def _refined_by_hand_and_keyboard(page: Any) -> None:
     page.get_by_role("button", name="Clear all").click()
     TOOLS["search"](page, "a red car")
     TOOLS["take_away"](page, "snow")
+    page.wait_for_selector(".cm-shares")
     assert page.locator(".cm-shares").count() == 24
     assert "minus=snow" in page.url
     TOOLS["act"](page, "Fits the question", 1)
+    page.wait_for_selector(".cm-liked")
     assert page.locator(".cm-liked").count() == 1
     page.locator(".cm-total").click()
     page.keyboard.press("/")
