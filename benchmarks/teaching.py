@@ -16,6 +16,7 @@ import argparse
 import csv
 import resource
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -124,7 +125,9 @@ def run(index: Path, also: Sequence[Path], keep: Sequence[Path], seed: int, fold
             stage, bar = words, Bar(words)
         bar.update(done, total)
 
+    worked = time.process_time()
     taught = teach(index, folder / "candidate", seed=seed, keep=keep, progress=progress, remember=False)
+    worked = time.process_time() - worked
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     bar.clear()
     encoder = open_encoder(source)
@@ -137,7 +140,9 @@ def run(index: Path, also: Sequence[Path], keep: Sequence[Path], seed: int, fold
     train, validation, held = taught.pictures
     print(f"{index.name}, {manifest.checkpoint['name']} {str(manifest.checkpoint['fingerprint'])[:12]}: ", end="")
     print(f"taught {train:,} pictures, chosen on {validation:,}, judged on {held:,}, seed {seed}; ", end="")
-    print(f"{taught.seconds:.0f} s, at most {memory:.1f} GB resident\n\n{table(taught)}\n")
+    print(
+        f"{taught.seconds:.0f} s by the clock, {worked:.0f} s on the processor, at most {memory:.1f} GB resident\n\n{table(taught)}\n"
+    )
     print(f"Mean of the six recalls in per cent:\n\n{mixtures(taught, others, maps, manifest.dimension)}\n")
     print(taught.verdict)
 

@@ -65,7 +65,7 @@ def _ranks(queries: Vectors, gallery: Vectors, own: Sequence[NDArray[np.int64]])
     """How many of the others score at least as high as the best of each query's own."""
     ranks = np.empty(len(queries), dtype=np.int64)
     for start in range(0, len(queries), BLOCK):
-        scores = queries[start : start + BLOCK] @ gallery.T
+        scores = (torch.from_numpy(queries[start : start + BLOCK]) @ torch.from_numpy(gallery).T).numpy()
         for place, row in enumerate(scores, start):
             mine = row[own[place]]
             ranks[place] = (row >= mine.max()).sum() - (mine >= mine.max()).sum()

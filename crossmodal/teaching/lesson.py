@@ -21,6 +21,7 @@ __all__ = ["FEWEST", "HELD_OUT", "Lesson", "Marked", "Progress", "make_lesson"]
 
 HELD_OUT, VALIDATION = 0.2, 0.125  # shares: of all captioned pictures; of those that are left
 MOST_HELD_OUT, MOST_VALIDATION = 2000, 500
+IN_MEMORY = 1_000_000_000  # bytes of a vector file that are read at once
 FEWEST = 50  # captioned pictures, below which nothing can be learned and judged
 
 Rows = NDArray[np.int64]
@@ -96,9 +97,14 @@ def make_lesson(index: Index, encoder: Embedder, seed: int, feedback: Feedback |
     spoken = [*(caption.text for caption in index.catalogue.captions), *keys]
     said = np.array([numbers.setdefault(" ".join(text.casefold().split()), len(numbers)) for text in spoken])
     return Lesson(
-        index.image_vectors, index.caption_vectors, queries, said, owned, groups, train, validation, held_out,
-        marked, left_out,
+        _at_hand(index.image_vectors), _at_hand(index.caption_vectors), queries, said, owned, groups, train,
+        validation, held_out, marked, left_out,
     )  # fmt: skip
+
+
+def _at_hand(vectors: Vectors) -> Vectors:
+    """Mapped vectors in memory, if there is room: batches are drawn from all over the file."""
+    return np.array(vectors) if vectors.nbytes <= IN_MEMORY else vectors
 
 
 def _parts(captioned: Rows, groups: Rows, seed: int) -> tuple[Rows, Rows, Rows]:

@@ -11,12 +11,12 @@ Shapes: B batch, N pictures, M texts, D embedding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -59,8 +59,8 @@ class Maps:
 
 
 def _mapped(vectors: Vectors, by: NDArray[np.float32]) -> Vectors:
-    moved = np.asarray(vectors, dtype=np.float32) @ by.T
-    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True), dtype=np.float32)
+    moved = torch.from_numpy(np.array(vectors, dtype=np.float32)) @ torch.from_numpy(by).T
+    return np.asarray(F.normalize(moved, dim=-1).numpy(), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -110,18 +110,6 @@ def basis_of(lesson: Lesson, draw: np.random.Generator) -> Tensor:
     return torch.from_numpy(directions.astype(np.float32).copy())
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The steps are so small that threads only wait for each other, on a busy machine thirty times as long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@_one_thread()
 def learn(lesson: Lesson, seed: int, progress: Progress) -> tuple[Learned, list[dict[str, Any]]]:
     """Train both maps on the training pictures; the best by the loss on the validation pictures, and the history.
 
@@ -163,7 +151,6 @@ def learn(lesson: Lesson, seed: int, progress: Progress) -> tuple[Learned, list[
     return best[1], history
 
 
-@_one_thread()
 def loss_on(lesson: Lesson, rows: Rows, learned: Learned, alphas: Sequence[float]) -> list[float]:
     """The contrastive loss of all captions of some pictures under each mixture, at the scale that suits it best."""
     judge = _Judge(lesson, rows, learned.basis)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,20 @@ class Taught:
         }
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The pieces of work are so small that threads wait for each other, on a busy machine many times as long."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def teach(
     index: Path | str,
     out: Path | None = None,
