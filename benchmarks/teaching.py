@@ -140,9 +140,8 @@ def run(index: Path, also: Sequence[Path], keep: Sequence[Path], seed: int, fold
     train, validation, held = taught.pictures
     print(f"{index.name}, {manifest.checkpoint['name']} {str(manifest.checkpoint['fingerprint'])[:12]}: ", end="")
     print(f"taught {train:,} pictures, chosen on {validation:,}, judged on {held:,}, seed {seed}; ", end="")
-    print(
-        f"{taught.seconds:.0f} s by the clock, {worked:.0f} s on the processor, at most {memory:.1f} GB resident\n\n{table(taught)}\n"
-    )
+    print(f"{taught.seconds:.0f} s by the clock, {worked:.0f} s on the processor, at most {memory:.1f} GB resident")
+    print(f"\n{table(taught)}\n")
     print(f"Mean of the six recalls in per cent:\n\n{mixtures(taught, others, maps, manifest.dimension)}\n")
     print(taught.verdict)
 
