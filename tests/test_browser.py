@@ -51,8 +51,10 @@ def test_from_nothing_to_answers_in_both_directions(address: str, tmp_path: Path
         assert "q=two+red+rockets+in+space" in page.url
         page.screenshot(path=tmp_path / "text-to-pictures.png")
 
+        page.wait_for_selector("[data-testid='stProgress']", state="detached")  # the captions are there, too
+        TOOLS["settled"](page)
         picture = (tmp_path / "indexes" / "demo-pictures" / "images" / "scene-test-00007.jpg").read_bytes()
-        TOOLS["upload"](page, "mine.jpg", picture)  # answered as soon as the captions, which follow, are there
+        TOOLS["upload"](page, "mine.jpg", picture)
         assert page.locator(".cm-caption").count() == 24
         assert "of 5,000 captions" in page.locator(".cm-total").inner_text()
         page.screenshot(path=tmp_path / "picture-to-captions.png")

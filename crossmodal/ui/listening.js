@@ -136,6 +136,9 @@ export default function listen({ data, setTriggerValue }) {
 
   const heard = [["click", clicked], ["keydown", pressed], ["paste", pasted], ["dragover", over],
     ["dragleave", left], ["drop", dropped]];
+  const deaf = () => { leave(); for (const [name, does] of heard) document.removeEventListener(name, does); };
+  window.crossmodalDeaf?.(); // two pairs of ears would hear one click twice: a mark given and taken back at once
+  window.crossmodalDeaf = deaf;
   for (const [name, does] of heard) document.addEventListener(name, does);
-  return () => { leave(); for (const [name, does] of heard) document.removeEventListener(name, does); };
+  return deaf;
 }
