@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,20 @@ from numpy.typing import NDArray
 
 from crossmodal.data.images import describe_image, read_image_file
 from crossmodal.errors import ImageError, IndexStoreError
-from crossmodal.index.catalogue import Picture, Stamp, read_rows, scan
+from crossmodal.index.catalogue import Picture, Stamp, scan
+from crossmodal.index.rows import parse_rows, read_bytes
 
-__all__ = ["FACTS", "UNKNOWN", "Facts", "days_of", "facts_in", "gather_facts", "read_facts", "write_facts"]
+__all__ = [
+    "FACTS",
+    "UNKNOWN",
+    "Facts",
+    "days_of",
+    "facts_in",
+    "facts_reader",
+    "gather_facts",
+    "read_facts",
+    "write_facts",
+]
 
 FACTS = "facts.jsonl"
 TAKEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
@@ -93,7 +105,16 @@ def write_facts(path: Path, facts: Sequence[Facts]) -> None:
 
 def read_facts(path: Path, count: int) -> tuple[Facts, ...]:
     """Read what `write_facts` wrote. Raises IndexStoreError unless there are count rows of such values."""
-    facts = tuple(Facts(*row) for row in read_rows(path, (int, int, str)))
+    return facts_reader(path, count)()
+
+
+def facts_reader(path: Path, count: int) -> Callable[[], tuple[Facts, ...]]:
+    """Read the file now, since a build may replace it, and parse it when it is called. Raises likewise, by and by."""
+    return partial(_parsed, path, read_bytes(path), count)
+
+
+def _parsed(path: Path, data: bytes, count: int) -> tuple[Facts, ...]:
+    facts = tuple(Facts(*row) for row in parse_rows(path, data.splitlines(keepends=True), (int, int, str)))
     if len(facts) != count:
         raise IndexStoreError(f"{path} has {len(facts):,} rows for {count:,} pictures")
     for number, row in enumerate(facts, 1):
