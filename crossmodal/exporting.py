@@ -143,8 +143,8 @@ def _write(
     """Write all files into a folder, check them, and remove those of what does not pass."""
     say("writing both towers in fp32")
     side, longest = checkpoint.transform.size, checkpoint.tokenizer.max_length
-    _write_graph(_ImageGraph(model.image, checkpoint.transform), folder / "image-fp32.onnx", *_image_example(side))
     _write_graph(_TextGraph(model.text), folder / "text-fp32.onnx", *_text_example(longest))
+    _write_graph(_ImageGraph(model.image, checkpoint.transform), folder / "image-fp32.onnx", *_image_example(side))
     exact = {"image": "image-fp32.onnx", "text": "text-fp32.onnx"}
     offered: dict[str, list[dict[str, str]]] = {"fp32": [exact], "bf16": [exact]}
     if "int8" in precisions:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from crossmodal.index.manifest import hash_file
 from crossmodal.index.vectors import read_vectors, write_vectors
 from crossmodal.seals import sealed_hash
 
-__all__ = ["LARGE", "MEANS", "kept_means"]
+__all__ = ["LARGE", "MEANS", "keep_means", "kept_means"]
 
 MEANS, NOTE = ".caption-means.npy", ".caption-means.json"
 LARGE = 64_000_000  # bytes of caption vectors from which keeping their means is worth it
+BLOCK = 4096  # pictures whose captions are in memory at once
 
 
 def kept_means(folder: Path, made_from: list[str], captions: Vectors, owner: NDArray[np.int64], count: int) -> Vectors:
@@ -41,16 +42,26 @@ def kept_means(folder: Path, made_from: list[str], captions: Vectors, owner: NDA
         note = json.loads((folder / NOTE).read_bytes())
         if note["made_from"] == made_from and note["sha256"] == sealed_hash(folder / MEANS):
             return read_vectors(folder / MEANS, count, captions.shape[1])
-    means = caption_means(captions, owner, count)
     with suppress(OSError):
-        _keep(folder, made_from, [means], means.shape)
-    return means
+        keep_means(folder, made_from, captions, owner, count)
+        return read_vectors(folder / MEANS, count, captions.shape[1])
+    return caption_means(captions, owner, count)
 
 
-def _keep(folder: Path, made_from: list[str], blocks: Iterable[Vectors], shape: tuple[int, ...]) -> None:
+def keep_means(folder: Path, made_from: list[str], captions: Vectors, owner: NDArray[np.int64], count: int) -> None:
+    """Write the means into a folder, some thousand at a time, unless the captions are few. Raises OSError."""
+    if captions.nbytes < LARGE:
+        return
     staging = folder / f"{MEANS}.new-{os.getpid()}"
-    write_vectors(staging, blocks, *shape)
+    write_vectors(staging, _blocks(captions, owner, count), count, captions.shape[1])
     note = {"made_from": made_from, "sha256": hash_file(staging)}
     os.replace(staging, folder / MEANS)
     staging.write_text(json.dumps(note), "ascii")
     os.replace(staging, folder / NOTE)
+
+
+def _blocks(captions: Vectors, owner: NDArray[np.int64], count: int) -> Iterator[Vectors]:
+    for start in range(0, count, BLOCK):
+        end = min(start + BLOCK, count)
+        first, last = np.searchsorted(owner, [start, end])
+        yield caption_means(captions[first:last], owner[first:last] - start, end - start)

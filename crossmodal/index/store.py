@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -25,9 +26,9 @@ from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance,
 from crossmodal.index.caption_words import CaptionWords
 from crossmodal.index.catalogue import CAPTIONS, CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.facts import FACTS, UNKNOWN, Facts, days_of, facts_reader, write_facts
+from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, facts_reader, write_facts
 from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
-from crossmodal.index.means import kept_means
+from crossmodal.index.means import keep_means, kept_means
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, read_vectors, write_vectors
 from crossmodal.relevance import Relevance
@@ -134,8 +135,10 @@ class Index:
         return Nearest(self.caption_vectors)
 
 
-def open_index(path: Path | str) -> Index:
+def open_index(path: Path | str, verify: bool = False) -> Index:
     """Open an index directory and check every file against its manifest.
+
+    verify: read every byte anew, also of files that are untouched since they were last read; see `crossmodal.seals`.
 
     Raises IndexStoreError if there is none or a file is missing, cut short or altered.
     """
@@ -143,7 +146,7 @@ def open_index(path: Path | str) -> Index:
     manifest = read_manifest(path)
     while True:
         try:
-            return _open(path, manifest)
+            return _open(path, manifest, hash_file if verify else sealed_hash)
         except IndexStoreError as error:
             published = read_manifest(path)
             if published == manifest:
@@ -151,7 +154,7 @@ def open_index(path: Path | str) -> Index:
             manifest = published  # a build was published while we read
 
 
-def _open(path: Path, manifest: Manifest) -> Index:
+def _open(path: Path, manifest: Manifest, hashed: Callable[[Path], str]) -> Index:
     folder = path / manifest.generation
     if set(manifest.files) - ADDED != OLDEST or folder.parent != path:
         raise IndexStoreError(f"{path / MANIFEST} names other files than an index has")
@@ -161,7 +164,7 @@ def _open(path: Path, manifest: Manifest) -> Index:
             raise IndexStoreError(f"{file} is missing")
         if file.stat().st_size != about["bytes"]:
             raise IndexStoreError(f"{file} has {file.stat().st_size:,} bytes, not {about['bytes']:,}")
-        if sealed_hash(file) != about["sha256"]:
+        if hashed(file) != about["sha256"]:
             raise IndexStoreError(f"{file} was altered (its SHA-256 is not the manifest's)")
     catalogue = read_catalogue(folder)
     images = read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), manifest.dimension)
@@ -202,6 +205,9 @@ def write_generation(
         with open(folder / name, "rb+") as file:
             os.fsync(file.fileno())
         files[name] = {"bytes": (folder / name).stat().st_size, "sha256": hash_file(folder / name)}
+    with suppress(OSError):  # not part of the index
+        made_from = [str(files[name]["sha256"]) for name in (CAPTIONS, CAPTION_VECTORS)]
+        keep_means(folder, made_from, written[1], catalogue.owners(), len(catalogue.pictures))
     sync_folder(folder)
     sync_folder(path)
     return folder.name, files
