@@ -68,7 +68,11 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
     generation, files = write_generation(
         path, catalogue, facts, encoder.dimension, [images], [captions], lambda *v: calibrate(catalogue, *v, encoder)
     )
-    about = {"name": encoder.name, "fingerprint": encoder.fingerprint, "path": str(checkpoint.resolve())}
+    about: dict[str, str | None] = {
+        "name": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "path": str(checkpoint.resolve()),
+    }
     counts = {"images": pictures, "captions": len(owner), "skipped": 0}
     place = {"path": str(path), "from_index": "."}
     manifest = Manifest(
