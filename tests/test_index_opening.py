@@ -72,6 +72,11 @@ def test_a_row_of_another_shape_is_refused_when_it_is_read(line: str):
         rows(f'[0, "x"]\n{line}\n'.encode())[1]
 
 
+def test_only_a_line_feed_ends_a_row():
+    strange = rows(b'[0, "x"]\r\n[1,\r"y"]\n[2, "z"]')
+    assert (len(strange), strange[1], tuple(strange)[2]) == (3, Caption(1, "y"), Caption(2, "z"))
+
+
 @pytest.mark.parametrize("line", ['["x", "y"]', '[-1, "y"]', '[, "y"]', f'[{10**30}, "y"]', "", "[12", '[1.5, "y"]'])
 def test_a_caption_that_names_no_row_is_refused_at_once(line: str):
     with pytest.raises(IndexStoreError, match="line 2: does not begin with a number"):

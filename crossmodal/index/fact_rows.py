@@ -59,7 +59,7 @@ def facts_reader(path: Path, count: int) -> Callable[[], tuple[Facts, ...]]:
 
 
 def _parsed(path: Path, data: bytes, count: int) -> tuple[Facts, ...]:
-    facts = tuple(Facts(*row) for row in parse_rows(path, data.splitlines(keepends=True), (int, int, str)))
+    facts = tuple(Facts(*row) for row in parse_rows(path, data, (int, int, str)))
     if len(facts) != count:
         raise IndexStoreError(f"{path} has {len(facts):,} rows for {count:,} pictures")
     for number, row in enumerate(facts, 1):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
 
-__all__ = ["Rows", "read_bytes", "read_rows"]
+__all__ = ["Rows", "parse_rows", "read_bytes", "read_rows"]
 
 T = TypeVar("T")
 DIGITS = 18  # of the largest number that is read
@@ -54,7 +54,7 @@ class Rows(Sequence[T]):
 
     def __iter__(self) -> Iterator[T]:
         if self._all is None:
-            rows = parse_rows(self._path, self._data.splitlines(keepends=True), self._types)
+            rows = parse_rows(self._path, self._data, self._types)
             self._all = tuple(self._make(row) for row in rows)
         return iter(self._all)
 
@@ -88,7 +88,7 @@ class Rows(Sequence[T]):
 
     def _parsed(self, number: int) -> T:
         line = self._data[self._starts[number] : self._starts[number + 1]]
-        return self._make(next(parse_rows(self._path, [line], self._types, number + 1)))
+        return self._make(next(parse_rows(self._path, line, self._types, number + 1)))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -101,13 +101,14 @@ def read_bytes(path: Path) -> bytes:
 
 def read_rows(path: Path, types: tuple[type, ...]) -> Iterator[list[Any]]:
     """Read JSON lines, each a list of values of just these types. Raises IndexStoreError if one is anything else."""
-    return parse_rows(path, read_bytes(path).splitlines(keepends=True), types)
+    return parse_rows(path, read_bytes(path), types)
 
 
-def parse_rows(path: Path, lines: Sequence[bytes], types: tuple[type, ...], first: int = 1) -> Iterator[list[Any]]:
-    """The same of lines that were read already. first: the number of the first of them."""
+def parse_rows(path: Path, data: bytes, types: tuple[type, ...], first: int = 1) -> Iterator[list[Any]]:
+    """The same of bytes that were read already. first: the number of their first line."""
+    lines = data.split(b"\n")
     try:
-        for number, line in enumerate(lines, first):
+        for number, line in enumerate(lines if lines[-1] else lines[:-1], first):
             row = json.loads(line.decode("ascii"))
             if not isinstance(row, list) or tuple(map(type, row)) != types:
                 raise IndexStoreError(f"{path}, line {number}: not a row of {len(types)} values")
