@@ -63,7 +63,7 @@ def swapped(index: Index, share: float, rng: np.random.Generator) -> tuple[Index
         raise InputError(f"{share} of {len(owner)} captions cannot be swapped between pictures: give another --share")
     source = np.arange(len(owner))
     source[rows] = np.roll(rows, 1)
-    texts = [index.catalogue.captions[row].text for row in source]
+    texts = [index.catalogue.captions[int(row)].text for row in source]
     captions = tuple(replace(caption, text=text) for caption, text in zip(index.catalogue.captions, texts, strict=True))
     catalogue = replace(index.catalogue, captions=captions)
     wrong = np.zeros(len(owner), dtype=bool)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmodal.errors import CheckpointError
+from crossmodal.seals import sealed_hash
 
 SCHEMA = 1
 ABILITIES = ("vectors", "words", "labels", "pairs", "decoding")
@@ -70,8 +71,7 @@ def fingerprint(path: Path) -> str:
     digest = hashlib.sha256()
     for name in FINGERPRINTED:
         try:
-            with (path / name).open("rb") as file:
-                digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+            digest.update(name.encode() + bytes.fromhex(sealed_hash(path / name)))
         except OSError as error:
             raise CheckpointError(f"{path} is no whole checkpoint: {error}") from error
     return digest.hexdigest()

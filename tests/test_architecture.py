@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "errors progress",
+        "errors progress seals",
         "checkpoint_files",
         "data",
         "models",
@@ -33,7 +33,9 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "training",
         "checkpoint",
         "reports model_card",
+        "runtimes",
         "encoder scorer",
+        "exporting",
         "relevance query",
         "index",
         "filters duplicates",

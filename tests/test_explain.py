@@ -207,7 +207,7 @@ def test_gradient_times_input_is_how_the_cosine_grows_with_a_words_embedding(tmp
     )
     towards = np.eye(8, dtype=np.float32)[0]
     weights = encoder.text_weights("a red car", towards).weights
-    tower = encoder._model.text
+    tower = encoder._towers._model.text
     assert isinstance(tower, RecurrentEncoder)
     row = tower.recurrent.embeddings.weight[tokenizer.ids(["red"])[0][0]]
     scores = []

@@ -12,6 +12,7 @@ from crossmodal.cli.data import add_scenes_arguments, add_validate_arguments, ru
 from crossmodal.cli.doctor import add_doctor_arguments, run_doctor
 from crossmodal.cli.evaluate import add_evaluate_arguments, run_evaluate
 from crossmodal.cli.explain import add_explain_arguments, run_explain
+from crossmodal.cli.export import add_export_arguments, run_export
 from crossmodal.cli.feedback import add_feedback_arguments, run_feedback
 from crossmodal.cli.map import add_map_arguments, run_map
 from crossmodal.cli.recipes import add_recipes_arguments, run_recipes
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("Find what looks wrong in captions, pictures and splits.", add_doctor_arguments, run_doctor),
     "evaluate": Command("Measure recall both ways, with protocol and intervals.", add_evaluate_arguments, run_evaluate),
     "explain": Command("Why a picture and a sentence score as they do.", add_explain_arguments, run_explain),
+    "export": Command("Write both towers for run times without torch.", add_export_arguments, run_export),
     "feedback": Command("Your marks as a test set, recall before and after.", add_feedback_arguments, run_feedback),
     "map": Command("The groups of a gallery, and a picture of its map.", add_map_arguments, run_map),
     "match": Command("How probable it is that a sentence describes a picture.", add_match_arguments, run_match),

@@ -9,13 +9,16 @@ import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from crossmodal.data.words import Word, words_of
 from crossmodal.errors import CheckpointError, InputError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 LETTERS = string.ascii_lowercase + string.digits + " -'"
@@ -171,11 +174,18 @@ class TextTokenizer:
 
     def pad(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Ragged ids → ids (B, L) and mask (B, L) of ones where a token stands, both int64; L is at least 1."""
+        import torch
+
+        padded, mask = self.padded(ids)
+        return torch.from_numpy(padded), torch.from_numpy(mask)
+
+    def padded(self, ids: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The same as arrays, without torch."""
         longest = max(1, *(len(row) for row in ids))
-        padded = torch.full((len(ids), longest), self._pad, dtype=torch.int64)
-        mask = torch.zeros((len(ids), longest), dtype=torch.int64)
+        padded = np.full((len(ids), longest), self._pad, dtype=np.int64)
+        mask = np.zeros((len(ids), longest), dtype=np.int64)
         for number, row in enumerate(ids):
-            padded[number, : len(row)] = torch.tensor(row)
+            padded[number, : len(row)] = row
             mask[number, : len(row)] = 1
         return padded, mask
 

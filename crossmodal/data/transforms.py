@@ -10,15 +10,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from crossmodal.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
+    from torch import Tensor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -69,22 +68,42 @@ class ImageTransform:
 
     def pixels(self, image: Image) -> NDArray[np.uint8]:
         """One RGB picture as uint8 (3, S, S), resized with antialiased bicubic; a picture of that size is untouched."""
+        import torch
+        import torch.nn.functional as F
+
         array = np.array(image.convert("RGB"))  # (H, W, 3), a writable copy
         tensor = torch.from_numpy(array).permute(2, 0, 1)[None]  # channels-last strides: torch's fast uint8 path
         height, width = array.shape[:2]
-        if self.fit == "crop":
-            scale = self.size / min(height, width)
-            target = (max(self.size, round(height * scale)), max(self.size, round(width * scale)))
-        else:
-            target = (self.size, self.size)
+        target = self._scaled(height, width)
         if target != (height, width):
             tensor = F.interpolate(tensor, size=target, mode="bicubic", antialias=True)
         top, left = (target[0] - self.size) // 2, (target[1] - self.size) // 2
         tensor = tensor[0, :, top : top + self.size, left : left + self.size]
         return np.ascontiguousarray(tensor.numpy())
 
+    def pixels_without_torch(self, image: Image) -> NDArray[np.uint8]:
+        """The same by Pillow's resampling, which torch's follows to within a grey level."""
+        from PIL.Image import Resampling
+
+        picture = image.convert("RGB")
+        height, width = self._scaled(picture.height, picture.width)
+        if (width, height) != picture.size:
+            picture = picture.resize((width, height), Resampling.BICUBIC)
+        top, left = (height - self.size) // 2, (width - self.size) // 2
+        array = np.asarray(picture)[top : top + self.size, left : left + self.size]
+        return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width that a picture is resized to, before the centre is cut out."""
+        if self.fit == "squash":
+            return self.size, self.size
+        scale = self.size / min(height, width)
+        return max(self.size, round(height * scale)), max(self.size, round(width * scale))
+
     def normalise(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) values 0..255 of any dtype → float32, zero mean and unit deviation, channels-last."""
+        import torch
+
         mean = torch.tensor(self.mean, device=pixels.device).view(3, 1, 1) * 255
         std = torch.tensor(self.std, device=pixels.device).view(3, 1, 1) * 255
         return ((pixels.float() - mean) / std).contiguous(memory_format=torch.channels_last)
@@ -106,6 +125,9 @@ def augment(
 
     Raises InputError if smallest is outside (0, 1].
     """
+    import torch
+    import torch.nn.functional as F
+
     if not 0 < smallest <= 1:
         raise InputError(f"the smallest crop must keep a share of the area in (0, 1], not {smallest}")
 
@@ -143,6 +165,8 @@ def augment(
 
 def as_drawn(values: Tensor) -> Tensor:
     """Pictures as a decoder should draw them: (B, 3, S, S) in 0..255 → grey (B, 1, 28, 28) in [0, 1]."""
+    import torch.nn.functional as F
+
     grey = values.float().mean(1, keepdim=True) / 255
     if grey.shape[-1] == DRAWN_SIZE:
         return grey
@@ -152,6 +176,9 @@ def as_drawn(values: Tensor) -> Tensor:
 
 def as_seen(drawn: Tensor, size: int) -> Tensor:
     """What a decoder drew, as an encoder sees it: grey (N, 1, 28, 28) in [0, 1] → uint8 (N, 3, size, size)."""
+    import torch
+    import torch.nn.functional as F
+
     values = drawn * 255
     if size != drawn.shape[-1]:
         values = F.interpolate(values, (size, size), mode="bicubic", antialias=True, align_corners=False)

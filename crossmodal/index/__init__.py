@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from crossmodal.index.build import BuildReport, Progress, build_index
+from typing import TYPE_CHECKING, Any
+
 from crossmodal.index.calibrate import PICTURE_TO_CAPTIONS, WORDS_TO_IMAGES, fill_uncaptioned
 from crossmodal.index.caption_words import split_words
 from crossmodal.index.catalogue import Skipped
 from crossmodal.index.embedder import Embedder, Vectors
-from crossmodal.index.facts import Facts
+from crossmodal.index.fact_rows import Facts
 from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
 from crossmodal.index.nearest import exact_cosines
 from crossmodal.index.store import Index, open_index
+
+if TYPE_CHECKING:
+    from crossmodal.index.build import BuildReport, Progress, build_index
 
 __all__ = [
     "PICTURE_TO_CAPTIONS", "WORDS_TO_IMAGES", "BuildReport", "Embedder", "Facts", "Index", "Manifest", "Progress",
     "Skipped", "Vectors", "build_command", "build_index", "check_encoder", "exact_cosines", "fill_uncaptioned",
     "open_index", "read_manifest", "split_words",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """What builds, on first use: a search needs no captions files, no decoders and no threads."""
+    if name in {"BuildReport", "Progress", "build_index"}:
+        from crossmodal.index import build
+
+        return getattr(build, name)
+    raise AttributeError(f"module 'crossmodal.index' has no attribute {name!r}")

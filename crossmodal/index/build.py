@@ -146,7 +146,7 @@ class _Build:
         if not (self.index / MANIFEST).exists():
             return None
         try:
-            return open_index(self.index)
+            return open_index(self.index, verify=True)
         except IndexStoreError as error:
             self.notes.append(f"the former index could not be read and was built afresh: {error}")
             return None

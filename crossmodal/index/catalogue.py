@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from crossmodal.errors import IndexStoreError
+from crossmodal.index.rows import Rows, read_bytes, read_rows
 
 __all__ = [
     "CATALOGUE_FILES",
@@ -67,11 +71,17 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All rows of an index."""
+    """All rows of an index; those of an opened one are parsed as they are asked for."""
 
-    pictures: tuple[Picture, ...] = ()
-    captions: tuple[Caption, ...] = ()
+    pictures: Sequence[Picture] = ()
+    captions: Sequence[Caption] = ()
     skipped: tuple[Skipped, ...] = ()
+
+    def owners(self) -> NDArray[np.int64]:
+        """(M,): the row of each caption's picture."""
+        if isinstance(self.captions, Rows):
+            return self.captions.numbers()
+        return np.array([caption.picture for caption in self.captions], dtype=np.int64)
 
 
 def scan(root: Path, paths: Iterable[str]) -> list[Stamp]:
@@ -103,25 +113,23 @@ def write_catalogue(folder: Path, catalogue: Catalogue) -> None:
 
 
 def read_catalogue(folder: Path) -> Catalogue:
-    """Read what `write_catalogue` wrote. Raises IndexStoreError if a row has another shape."""
-    pictures = tuple(
-        Picture(Stamp(path, size, modified), sha256)
-        for path, size, modified, sha256 in read_rows(folder / PICTURES, (str, int, int, str))
-    )
-    captions = tuple(Caption(owner, text) for owner, text in read_rows(folder / CAPTIONS, (int, str)))
-    if not all(0 <= caption.picture < len(pictures) for caption in captions):
+    """Read what `write_catalogue` wrote.
+
+    Raises IndexStoreError if a file cannot be read or a caption is no picture's; later, for a row of another shape,
+    when it is asked for.
+    """
+    pictures = Rows(folder / PICTURES, read_bytes(folder / PICTURES), (str, int, int, str), _picture)
+    captions = Rows(folder / CAPTIONS, read_bytes(folder / CAPTIONS), (int, str), _caption)
+    owners = captions.numbers()
+    if len(owners) and not 0 <= owners.min() <= owners.max() < len(pictures):
         raise IndexStoreError(f"{folder / CAPTIONS} names a picture that {PICTURES} does not hold")
     return Catalogue(pictures, captions, tuple(Skipped(*row) for row in read_rows(folder / SKIPPED, (str, str))))
 
 
-def read_rows(path: Path, types: tuple[type, ...]) -> Iterator[list[Any]]:
-    """Read JSON lines, each a list of values of just these types. Raises IndexStoreError if one is anything else."""
-    try:
-        with open(path, encoding="ascii", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                row = json.loads(line)
-                if not isinstance(row, list) or tuple(map(type, row)) != types:
-                    raise IndexStoreError(f"{path}, line {number}: not a row of {len(types)} values")
-                yield row
-    except (OSError, ValueError) as error:
-        raise IndexStoreError(f"{path} cannot be read: {error}") from error
+def _picture(row: list[Any]) -> Picture:
+    path, size, modified, sha256 = row
+    return Picture(Stamp(path, size, modified), sha256)
+
+
+def _caption(row: list[Any]) -> Caption:
+    return Caption(*row)

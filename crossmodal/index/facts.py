@@ -6,41 +6,17 @@ reads the headers of its pictures and adds them.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
-from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from crossmodal.data.images import describe_image, read_image_file
-from crossmodal.errors import ImageError, IndexStoreError
-from crossmodal.index.catalogue import Picture, Stamp, read_rows, scan
+from crossmodal.errors import ImageError
+from crossmodal.index.catalogue import Picture, Stamp, scan
+from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, read_facts, write_facts
 
 __all__ = ["FACTS", "UNKNOWN", "Facts", "days_of", "facts_in", "gather_facts", "read_facts", "write_facts"]
 
-FACTS = "facts.jsonl"
-TAKEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 TICKS = 64  # pictures between two words about progress
-MOST = 1 << 31  # pixels; what a side cannot exceed
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """width, height: pixels of the upright picture, 0 where unknown. taken: EXIF's time, "2021-05-03T12:00:00" or "".
-
-    The time is the camera's, of no known time zone.
-    """
-
-    width: int
-    height: int
-    taken: str = ""
-
-
-UNKNOWN = Facts(0, 0)
 BEGINNING = 1 << 18  # bytes; most JPEG files say all of it there
 
 
@@ -83,41 +59,3 @@ def _read(root: Path, stamp: Stamp) -> Facts:
     except ImageError:
         return UNKNOWN
     return facts if scan(root, [stamp.path]) == [stamp] else UNKNOWN
-
-
-def write_facts(path: Path, facts: Sequence[Facts]) -> None:
-    """Write a row a picture."""
-    with open(path, "w", encoding="ascii", newline="\n") as file:
-        file.writelines(json.dumps(astuple(row)) + "\n" for row in facts)
-
-
-def read_facts(path: Path, count: int) -> tuple[Facts, ...]:
-    """Read what `write_facts` wrote. Raises IndexStoreError unless there are count rows of such values."""
-    facts = tuple(Facts(*row) for row in read_rows(path, (int, int, str)))
-    if len(facts) != count:
-        raise IndexStoreError(f"{path} has {len(facts):,} rows for {count:,} pictures")
-    for number, row in enumerate(facts, 1):
-        if not (0 <= row.width <= MOST and 0 <= row.height <= MOST and _is_time(row.taken)):
-            raise IndexStoreError(f"{path}, line {number}: not the size and time of a picture")
-    return facts
-
-
-def _is_time(text: str) -> bool:
-    try:
-        return not text or (bool(TAKEN.fullmatch(text)) and bool(datetime.fromisoformat(text)))
-    except ValueError:
-        return False
-
-
-def days_of(stamps: Sequence[Stamp], facts: Sequence[Facts] | None) -> NDArray[np.datetime64]:
-    """The day each picture was taken, else the day here on which its file last changed; NaT where there is neither."""
-    taken = [row.taken[:10] for row in facts] if facts is not None else [""] * len(stamps)
-    days = [day or _changed(stamp) for day, stamp in zip(taken, stamps, strict=True)]
-    return np.array(days, dtype="datetime64[D]")
-
-
-def _changed(stamp: Stamp) -> str:
-    try:
-        return datetime.fromtimestamp(stamp.modified_ns // 1_000_000_000).date().isoformat()
-    except (OverflowError, OSError, ValueError):  # outside the years 1 to 9999
-        return "NaT"

@@ -27,7 +27,8 @@ class Nearest:
 
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
-        self._index = _choose(vectors)
+        self._index: Any = None
+        self._asked = False
 
     def search(self, query: Vectors, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The min(k, N) best rows for a query (D,), and their exact cosines, best first.
@@ -49,6 +50,13 @@ class Nearest:
         """Rows proposed by FAISS, and the score of the worst of them."""
         if fetched == len(self._vectors):
             return np.arange(fetched, dtype=np.int64), 1.0
+        if not self._asked:  # one query alone is sooner answered by a plain product than an index is filled
+            self._asked = True
+            scores = self._vectors @ query
+            rows = np.argpartition(-scores, fetched - 1)[:fetched]
+            return rows.astype(np.int64), float(scores[rows].min())
+        if self._index is None:
+            self._index = _choose(self._vectors)
         scores, rows = self._index.search(query[None], fetched)
         return np.asarray(rows[0], dtype=np.int64), float(scores[0, -1])
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -23,13 +24,15 @@ from numpy.typing import NDArray
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance, write_relevance
 from crossmodal.index.caption_words import CaptionWords
-from crossmodal.index.catalogue import CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
+from crossmodal.index.catalogue import CAPTIONS, CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.facts import FACTS, UNKNOWN, Facts, days_of, read_facts, write_facts
+from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, facts_reader, write_facts
 from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
+from crossmodal.index.means import keep_means, kept_means
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, read_vectors, write_vectors
 from crossmodal.relevance import Relevance
+from crossmodal.seals import sealed_hash
 
 __all__ = ["Index", "open_index", "remove_old_generations", "write_generation"]
 
@@ -43,7 +46,8 @@ class Index:
 
     image_vectors: (N, D), row i for catalogue.pictures[i]. caption_vectors: (M, D), likewise for catalogue.captions.
     relevance: how to turn cosines into probabilities, by direction; None in an index built before there was any.
-    facts: row i what the file of catalogue.pictures[i] says of itself; None in an index built before there were any.
+    facts: what the files say of themselves, or what reads it when it is first asked for. folder: the generation's,
+    where caption means may be kept; None for vectors that are not those of the disk.
     """
 
     def __init__(
@@ -54,7 +58,8 @@ class Index:
         images: Vectors,
         captions: Vectors,
         relevance: dict[str, Relevance] | None = None,
-        facts: tuple[Facts, ...] | None = None,
+        facts: tuple[Facts, ...] | Callable[[], tuple[Facts, ...]] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.path = path
         self.manifest = manifest
@@ -62,7 +67,13 @@ class Index:
         self.image_vectors = images
         self.caption_vectors = captions
         self.relevance = relevance
-        self.facts = facts
+        self._facts = facts
+        self._folder = folder
+
+    @cached_property
+    def facts(self) -> tuple[Facts, ...] | None:
+        """Row i is what the file of catalogue.pictures[i] says of itself; None in an index of before there were any."""
+        return self._facts() if callable(self._facts) else self._facts
 
     @property
     def root(self) -> Path:
@@ -82,7 +93,11 @@ class Index:
     @cached_property
     def caption_means(self) -> Vectors:
         """(N, D): the mean of each picture's caption vectors, 0 where there is none."""
-        return caption_means(self.caption_vectors, self._owners, len(self.catalogue.pictures))
+        captions, count = self.caption_vectors, len(self.catalogue.pictures)
+        if self._folder is None:
+            return caption_means(captions, self._owners, count)
+        made_from = [str(self.manifest.files[name]["sha256"]) for name in (CAPTIONS, CAPTION_VECTORS)]
+        return kept_means(self._folder, made_from, captions, self._owners, count)
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
@@ -107,7 +122,7 @@ class Index:
 
     @cached_property
     def _owners(self) -> NDArray[np.int64]:
-        return np.array([caption.picture for caption in self.catalogue.captions], dtype=np.int64)
+        return self.catalogue.owners()
 
     @cached_property
     def nearest_images(self) -> Nearest:
@@ -120,8 +135,10 @@ class Index:
         return Nearest(self.caption_vectors)
 
 
-def open_index(path: Path | str) -> Index:
+def open_index(path: Path | str, verify: bool = False) -> Index:
     """Open an index directory and check every file against its manifest.
+
+    verify: read every byte anew, also of files that are untouched since they were last read; see `crossmodal.seals`.
 
     Raises IndexStoreError if there is none or a file is missing, cut short or altered.
     """
@@ -129,7 +146,7 @@ def open_index(path: Path | str) -> Index:
     manifest = read_manifest(path)
     while True:
         try:
-            return _open(path, manifest)
+            return _open(path, manifest, hash_file if verify else sealed_hash)
         except IndexStoreError as error:
             published = read_manifest(path)
             if published == manifest:
@@ -137,7 +154,7 @@ def open_index(path: Path | str) -> Index:
             manifest = published  # a build was published while we read
 
 
-def _open(path: Path, manifest: Manifest) -> Index:
+def _open(path: Path, manifest: Manifest, hashed: Callable[[Path], str]) -> Index:
     folder = path / manifest.generation
     if set(manifest.files) - ADDED != OLDEST or folder.parent != path:
         raise IndexStoreError(f"{path / MANIFEST} names other files than an index has")
@@ -147,14 +164,14 @@ def _open(path: Path, manifest: Manifest) -> Index:
             raise IndexStoreError(f"{file} is missing")
         if file.stat().st_size != about["bytes"]:
             raise IndexStoreError(f"{file} has {file.stat().st_size:,} bytes, not {about['bytes']:,}")
-        if hash_file(file) != about["sha256"]:
+        if hashed(file) != about["sha256"]:
             raise IndexStoreError(f"{file} was altered (its SHA-256 is not the manifest's)")
     catalogue = read_catalogue(folder)
     images = read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), manifest.dimension)
     captions = read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), manifest.dimension)
     relevance = read_relevance(folder / RELEVANCE) if RELEVANCE in manifest.files else None
-    facts = read_facts(folder / FACTS, len(catalogue.pictures)) if FACTS in manifest.files else None
-    return Index(path, manifest, catalogue, images, captions, relevance, facts)
+    facts = facts_reader(folder / FACTS, len(catalogue.pictures)) if FACTS in manifest.files else None
+    return Index(path, manifest, catalogue, images, captions, relevance, facts, folder)
 
 
 def write_generation(
@@ -188,6 +205,9 @@ def write_generation(
         with open(folder / name, "rb+") as file:
             os.fsync(file.fileno())
         files[name] = {"bytes": (folder / name).stat().st_size, "sha256": hash_file(folder / name)}
+    with suppress(OSError):  # not part of the index
+        made_from = [str(files[name]["sha256"]) for name in (CAPTIONS, CAPTION_VECTORS)]
+        keep_means(folder, made_from, written[1], catalogue.owners(), len(catalogue.pictures))
     sync_folder(folder)
     sync_folder(path)
     return folder.name, files

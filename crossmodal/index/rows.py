@@ -1,0 +1,117 @@
+"""JSON lines as a sequence of which each row is parsed when it is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.errors import IndexStoreError
+
+__all__ = ["Rows", "parse_rows", "read_bytes", "read_rows"]
+
+T = TypeVar("T")
+DIGITS = 18  # of the largest number that is read
+NEWLINE, ZERO, COMMA, BRACKET = b"\n0,["
+
+
+class Rows(Sequence[T]):
+    """The rows of a file, parsed one by one, or all at once as soon as somebody goes through all of them.
+
+    path: for messages. data: its bytes. types: of a row's values. make: turns the values into a row. Reading a row
+    raises IndexStoreError if it is no list of just these types.
+    """
+
+    def __init__(self, path: Path, data: bytes, types: tuple[type, ...], make: Callable[[list[Any]], T]) -> None:
+        self._path, self._data, self._types, self._make = path, data, types, make
+        ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == NEWLINE) + 1
+        if data and (not len(ends) or ends[-1] != len(data)):
+            ends = np.append(ends, len(data))
+        self._starts = np.concatenate([[0], ends])
+        self._all: tuple[T, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, row: int) -> T: ...
+    @overload
+    def __getitem__(self, row: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, row: int | slice) -> T | tuple[T, ...]:
+        if self._all is not None:
+            return self._all[row]
+        if isinstance(row, slice):
+            return tuple(self._parsed(number) for number in range(*row.indices(len(self))))
+        number = int(row)
+        number += len(self) if number < 0 else 0
+        if not 0 <= number < len(self):
+            raise IndexError("row index out of range")
+        return self._parsed(number)
+
+    def __iter__(self) -> Iterator[T]:
+        if self._all is None:
+            rows = parse_rows(self._path, self._data, self._types)
+            self._all = tuple(self._make(row) for row in rows)
+        return iter(self._all)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Rows, tuple)) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def numbers(self) -> NDArray[np.int64]:
+        """The first value of each row, (len,), where that is a number. Raises IndexStoreError where it is none."""
+        data = np.frombuffer(self._data, dtype=np.uint8)
+        places = self._starts[:-1] + 1
+        found = np.zeros(len(places), dtype=np.int64)
+        going = data[self._starts[:-1]] == BRACKET
+        whole = going.copy()
+        last = max(len(data) - 1, 0)
+        for digit in range(DIGITS + 1):
+            letters = data[np.minimum(places + digit, last)] if len(data) else data
+            ended = letters == COMMA
+            whole &= ~going | (ended & (digit > 0)) | ((letters >= ZERO) & (letters <= ZERO + 9))
+            going &= ~ended & whole
+            if not going.any():
+                break
+            found = np.where(going, found * 10 + (letters.astype(np.int64) - ZERO), found)
+        if going.any() or not whole.all():
+            raise IndexStoreError(
+                f"{self._path}, line {int((going | ~whole).argmax()) + 1}: does not begin with a number"
+            )
+        return found
+
+    def _parsed(self, number: int) -> T:
+        line = self._data[self._starts[number] : self._starts[number + 1]]
+        return self._make(next(parse_rows(self._path, line, self._types, number + 1)))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file. Raises IndexStoreError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise IndexStoreError(f"{path} cannot be read: {error}") from error
+
+
+def read_rows(path: Path, types: tuple[type, ...]) -> Iterator[list[Any]]:
+    """Read JSON lines, each a list of values of just these types. Raises IndexStoreError if one is anything else."""
+    return parse_rows(path, read_bytes(path), types)
+
+
+def parse_rows(path: Path, data: bytes, types: tuple[type, ...], first: int = 1) -> Iterator[list[Any]]:
+    """The same of bytes that were read already. first: the number of their first line."""
+    lines = data.split(b"\n")
+    try:
+        for number, line in enumerate(lines if lines[-1] else lines[:-1], first):
+            row = json.loads(line.decode("ascii"))
+            if not isinstance(row, list) or tuple(map(type, row)) != types:
+                raise IndexStoreError(f"{path}, line {number}: not a row of {len(types)} values")
+            yield row
+    except ValueError as error:
+        raise IndexStoreError(f"{path} cannot be read: {error}") from error

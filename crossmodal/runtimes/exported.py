@@ -1,0 +1,154 @@
+"""The towers as they were exported: vectors and exact parts without torch.
+
+Each tower is opened at its first use, so that looking for words never loads the tower for pictures. What needs
+gradients or a decoder is left to torch, loaded when it is asked for.
+
+Shapes: N pictures or sentences, S side in pixels, D embedding, W pooled width, h×w places, P = h·w, L tokens.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.checkpoint_files import read_config
+from crossmodal.data.text import TextTokenizer
+from crossmodal.data.transforms import ImageTransform
+from crossmodal.errors import CheckpointError, InputError
+from crossmodal.models.parts import Parts, Weights
+from crossmodal.runtimes.export_files import EXPORTED, Export, check_files
+from crossmodal.runtimes.sessions import OnnxSession, OpenvinoSession, Session
+from crossmodal.runtimes.towers import Ids, Pixels, Towers, Vectors
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["ExportedTowers"]
+
+
+class ExportedTowers:
+    """An export; see `Towers`. runtime: "onnx-fp32", "onnx-int8" or "openvino-bf16".
+
+    folder: where the files lie, `exported` of the checkpoint unless given.
+
+    Raises CheckpointError if a file is missing or altered, when the tower is first used.
+    """
+
+    def __init__(self, path: Path, export: Export, runtime: str, folder: Path | None = None) -> None:
+        config = read_config(path)
+        self.runtime = runtime
+        self.tokenizer = TextTokenizer.load(path / "tokenizer.json", config["text"]["max_length"])
+        self.splits_images = export.splits_images
+        self.splits_texts = export.splits_texts
+        self._transform = ImageTransform.from_dict(config["image"]["transform"])
+        self._dimension = int(config["dimension"])
+        self._path = path
+        self._folder = folder or path / EXPORTED
+        self._export = export
+        self._library, self._precision = runtime.split("-")
+
+    def pixels(self, image: Image) -> Pixels:
+        """One RGB picture → (3, S, S), resized by Pillow: within a grey level of what torch gives."""
+        return self._transform.pixels_without_torch(image)
+
+    def embed_pixels(self, pixels: Pixels, batch_size: int) -> Vectors:
+        """(N, 3, S, S) → unit vectors (N, D)."""
+        vectors = np.empty((len(pixels), self._dimension), dtype=np.float32)
+        for start in range(0, len(pixels), batch_size):
+            part = np.ascontiguousarray(pixels[start : start + batch_size])
+            (vectors[start : start + batch_size],) = self._image.run(["vectors"], {"pixels": part})
+        return vectors
+
+    def embed_ids(self, ids: Ids, batch_size: int) -> Vectors:
+        """Sentences → unit vectors (N, D); sentences of like length share a batch."""
+        vectors = np.empty((len(ids), self._dimension), dtype=np.float32)
+        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            tokens, mask = self.tokenizer.padded([ids[row] for row in rows])
+            (vectors[rows],) = self._text.run(["vectors"], {"ids": tokens, "mask": mask})
+        return vectors
+
+    def image_parts(self, pixels: Pixels) -> Parts:
+        """(1, 3, S, S) → what each place adds. Raises InputError unless `splits_images`."""
+        if not self.splits_images:
+            raise InputError("this image backbone has no feature map whose mean is its pooled feature")
+        (maps,) = self._image.run(["places"], {"pixels": pixels})  # (1, W, h, w)
+        places = maps[0].reshape(maps.shape[1], -1).T  # (P, W)
+        return self._parts("image", places / np.float32(len(places)), tuple(maps.shape[2:]))
+
+    def text_parts(self, ids: Ids) -> Parts:
+        """One sentence → what each token adds. Raises InputError unless `splits_texts`."""
+        if not self.splits_texts:
+            raise InputError("this text tower has no features of tokens whose mean is its pooled feature")
+        tokens, mask = self.tokenizer.padded(ids)
+        (features,) = self._text.run(["tokens"], {"ids": tokens, "mask": mask})  # (1, L, W)
+        seen = mask[0, : features.shape[1]].astype(np.float32)
+        return self._parts("text", features[0] * seen[:, None] / max(1, seen.sum()), (features.shape[1],))
+
+    def _parts(self, tower: str, features: NDArray[np.float32], shape: tuple[int, ...]) -> Parts:
+        """The parts of one vector from features (P, W) that add up to the pooled one."""
+        weight, bias = self._projections[tower]
+        parts = features if weight is None else features @ weight.T
+        bias = np.zeros(parts.shape[1], dtype=np.float32) if bias is None else bias
+        vector = parts.sum(0) + bias
+        vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
+        return Parts(vector.astype(np.float32), parts.astype(np.float32), bias, shape)
+
+    def image_weights(self, pixels: Pixels, towards: Vectors) -> Weights:
+        """(1, 3, S, S), unit vector (D,) → Grad-CAM of their cosine, by torch. Raises InputError where it is absent."""
+        return self._trained.image_weights(pixels, towards)
+
+    def text_weights(self, ids: Ids, towards: Vectors) -> Weights:
+        """One sentence, unit vector (D,) → gradient × input of their cosine, by torch. Raises InputError likewise."""
+        return self._trained.text_weights(ids, towards)
+
+    def decode(self, vectors: Vectors) -> NDArray[np.float32]:
+        """Unit vectors (N, D) → grey pictures (N, 28, 28) in [0, 1], by torch. Raises InputError likewise."""
+        return self._trained.decode(vectors)
+
+    @cached_property
+    def _image(self) -> Session:
+        return self._session("image")
+
+    @cached_property
+    def _text(self) -> Session:
+        return self._session("text")
+
+    def _session(self, tower: str) -> Session:
+        file = self._export.precisions[self._precision][tower]
+        check_files(self._path, self._folder, self._export, file)
+        if self._library == "onnx":
+            return OnnxSession(self._folder / file)
+        return OpenvinoSession(self._folder / file, self._precision)
+
+    @cached_property
+    def _projections(self) -> dict[str, tuple[Any, Any]]:
+        """Weight (D, W) and bias (D,) of each tower's projection, None where it has none."""
+        from safetensors import SafetensorError, safe_open
+
+        found: dict[str, tuple[Any, Any]] = {}
+        try:
+            with safe_open(self._path / "model.safetensors", framework="np") as file:
+                names = set(file.keys())
+                for tower in ("image", "text"):
+                    weight, bias = (
+                        file.get_tensor(name).astype(np.float32) if name in names else None
+                        for name in (f"{tower}.projection.weight", f"{tower}.projection.bias")
+                    )
+                    found[tower] = weight, bias
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{self._path / 'model.safetensors'} cannot be read: {error}") from error
+        return found
+
+    @cached_property
+    def _trained(self) -> Towers:
+        try:
+            from crossmodal.runtimes.trained import TrainedTowers
+        except ImportError as error:
+            raise InputError(f"gradients and decoders need torch ({error}): `pip install torch`") from error
+        return TrainedTowers(self._path)

@@ -1,0 +1,73 @@
+"""One exported tower, ready to run: by ONNX Runtime or by OpenVINO. No torch.
+
+Only the standard operators run: neither library is given anything to load beside the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.errors import CheckpointError
+
+__all__ = ["OnnxSession", "OpenvinoSession", "Session", "cores"]
+
+
+class Session(Protocol):
+    """Arrays in by name, arrays out by name."""
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """The named outputs, in that order."""
+
+
+def cores() -> int:
+    """Threads a session takes: OMP_NUM_THREADS, else as many cores as this process may use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class OnnxSession:
+    """A tower run by ONNX Runtime on the CPU. Raises CheckpointError if the file is no graph it can run."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = cores()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its errors have no common ancestor but Exception
+            raise CheckpointError(f"{path} cannot be run by ONNX Runtime: {error}") from error
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """The named outputs, in that order."""
+        return [np.asarray(values, dtype=np.float32) for values in self._session.run(list(outputs), dict(inputs))]
+
+
+class OpenvinoSession:
+    """A tower run by OpenVINO on the CPU. hint: what it computes in, "f32" or "bf16".
+
+    Raises CheckpointError if the file is no graph it can run.
+    """
+
+    def __init__(self, path: Path, hint: str) -> None:
+        import openvino
+
+        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": cores()}
+        try:
+            self._compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+        except Exception as error:  # likewise
+            raise CheckpointError(f"{path} cannot be run by OpenVINO: {error}") from error
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """The named outputs, in that order."""
+        found = self._compiled(dict(inputs))
+        return [np.array(found[name], dtype=np.float32) for name in outputs]

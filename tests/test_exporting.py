@@ -1,0 +1,197 @@
+"""An export gives what torch gives, and needs no torch to be searched with."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from crossmodal import exporting
+from crossmodal.checkpoint import Checkpoint
+from crossmodal.cli import main
+from crossmodal.data.text import TextTokenizer
+from crossmodal.encoder import Encoder, open_encoder
+from crossmodal.errors import CheckpointError, InputError
+from crossmodal.explain import explain, explain_images
+from crossmodal.exporting import Samples, export_checkpoint, scene_samples
+from crossmodal.index import build_index
+from crossmodal.models.text_towers import LabelEncoder, LetterEncoder, RecurrentEncoder
+from tests.fakes import paint_many
+from tests.test_explain import CAPTIONS, Towers, make
+
+pytestmark = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, exporting.NEEDED)), reason="needs requirements-export.txt"
+)
+ROOT = Path(__file__).resolve().parents[1]
+SENTENCES = [*CAPTIONS, "a", "dogs on a beach near the railway station in a coat"]
+
+
+def few(checkpoint: Checkpoint) -> Samples:
+    """Twenty scenes; the tests' vocabulary knows hardly a word of their captions, so that few are told apart."""
+    return scene_samples(checkpoint.transform, checkpoint.config.get("labels", ()), 20)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exporting") / "a"
+    make(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "RECALL_POINTS", 100.0)  # random towers: int8 is only to be looked at
+        patch.setitem(exporting.LOWEST_COSINE, "int8", 0.9)
+        export_checkpoint(path, ("fp32", "int8"), few, say=lambda _: None)
+    return path
+
+
+@pytest.fixture(scope="module")
+def both(exported: Path) -> tuple[Encoder, Encoder]:
+    return open_encoder(exported, "torch"), open_encoder(exported, "onnx-fp32")
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Image.Image]:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    return [Image.fromarray(values) for values in noise]
+
+
+def copy_graph(exported: Path, path: Path) -> None:
+    for name in (path.name, f"{path.name}.data"):
+        shutil.copy(exported / "exported" / name, path.with_name(name))
+
+
+def cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (one * other).sum(1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_vectors_are_torchs_to_float_noise(both: tuple[Encoder, Encoder], pictures: list[Image.Image], batch_size: int):
+    trained, exported = both
+    assert (trained.runtime, exported.runtime) == ("torch", "onnx-fp32")
+    assert np.allclose(trained.encode_texts(SENTENCES), exported.encode_texts(SENTENCES, batch_size), atol=1e-5)
+    assert np.allclose(trained.encode_images(pictures), exported.encode_images(pictures, batch_size), atol=1e-5)
+    assert exported.encode_texts([]).shape == exported.encode_images([]).shape == (0, 8)
+
+
+def test_it_is_the_same_encoder_to_an_index(both: tuple[Encoder, Encoder]):
+    trained, exported = both
+    for name in ("fingerprint", "dimension", "preprocessing", "name", "labels", "can_decode", "splits_images"):
+        assert getattr(trained, name) == getattr(exported, name)
+
+
+def test_int8_is_near(exported: Path, both: tuple[Encoder, Encoder]):
+    encoder = open_encoder(exported, "onnx-int8")
+    assert cosines(both[0].encode_texts(SENTENCES), encoder.encode_texts(SENTENCES)).min() > 0.98
+
+
+def test_explanations_are_those_of_torch(both: tuple[Encoder, Encoder], pictures: list[Image.Image]):
+    trained, exported = (explain(encoder, pictures[0], "two dogs run on a beach") for encoder in both)
+    assert trained.matrix is not None
+    assert exported.matrix is not None
+    assert exported.bias is not None
+    assert exported.matrix.sum() + exported.bias == pytest.approx(exported.score, abs=1e-5)
+    assert np.allclose(trained.matrix, exported.matrix, atol=1e-5)
+    assert (trained.words, trained.shape, trained.method) == (exported.words, exported.shape, exported.method)
+    alike = [explain_images(encoder, pictures[0], pictures[1]).matrix for encoder in both]
+    assert np.allclose(alike[0], alike[1], atol=1e-5)
+
+
+def test_gradients_are_left_to_torch(both: tuple[Encoder, Encoder], pictures: list[Image.Image]):
+    towards = np.eye(8, dtype=np.float32)[0]
+    one, other = (encoder.image_weights(pictures[0], towards).weights for encoder in both)
+    assert np.array_equal(one, other)
+    one, other = (encoder.text_weights(CAPTIONS[0], towards).weights for encoder in both)
+    assert np.array_equal(one, other)
+
+
+def test_the_manifest_tells_what_was_written_and_found(exported: Path):
+    manifest = json.loads((exported / "exported" / "manifest.json").read_text())
+    assert manifest["fingerprint"] == open_encoder(exported).fingerprint
+    assert manifest["checks"]["fp32"]["text cosine"] == pytest.approx(1, abs=1e-5)
+    assert manifest["checks"]["fp32"]["captions"] == 100
+    assert {file.name for file in (exported / "exported").iterdir()} - {".sha256.json"} == {
+        "manifest.json", *manifest["files"]
+    }  # fmt: skip
+
+
+def test_a_search_for_words_imports_no_torch(exported: Path, tmp_path: Path):
+    captions = paint_many(tmp_path / "photos", 3)
+    build_index(tmp_path / "photos", captions, open_encoder(exported, "torch"), tmp_path / "index")
+    heavy = {"torch", "transformers", "torchvision", "pandas", "matplotlib", "streamlit", "faiss", "PIL"}
+    code = (
+        "import sys; from crossmodal.cli import main\n"
+        f"status = main(['search', 'two dogs', '--index', {str(tmp_path / 'index')!r}, '-k', '2'])\n"
+        f"sys.exit(status or str(sorted({heavy!r} & set(sys.modules))))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (answer.stderr.strip().splitlines()[-1], answer.stdout.count("\n")) == ("[]", 2)
+
+
+def test_what_differs_too_much_is_not_kept_and_what_was_there_stays(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    before = (exported / "exported" / "manifest.json").read_bytes()
+    monkeypatch.setitem(exporting.LOWEST_COSINE, "fp32", 1.1)
+    monkeypatch.setattr(exporting, "_write_graph", lambda _, path, *__: copy_graph(exported, path))
+    with pytest.raises(CheckpointError, match=r"no precision of .* agrees with torch"):
+        export_checkpoint(exported, ("fp32",), few)
+    assert "not kept: it differs too much from torch" in capsys.readouterr().out
+    assert (exported / "exported" / "manifest.json").read_bytes() == before
+    assert not list(exported.glob(".exported*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "tokenizer", "facts"),
+    [
+        (lambda t: LetterEncoder(t.vocabulary_size, 8), TextTokenizer.of_letters(), {}),
+        (
+            lambda t: LabelEncoder(t.vocabulary_size, 8),
+            TextTokenizer.of_labels(["cat", "dog"]),
+            {"labels": ["cat", "dog"]},
+        ),
+    ],
+)
+def test_other_text_towers_are_exported_too(
+    tmp_path: Path, text: Towers, tokenizer: TextTokenizer | None, facts: dict[str, list[str]]
+):
+    trained = make(tmp_path / "a", text, tokenizer=tokenizer, **facts)
+    export_checkpoint(tmp_path / "a", ("fp32",), few, say=lambda _: None)
+    encoder, words = open_encoder(tmp_path / "a"), ["dog", "cat", "dog"]
+    assert encoder.runtime == "onnx-fp32"
+    assert np.allclose(trained.encode_texts(words), encoder.encode_texts(words), atol=1e-5)
+    assert encoder.splits_texts == trained.splits_texts
+
+
+def test_a_tower_that_cannot_be_exported_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    tokenizer = TextTokenizer.of_words(CAPTIONS)
+    make(tmp_path / "a", lambda t: RecurrentEncoder("gru", t.vocabulary_size, 8, 6, (5,)), tokenizer=tokenizer)
+    assert main(["export", "--checkpoint", str(tmp_path / "a"), "--precision", "fp32"]) == 2
+    assert "the tower RecurrentEncoder cannot be written as ONNX" in capsys.readouterr().err
+    assert not (tmp_path / "a" / "exported").exists()
+
+
+@pytest.mark.parametrize(
+    ("precisions", "message"), [(("fp16",), "must be some of fp32, int8, bf16, not fp16"), ((), "not none")]
+)
+def test_an_unknown_precision_is_refused(tmp_path: Path, precisions: tuple[str, ...], message: str):
+    with pytest.raises(InputError, match=message):
+        export_checkpoint(tmp_path, precisions)
+
+
+def test_a_package_that_is_lacking_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    find: Callable[[str], object] = lambda name: None if name == "onnxscript" else True  # noqa: E731
+    monkeypatch.setattr(exporting, "find_spec", find)
+    with pytest.raises(InputError, match=r"an export needs onnxscript: `pip install onnxscript`"):
+        export_checkpoint(tmp_path)
+
+
+def test_photos_without_captions_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["export", "--checkpoint", str(tmp_path), "--images", str(tmp_path)]) == 2
+    assert "give --images DIR and --captions FILE" in capsys.readouterr().err

@@ -1,0 +1,63 @@
+"""A hash is remembered while a file is untouched, and never longer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from crossmodal import seals
+from crossmodal.seals import SEALS, sealed_hash
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that has settled at once, and whose hash is remembered."""
+    monkeypatch.setattr(seals, "SETTLED_NS", -(10**12))
+    path = tmp_path / "weights"
+    path.write_bytes(b"first")
+    assert sealed_hash(path) == hashlib.sha256(b"first").hexdigest()
+    return path
+
+
+def test_an_untouched_file_is_not_read_again(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hashlib.file_digest", None)
+    assert sealed_hash(path) == hashlib.sha256(b"first").hexdigest()
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(path: Path):
+    before = path.stat()
+    path.write_bytes(b"other")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    assert sealed_hash(path) == hashlib.sha256(b"other").hexdigest()
+
+
+def test_another_file_in_its_place_is_seen(path: Path, tmp_path: Path):
+    before = path.stat()
+    (tmp_path / "new").write_bytes(b"other")
+    os.utime(tmp_path / "new", ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(tmp_path / "new", path)
+    assert sealed_hash(path) == hashlib.sha256(b"other").hexdigest()
+
+
+def test_a_file_that_just_changed_is_not_remembered(tmp_path: Path):
+    (tmp_path / "weights").write_bytes(b"first")
+    sealed_hash(tmp_path / "weights")
+    assert not (tmp_path / SEALS).exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", '{"weights": 1}', '{"weights": [1, 2]}', '{"weights": []}'])
+def test_notes_that_make_no_sense_are_as_if_absent(path: Path, content: str):
+    (path.parent / SEALS).write_text(content)
+    assert sealed_hash(path) == hashlib.sha256(b"first").hexdigest()
+    assert len(json.loads((path.parent / SEALS).read_text())["weights"]) == 5
+
+
+def test_a_missing_file_is_an_error_whatever_was_remembered(path: Path):
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        sealed_hash(path)
