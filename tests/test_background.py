@@ -84,6 +84,7 @@ class TestIndex:
     def index(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """A hundred pictures with two captions each, taken for very many."""
         monkeypatch.setattr("crossmodal.index.proposers.SCANNED", 100)
+        monkeypatch.setattr("crossmodal.index.proposers.FEWEST_DIMENSIONS", 1)
         captions = paint_many(tmp_path / "photos", 100)
         build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "index")
         return tmp_path / "index"

@@ -18,9 +18,9 @@ __all__ = ["Nearest", "exact_cosines", "exact_products"]
 SPARE = 16  # candidates beyond k of a scan, so that rounding cannot push a true hit out
 NOISE = 2e-5  # how far float32 sums of D products may be off
 BLOCK = 4096  # rows whose float64 copy is in memory at once
-FEWEST = {"rabitq": 200, "hnsw": 100}  # candidates at least, and
-TIMES = {"rabitq": 10, "hnsw": 5}  # so many times k
-BREADTH = 200  # of a search in the graph, where more candidates are not asked for
+FEWEST = {"rabitq": 200, "ivf": 600}  # candidates at least, and
+TIMES = {"rabitq": 10, "ivf": 30}  # so many times k; more where a vector has few bits
+BITS = 512
 SWEPT = 8  # where this share of the rows or more would be candidates, or less of them may be found, all are scanned
 
 Rows = NDArray[np.int64]
@@ -92,6 +92,8 @@ class Nearest:
         total = count if allowed is None else int(np.count_nonzero(allowed))
         wanted = min(k, total)
         fetched = max(FEWEST[kind], TIMES[kind] * k)
+        if kind == "rabitq":
+            fetched = fetched * max(BITS, self._vectors.shape[1]) // self._vectors.shape[1]
         fetched = fetched if allowed is None else fetched * count // max(total, 1)
         if fetched * SWEPT > count or total * SWEPT < count:
             return None
@@ -108,16 +110,11 @@ class Nearest:
         return self._best(query, rows[quick >= last - NOISE], wanted)
 
     def _ask(self, query: Vectors, fetched: int, kind: str) -> tuple[Vectors, Rows]:
-        if kind == "hnsw":
-            import faiss
-
-            options: Any = faiss  # its stubs know no keywords
-            breadth = options.SearchParametersHNSW(efSearch=max(BREADTH, fetched))
-            inner = options.SearchParametersPreTransform(index_params=breadth)
-            scores, rows = self._index.search(query[None], fetched, params=inner)
-        else:
-            scores, rows = self._index.search(query[None], fetched)
-        return scores[0], np.asarray(rows[0], dtype=np.int64)
+        scores, rows = self._index.search(query[None], fetched)
+        if kind == "rabitq":
+            return scores[0], np.asarray(rows[0], dtype=np.int64)
+        order = np.sort(np.unique(rows[0], return_index=True)[1])  # a row stands in two cells
+        return scores[0][order], np.asarray(rows[0][order], dtype=np.int64)
 
     def _best(self, query: Vectors, rows: Rows, wanted: int) -> tuple[Rows, Floats]:
         scores = self.scores(query, rows)
