@@ -32,11 +32,11 @@ BLOCK = 32_768  # rows handled at once
 SEED = 5
 DIRECTIONS = 128  # that the product codes keep at most
 CELLS = 4  # times the square root of N
-PROBED = 25  # cells of which one is looked through
+PROBED = 24  # cells of which one is looked through
 LEARNED = 50  # rows a cell that k-means learns from
 SAMPLED = 50_000  # rows that directions and codes are learned from
 NEAR = 8  # cells that a row's second one is chosen among
-RABITQ_RATE, IVF_RATE = 1e-8, 2.2e-9  # seconds to build, a number and a product of rows and cells, as measured
+RABITQ_RATE, IVF_RATE = 2e-8, 8e-10  # seconds to build, a number and a product of rows and cells, as measured
 
 
 class RowSource(Protocol):
@@ -98,7 +98,7 @@ def plan_search(count: int, dimension: int, kind: str | None = None) -> Plan:
         return Plan(kind, count * (-(-dimension // 8) + 8) + 4 * dimension**2, numbers * RABITQ_RATE)
     kept, cells = _kept(dimension), _cells(count)
     held = 2 * count * (kept // 4 + 8) + 4 * kept * (dimension + cells)
-    return Plan(kind, held, count * cells * kept * IVF_RATE / 16 / (os.cpu_count() or 1))
+    return Plan(kind, held, count * cells * kept * IVF_RATE / (os.cpu_count() or 1))
 
 
 def _kept(dimension: int) -> int:
