@@ -31,7 +31,7 @@ class Nearest:
     """Search among rows, by cosine or by the mere product with them; the scores are exact whatever proposes.
 
     vectors: (N, D); kept, not copied. index: the FAISS index that proposes; None scans, which misses nothing. unit:
-    whether scores are cosines, not products. Any number of threads may search at once.
+    whether scores are cosines, not products. kind: one of KINDS. Any number of threads may search at once.
     """
 
     def __init__(self, vectors: RowSource, index: Any = None, unit: bool = True) -> None:
@@ -39,11 +39,7 @@ class Nearest:
         self._scan: Proposer = _choose(vectors)
         self._index = index
         self._unit = unit
-
-    @property
-    def kind(self) -> str:
-        """One of KINDS."""
-        return kind_of(self._index)
+        self.kind = kind_of(index)
 
     def search(self, query: Vectors, k: int, allowed: NDArray[np.bool_] | None = None) -> tuple[Rows, Floats]:
         """The min(k, N) best rows for a query (D,), and their exact scores, best first.
@@ -93,7 +89,7 @@ class Nearest:
         wanted = min(k, total)
         fetched = max(FEWEST[kind], TIMES[kind] * k)
         if kind == "rabitq":
-            fetched = fetched * max(BITS, self._vectors.shape[1]) // self._vectors.shape[1]
+            fetched = max(fetched * BITS // self._vectors.shape[1], TIMES[kind] * k)
         fetched = fetched if allowed is None else fetched * count // max(total, 1)
         if fetched * SWEPT > count or total * SWEPT < count:
             return None
