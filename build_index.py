@@ -62,6 +62,8 @@ def build(images: Path, captions: Path | None, checkpoint: Path, index: Path) ->
 
         def show(step: Progress) -> None:
             if step.stage == "writing":
+                if step.note:
+                    print(f"\n{step.note}", file=sys.stderr)
                 return
             skipped = f", {step.skipped:,} skipped" if step.skipped else ""
             text = f"{step.stage} {step.done:,}/{step.total:,}{skipped}"

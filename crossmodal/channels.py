@@ -15,7 +15,7 @@ from crossmodal.errors import InputError
 from crossmodal.index import Index, Vectors, exact_cosines
 from crossmodal.index.nearest import Nearest
 
-__all__ = ["BY", "CAPTION_SHARE", "Channel", "Found", "Mask", "channel_of"]
+__all__ = ["BY", "CAPTION_SHARE", "Channel", "Found", "Mask", "channel_of", "gather_evidence"]
 
 BY = ("pictures", "captions", "both")
 CAPTION_SHARE = 0.7  # of the captions in a score by both; chosen in benchmarks/scoring.py
@@ -50,8 +50,9 @@ class Channel:
 
     def nearest(self, query: Composed, k: int, allowed: Mask | None = None) -> Found:
         """The best items, equal scores in the order of their rows. allowed: (I,), what may be found; None for all."""
-        if allowed is None and self.usable is None and self.proposes is not None:
-            return Found(*self.proposes.search(query.vector, k), len(self.vectors))
+        if self.usable is None and self.proposes is not None:
+            total = len(self.vectors) if allowed is None else int(np.count_nonzero(allowed))
+            return Found(*self.proposes.search(query.vector, k, allowed), total)
         kept = np.ones(len(self.vectors), dtype=bool) if allowed is None else allowed
         rows = np.flatnonzero(kept if self.usable is None else kept & self.usable)
         total, wanted = len(rows), min(k, len(rows))
@@ -102,3 +103,23 @@ def channel_of(index: Index, target: str, by: str) -> Channel:
         raise InputError(f"by must be one of {', '.join(BY)}, not {by!r}")
     mixed = (1 - CAPTION_SHARE) * index.image_vectors + CAPTION_SHARE * index.caption_means
     return Channel(np.where(captioned[:, None], mixed, index.image_vectors).astype(np.float32))
+
+
+def gather_evidence(index: Index, vector: Vectors, target: str, channels: int, rows: Rows) -> tuple[Floats, Floats]:
+    """What the probabilities of hits rest on: features (C, 4) of a query and the cosines (C, k) of its hits.
+
+    target: "images" or "captions". channels: C; the second is the mean cosine with each picture's captions. Where the
+    gallery is large, all its other cosines enter by their mean and spread in closed form.
+    """
+    if target == "captions":
+        return index.caption_background.features(vector)[None], index.nearest_captions.scores(vector, rows)[None]
+    features = [index.image_background.features(vector)]
+    own = [index.nearest_images.scores(vector, rows)]
+    if channels > 1:
+        features.append(index.mean_background.features(vector))
+        place = np.searchsorted(index.mean_rows.pictures, rows)
+        place[place == len(index.mean_rows.pictures)] = 0
+        captioned = index.mean_rows.pictures[place] == rows
+        exact = index.nearest_means.scores(vector, place)
+        own.append(np.where(captioned, exact, features[1][2]))
+    return np.stack(features), np.stack(own)

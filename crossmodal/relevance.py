@@ -63,10 +63,16 @@ class Relevance:
         A match is the very picture that the words were written about: where many pictures show the same, they share
         the probability. cosines and Raises: as `match`.
         """
-        features = np.repeat(self._checked(cosines)[None], len(rows), axis=0)
-        features[:, ::FEATURES] = np.asarray(cosines, dtype=np.float64)[:, rows].T
-        probabilities: Floats = logistic(features @ np.array(self.hit[1:]) + self.hit[0])
-        return np.minimum(probabilities, self.match(cosines), dtype=np.float64)
+        return self.judge(self._checked(cosines), np.asarray(cosines, dtype=np.float64)[:, rows])[1]
+
+    def judge(self, features: Floats, own: Floats) -> tuple[float, Floats]:
+        """`match` and `of` from what they need alone: query_features (C, 4) or (F,) and the hits' cosines (C, k)."""
+        flat = np.asarray(features, dtype=np.float64).reshape(-1)
+        match = float(logistic(flat @ np.array(self.gallery[1:]) + self.gallery[0]))
+        hits = np.repeat(flat[None], own.shape[1], axis=0)
+        hits[:, ::FEATURES] = own.T
+        probabilities: Floats = logistic(hits @ np.array(self.hit[1:]) + self.hit[0])
+        return match, np.minimum(probabilities, match, dtype=np.float64)
 
     def nothing(self, match: float) -> bool:
         """Whether so low a probability of a match means: nothing here matches."""

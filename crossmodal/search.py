@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.channels import BY, Channel, Mask, channel_of
+from crossmodal.channels import BY, Channel, Mask, channel_of, gather_evidence
 from crossmodal.composition import compose_vectors, open_picture, picture_of, row_of
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.index import (
@@ -27,7 +27,6 @@ from crossmodal.index import (
     Vectors,
     build_command,
     check_encoder,
-    fill_uncaptioned,
     open_index,
 )
 from crossmodal.query import Indexed, Query, QueryLike, Term, TermLike, compose
@@ -179,12 +178,11 @@ class Searcher:
         relevance = self._relevance(single, target, by)
         if relevance is None or not len(found.rows):
             return Answer(self._hits(target, found.rows, found.scores), total=found.total)
-        cosines = self._cosines(composed.vector, target, relevance.channels)
-        chances = relevance.of(cosines, found.rows).tolist()
-        hits = self._hits(target, found.rows, found.scores, chances)
+        evidence = gather_evidence(self.index, composed.vector, target, relevance.channels, found.rows)
+        match, chances = relevance.judge(*evidence)
+        hits = self._hits(target, found.rows, found.scores, chances.tolist())
         if within is not None:
             return Answer(hits, total=found.total)
-        match = relevance.match(cosines)
         return Answer(hits, match, relevance.nothing(match), found.total)
 
     @property
@@ -270,16 +268,6 @@ class Searcher:
         fitted = (self.index.relevance or {}).get(names.get((term.is_words, target), ""))
         known = fitted is not None and (by == "pictures" or fitted.channels > 1)
         return fitted if known and term.crop is None else None
-
-    def _cosines(self, vector: Vectors, target: str, channels: int) -> Vectors:
-        """The evidence (C, N) on everything that could be found: cosines, then those with each picture's captions."""
-        if target == "captions":
-            return np.asarray(self.index.caption_vectors @ vector)[None]
-        cosines = [self.index.image_vectors @ vector]
-        if channels > 1:
-            counts = np.diff(self.index.caption_rows)
-            cosines.append(fill_uncaptioned((self.index.caption_means @ vector)[None], counts)[0])
-        return np.stack(cosines)
 
     def _check(self, k: int, target: str, by: str, within: Mask | None) -> None:
         if k < 1:

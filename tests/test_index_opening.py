@@ -10,7 +10,7 @@ import pytest
 
 from crossmodal import seals
 from crossmodal.errors import IndexStoreError
-from crossmodal.index import build_index, means, open_index
+from crossmodal.index import build_index, open_index
 from crossmodal.index.catalogue import Caption, Catalogue, read_catalogue, write_catalogue
 from crossmodal.index.rows import Rows
 from tests.fakes import FakeEncoder, paint_many
@@ -87,22 +87,3 @@ def test_a_caption_of_a_picture_that_is_not_there_is_refused_at_once(tmp_path: P
     write_catalogue(tmp_path, Catalogue((), (Caption(0, "x"),)))
     with pytest.raises(IndexStoreError, match=r"names a picture that pictures\.jsonl does not hold"):
         read_catalogue(tmp_path)
-
-
-def test_kept_means_are_those_of_the_captions_to_the_bit(index: Path, monkeypatch: pytest.MonkeyPatch):
-    plain = open_index(index).caption_means
-    monkeypatch.setattr(means, "LARGE", 0)
-    monkeypatch.setattr(means, "BLOCK", 4)
-    assert open_index(index).caption_means.tobytes() == plain.tobytes()  # computed and kept
-    monkeypatch.setattr(means, "caption_means", None)
-    assert open_index(index).caption_means.tobytes() == plain.tobytes()  # read
-
-
-def test_kept_means_that_are_not_the_ones_are_made_again(index: Path, monkeypatch: pytest.MonkeyPatch):
-    plain = open_index(index).caption_means
-    monkeypatch.setattr(means, "LARGE", 0)
-    kept = index / "generation-000001" / means.MEANS
-    for damage in (lambda content: content[:-1] + b"x", lambda content: content[:40], lambda _: b""):
-        assert open_index(index).caption_means.tobytes() == plain.tobytes()
-        kept.write_bytes(damage(kept.read_bytes()))
-    assert np.array_equal(open_index(index).caption_means, plain)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from crossmodal.errors import IndexStoreError
 from crossmodal.index import Vectors
 from crossmodal.index.nearest import Nearest, exact_cosines
+from crossmodal.index.proposers import build_proposer, plan_search, read_proposer, write_proposer
 
 VECTORS: Vectors = np.array([[1, 0], [0, 1], [1, 0], [0.6, 0.8], [1, 0]], dtype=np.float32)
 
@@ -54,3 +58,88 @@ def test_agrees_with_sorting_everything() -> None:
 def test_cosines_are_exact_whatever_the_length() -> None:
     vectors = np.array([[3, 4], [-3, -4], [0, 0]], dtype=np.float32)
     assert exact_cosines(vectors[0], vectors, np.arange(3)).tolist() == [1.0, -1.0, 0.0]
+
+
+def gallery(count: int, dimension: int, seed: int = 0) -> Vectors:
+    """Unit vectors in clusters of ten, with a falling spectrum."""
+    generator = np.random.default_rng(seed)
+    spectrum = 1 / (1 + np.arange(dimension) / 10)
+    centres = generator.normal(size=(-(-count // 10), dimension))
+    vectors = (np.repeat(centres, 10, axis=0)[:count] + 0.7 * generator.normal(size=(count, dimension))) * spectrum
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+VECTORS_MANY = gallery(6000, 64)
+
+
+@pytest.fixture(scope="module", params=["rabitq", "ivf"])
+def quick(request: pytest.FixtureRequest) -> Nearest:
+    return Nearest(VECTORS_MANY, build_proposer(VECTORS_MANY, request.param))
+
+
+class TestProposed:
+    def test_it_agrees_with_the_scan(self, quick: Nearest, monkeypatch: pytest.MonkeyPatch) -> None:
+        plain, found = Nearest(VECTORS_MANY), 0
+        expected = [plain.search(VECTORS_MANY[row], 10) for row in range(50)]
+        monkeypatch.setattr(Nearest, "_scanned", None)
+        monkeypatch.setattr("crossmodal.index.nearest.SWEPT", 1)
+        for row, (rows, scores) in enumerate(expected):
+            mine, exact = quick.search(VECTORS_MANY[row], 10)
+            found += len(np.intersect1d(mine, rows))
+            assert exact.tolist() == exact_cosines(VECTORS_MANY[row], VECTORS_MANY, mine).tolist()
+            if mine.tolist() == rows.tolist():
+                assert exact.tolist() == scores.tolist()
+        assert found >= 490
+
+    @pytest.mark.parametrize("share", [0.001, 0.05, 0.5, 0.9])
+    def test_within_a_part_nothing_else_is_found(self, quick: Nearest, share: float) -> None:
+        allowed = np.random.default_rng(1).random(6000) < share
+        expected = Nearest(VECTORS_MANY).search(VECTORS_MANY[0], 6000)[0]
+        rows, _ = quick.search(VECTORS_MANY[0], 5, allowed)
+        assert rows.tolist() == expected[allowed[expected]][:5].tolist()
+
+    def test_many_are_scanned_and_none_may_be_allowed(self, quick: Nearest) -> None:
+        assert len(quick.search(VECTORS_MANY[0], 7000)[0]) == 6000
+        assert len(quick.search(VECTORS_MANY[0], 5, np.zeros(6000, dtype=bool))[0]) == 0
+
+    def test_more_equals_than_candidates_stand_in_row_order(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("crossmodal.index.nearest.BITS", 64)
+        vectors = np.concatenate([np.tile(VECTORS_MANY[:1], (1000, 1)), VECTORS_MANY[1:5000]])
+        rows, _ = Nearest(vectors, build_proposer(vectors, "rabitq")).search(VECTORS_MANY[0], 20)
+        assert rows.tolist() == list(range(20))
+
+    def test_products_count_the_length_of_the_rows(self) -> None:
+        vectors = VECTORS_MANY * np.linspace(0.2, 1, 6000, dtype=np.float32)[:, None]
+        nearest = Nearest(vectors, build_proposer(vectors, "rabitq"), unit=False)
+        rows, scores = nearest.search(VECTORS_MANY[0], 10)
+        expected = vectors.astype(np.float64) @ VECTORS_MANY[0].astype(np.float64)
+        assert rows.tolist() == np.argsort(-expected)[:10].tolist()
+        assert scores == pytest.approx(np.sort(expected)[:-11:-1], abs=1e-6)
+
+    def test_it_is_the_same_when_read_again(self, quick: Nearest, tmp_path: Path) -> None:
+        write_proposer(tmp_path / "p", quick._index)
+        again = Nearest(VECTORS_MANY, read_proposer(tmp_path / "p", (6000, 64)))
+        assert again.kind == quick.kind
+        for row in range(5):
+            assert again.search(VECTORS_MANY[row], 9)[0].tolist() == quick.search(VECTORS_MANY[row], 9)[0].tolist()
+
+    def test_another_file_is_refused(self, quick: Nearest, tmp_path: Path) -> None:
+        write_proposer(tmp_path / "p", quick._index)
+        with pytest.raises(IndexStoreError, match=r"searches 6,000 × 64, not 5,999 × 64"):
+            read_proposer(tmp_path / "p", (5999, 64))
+        (tmp_path / "p").write_bytes((tmp_path / "p").read_bytes()[:1000])
+        with pytest.raises(IndexStoreError, match="cannot be read by FAISS"):
+            read_proposer(tmp_path / "p", (6000, 64))
+        import faiss
+
+        faiss.write_index(faiss.IndexFlatIP(64), str(tmp_path / "flat"))
+        with pytest.raises(IndexStoreError, match="searches 0 × 64"):
+            read_proposer(tmp_path / "flat", (6000, 64))
+
+
+def test_the_size_decides() -> None:
+    assert [plan_search(count, 512).kind for count in (7_000, 31_000, 155_000, 2_000_000)] == [
+        "exact", "rabitq", "rabitq", "ivf",
+    ]  # fmt: skip
+    assert plan_search(1_000_000, 256).bytes <= 0.4 * 1_000_000 * 256 * 4
+    assert build_proposer(VECTORS) is None

@@ -14,6 +14,7 @@ from crossmodal.cli.evaluate import add_evaluate_arguments, run_evaluate
 from crossmodal.cli.explain import add_explain_arguments, run_explain
 from crossmodal.cli.export import add_export_arguments, run_export
 from crossmodal.cli.feedback import add_feedback_arguments, run_feedback
+from crossmodal.cli.index_stats import add_index_stats_arguments, run_index_stats
 from crossmodal.cli.map import add_map_arguments, run_map
 from crossmodal.cli.recipes import add_recipes_arguments, run_recipes
 from crossmodal.cli.reconstruct import add_reconstruct_arguments, run_reconstruct
@@ -36,6 +37,9 @@ COMMANDS: dict[str, Command] = {
     "explain": Command("Why a picture and a sentence score as they do.", add_explain_arguments, run_explain),
     "export": Command("Write both towers for run times without torch.", add_export_arguments, run_export),
     "feedback": Command("Your marks as a test set, recall before and after.", add_feedback_arguments, run_feedback),
+    "index-stats": Command(
+        "Recall and speed of your index, and what to change.", add_index_stats_arguments, run_index_stats
+    ),
     "map": Command("The groups of a gallery, and a picture of its map.", add_map_arguments, run_map),
     "match": Command("How probable it is that a sentence describes a picture.", add_match_arguments, run_match),
     "recipes": Command("List what can be trained, on what, for how long.", add_recipes_arguments, run_recipes),

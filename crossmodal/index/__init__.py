@@ -11,6 +11,7 @@ from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.fact_rows import Facts
 from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
 from crossmodal.index.nearest import exact_cosines
+from crossmodal.index.search_stats import search_statistics
 from crossmodal.index.store import Index, open_index
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PICTURE_TO_CAPTIONS", "WORDS_TO_IMAGES", "BuildReport", "Embedder", "Facts", "Index", "Manifest", "Progress",
     "Skipped", "Vectors", "build_command", "build_index", "check_encoder", "exact_cosines", "fill_uncaptioned",
-    "open_index", "read_manifest", "split_words",
+    "open_index", "read_manifest", "search_statistics", "split_words",
 ]  # fmt: skip
 
 

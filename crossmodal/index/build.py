@@ -33,7 +33,10 @@ Given = tuple[Mapping[str, Vectors], Mapping[str, Vectors]]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a build is. stage: "pictures", "captions" or "writing". rate: items a second, 0 while unknown."""
+    """How far a build is. stage: "pictures", "captions" or "writing". rate: items a second, 0 while unknown.
+
+    note: while writing, what is built next for searching, and the memory and time it is expected to take.
+    """
 
     stage: str
     done: int
@@ -41,6 +44,7 @@ class Progress:
     skipped: int = 0
     rate: float = 0.0
     seconds_left: float = 0.0
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -243,12 +247,15 @@ class _Build:
         former = self.reusable
         same = former is not None and former.catalogue == catalogue and _says_the_same(former.manifest, manifest)
         relevance = former.relevance if former is not None and same else None
-        if former is not None and relevance is not None and former.facts == facts:
+        if former is not None and relevance is not None and former.facts == facts and not former.lacking:
             return former.manifest.generation
         self.progress(Progress("writing", 0, 1, len(catalogue.skipped)))
 
         def fit(pictures: Vectors, sentences: Vectors) -> dict[str, Relevance]:
             return calibrate(catalogue, pictures, sentences, self.encoder) if relevance is None else relevance
+
+        def tell(note: str) -> None:
+            self.progress(Progress("writing", 0, 1, len(catalogue.skipped), note=note))
 
         generation, files = write_generation(
             self.index,
@@ -258,6 +265,7 @@ class _Build:
             images.gather([picture.sha256 for picture in catalogue.pictures]),
             captions.gather([caption.text for caption in catalogue.captions]),
             fit,
+            tell,
         )
         write_manifest(self.index, replace(manifest, generation=generation, files=files))
         self.progress(Progress("writing", 1, 1, len(catalogue.skipped)))

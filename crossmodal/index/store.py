@@ -3,6 +3,7 @@
     manifest.json            names the generation and vouches for its files
     generation-000001/       pictures.jsonl  captions.jsonl  skipped.jsonl  facts.jsonl
                              images.npy  captions.npy  relevance.json
+                             {images,captions,means}.{faiss,moments.npy}, each where its set is large
     building/                journals of a build under way; gone when it is done
     .lock                    held while a build runs
 
@@ -14,7 +15,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -22,14 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
+from crossmodal.index.background import Background, MeanRows
 from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance, write_relevance
 from crossmodal.index.caption_words import CaptionWords
-from crossmodal.index.catalogue import CAPTIONS, CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
+from crossmodal.index.catalogue import CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
 from crossmodal.index.embedder import Vectors
 from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, facts_reader, write_facts
 from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
-from crossmodal.index.means import keep_means, kept_means
 from crossmodal.index.nearest import Nearest
+from crossmodal.index.proposers import RowSource
+from crossmodal.index.search_files import SEARCH_FILES, SearchFiles, wanted_files, write_search_files
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, read_vectors, write_vectors
 from crossmodal.relevance import Relevance
 from crossmodal.seals import sealed_hash
@@ -38,7 +40,7 @@ __all__ = ["Index", "open_index", "remove_old_generations", "write_generation"]
 
 GENERATION = "generation-"
 OLDEST = {*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS}  # what every index has
-ADDED = {RELEVANCE, FACTS}  # what an index of before may lack
+ADDED = {RELEVANCE, FACTS, *SEARCH_FILES}  # what an index of before may lack
 
 
 class Index:
@@ -46,8 +48,7 @@ class Index:
 
     image_vectors: (N, D), row i for catalogue.pictures[i]. caption_vectors: (M, D), likewise for catalogue.captions.
     relevance: how to turn cosines into probabilities, by direction; None in an index built before there was any.
-    facts: what the files say of themselves, or what reads it when it is first asked for. folder: the generation's,
-    where caption means may be kept; None for vectors that are not those of the disk.
+    facts: what the files say of themselves, or what reads it when it is first asked for.
     """
 
     def __init__(
@@ -59,7 +60,6 @@ class Index:
         captions: Vectors,
         relevance: dict[str, Relevance] | None = None,
         facts: tuple[Facts, ...] | Callable[[], tuple[Facts, ...]] | None = None,
-        folder: Path | None = None,
     ) -> None:
         self.path = path
         self.manifest = manifest
@@ -68,7 +68,6 @@ class Index:
         self.caption_vectors = captions
         self.relevance = relevance
         self._facts = facts
-        self._folder = folder
 
     @cached_property
     def facts(self) -> tuple[Facts, ...] | None:
@@ -93,11 +92,7 @@ class Index:
     @cached_property
     def caption_means(self) -> Vectors:
         """(N, D): the mean of each picture's caption vectors, 0 where there is none."""
-        captions, count = self.caption_vectors, len(self.catalogue.pictures)
-        if self._folder is None:
-            return caption_means(captions, self._owners, count)
-        made_from = [str(self.manifest.files[name]["sha256"]) for name in (CAPTIONS, CAPTION_VECTORS)]
-        return kept_means(self._folder, made_from, captions, self._owners, count)
+        return caption_means(self.caption_vectors, self._owners, len(self.catalogue.pictures))
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
@@ -124,15 +119,54 @@ class Index:
     def _owners(self) -> NDArray[np.int64]:
         return self.catalogue.owners()
 
+    @property
+    def lacking(self) -> set[str]:
+        """Files for searching quickly that an index of this size has now and this one, built before, has not."""
+        return wanted_files({which: rows.shape for which, rows in self._sets.items()}) - set(self.manifest.files)
+
+    @cached_property
+    def mean_rows(self) -> MeanRows:
+        """The mean of each captioned picture's caption vectors, as rows that can be searched."""
+        return MeanRows(self.caption_vectors, self.caption_rows)
+
     @cached_property
     def nearest_images(self) -> Nearest:
         """Search among pictures."""
-        return Nearest(self.image_vectors)
+        return Nearest(self.image_vectors, self._stored.proposer("images"))
 
     @cached_property
     def nearest_captions(self) -> Nearest:
         """Search among captions."""
-        return Nearest(self.caption_vectors)
+        return Nearest(self.caption_vectors, self._stored.proposer("captions"))
+
+    @cached_property
+    def nearest_means(self) -> Nearest:
+        """Search among captioned pictures by their captions' mean; its rows are those of mean_rows."""
+        return Nearest(self.mean_rows, self._stored.proposer("means"), unit=False)
+
+    @cached_property
+    def image_background(self) -> Background:
+        """What a query for pictures is judged beside."""
+        return Background(self.image_vectors, self.nearest_images, self._stored.moments("images"))
+
+    @cached_property
+    def caption_background(self) -> Background:
+        """What a query for captions is judged beside."""
+        return Background(self.caption_vectors, self.nearest_captions, self._stored.moments("captions"))
+
+    @cached_property
+    def mean_background(self) -> Background:
+        """What a query is judged beside among captioned pictures; those without captions count as its mean."""
+        absent = len(self.catalogue.pictures) - len(self.mean_rows.pictures)
+        return Background(self.mean_rows, self.nearest_means, self._stored.moments("means"), absent)
+
+    @cached_property
+    def _stored(self) -> SearchFiles:
+        return SearchFiles(self.path / self.manifest.generation, self._sets, set(self.manifest.files))
+
+    @property
+    def _sets(self) -> dict[str, RowSource]:
+        return {"images": self.image_vectors, "captions": self.caption_vectors, "means": self.mean_rows}
 
 
 def open_index(path: Path | str, verify: bool = False) -> Index:
@@ -171,7 +205,7 @@ def _open(path: Path, manifest: Manifest, hashed: Callable[[Path], str]) -> Inde
     captions = read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), manifest.dimension)
     relevance = read_relevance(folder / RELEVANCE) if RELEVANCE in manifest.files else None
     facts = facts_reader(folder / FACTS, len(catalogue.pictures)) if FACTS in manifest.files else None
-    return Index(path, manifest, catalogue, images, captions, relevance, facts, folder)
+    return Index(path, manifest, catalogue, images, captions, relevance, facts)
 
 
 def write_generation(
@@ -182,11 +216,12 @@ def write_generation(
     images: Iterable[Vectors],
     captions: Iterable[Vectors],
     calibrate: Callable[[Vectors, Vectors], dict[str, Relevance]],
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, dict[str, dict[str, int | str]]]:
     """Write a generation folder to the disk, without publishing it; returns its name and the facts on its files.
 
     facts: one of each picture. images, captions: blocks (n, D) in the order of the catalogue. calibrate: makes
-    probabilities of all their vectors (N, D) and (M, D).
+    probabilities of all their vectors (N, D) and (M, D). tell: gets a sentence on each search structure beforehand.
     """
     last = max((old.name for old in path.glob(f"{GENERATION}??????")), default=f"{GENERATION}0")
     folder = path / f"{GENERATION}{int(last.removeprefix(GENERATION)) + 1:06d}"
@@ -200,14 +235,14 @@ def write_generation(
         read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), dimension),
     )
     write_relevance(folder / RELEVANCE, calibrate(*written))
+    bounds = np.searchsorted([caption.picture for caption in catalogue.captions], np.arange(len(written[0]) + 1))
+    sets: dict[str, RowSource] = {"images": written[0], "captions": written[1], "means": MeanRows(written[1], bounds)}
+    searching = write_search_files(folder, sets, tell)
     files: dict[str, dict[str, int | str]] = {}
-    for name in (*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS, RELEVANCE, FACTS):
+    for name in (*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS, RELEVANCE, FACTS, *searching):
         with open(folder / name, "rb+") as file:
             os.fsync(file.fileno())
         files[name] = {"bytes": (folder / name).stat().st_size, "sha256": hash_file(folder / name)}
-    with suppress(OSError):  # not part of the index
-        made_from = [str(files[name]["sha256"]) for name in (CAPTIONS, CAPTION_VECTORS)]
-        keep_means(folder, made_from, written[1], catalogue.owners(), len(catalogue.pictures))
     sync_folder(folder)
     sync_folder(path)
     return folder.name, files

@@ -1,0 +1,281 @@
+"""How fast are the ten nearest found, and how many of them? Ours beside FAISS Flat, numpy, torch, usearch, hnswlib.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.search_speed --sizes 31000x1024 155000x512 --index indexes/flickr8k
+
+Made vectors are nested clusters (items in fives, topics of 150, fields of 2,000) in a falling spectrum; queries are
+items pushed away and shifted by a gap between modalities. Chosen so that spectrum, cosines of the nearest, and the
+share of k-means cells that must be probed agree with the starter's vectors of Flickr8k. Real ones: all captions of
+an index; a tenth of them asked for pictures, and pictures asked for captions. Peers: `pip install usearch hnswlib`;
+graphs take the first --breadth that reaches the recall asked for. Every method answers every query once a round.
+
+Shapes: N vectors, D embedding, Q queries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.errors import CrossmodalError
+from crossmodal.index import Vectors, open_index
+from crossmodal.index.nearest import Nearest
+from crossmodal.index.proposers import build_proposer, plan_search, read_proposer, write_proposer
+
+Rows = NDArray[np.int64]
+Answer = Callable[[Vectors], Any]
+TOP = 10
+LEVELS = ((2000, 0.30), (150, 0.30), (5, 0.20))  # members of a cluster, and its share of the variance
+REST, NOISE, GAP, COMMON, FALL, BLOCK = 0.20, 0.9, 0.4, 0.2, 10, 50_000
+
+
+@dataclass
+class Method:
+    """One way to search. bytes: in memory, of what it searches. times: (rounds, Q) in seconds."""
+
+    name: str
+    answer: Answer
+    build: float
+    bytes: int
+    recall: float = 0.0
+    times: list[list[float]] = field(default_factory=list)
+
+
+def made_vectors(count: int, dimension: int, queries: int, seed: int = 0) -> tuple[Vectors, Vectors]:
+    """Unit vectors (N, D) and queries (Q, D), as the docstring above says."""
+    generator = np.random.default_rng(seed)
+    spectrum = 1 / (1 + np.arange(dimension) / FALL)
+    spectrum = (spectrum / np.linalg.norm(spectrum)).astype(np.float32)
+
+    def noise(rows: int, size: float) -> Vectors:
+        drawn = generator.standard_normal((rows, dimension), dtype=np.float32)
+        return np.asarray(drawn * spectrum * np.float32(size), dtype=np.float32)
+
+    common = noise(1, COMMON)
+    tables = [noise(max(count // members, 1), share**0.5) for members, share in LEVELS]
+    order = generator.permutation(count)
+    vectors = np.empty((count, dimension), dtype=np.float32)
+    for start in range(0, count, BLOCK):
+        items = order[start : start + BLOCK]
+        rows = common + noise(len(items), REST**0.5)
+        for (members, _), table in zip(LEVELS, tables, strict=True):
+            rows += table[np.minimum(items // members, len(table) - 1)]
+        vectors[start : start + BLOCK] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    gap = noise(1, 1.0)
+    asked = vectors[generator.integers(count, size=queries)] + noise(queries, NOISE) + GAP * gap / np.linalg.norm(gap)
+    return vectors, np.asarray(asked / np.linalg.norm(asked, axis=1, keepdims=True), dtype=np.float32)
+
+
+def truth(vectors: Vectors, asked: Vectors) -> Vectors:
+    """The tenth best cosine of each query, (Q,): a row is right if it reaches it, so that equals count."""
+    wanted = min(TOP, len(vectors))
+    tenth = [np.partition(vectors @ query, len(vectors) - wanted)[len(vectors) - wanted] for query in asked]
+    return np.array(tenth, dtype=np.float32)
+
+
+def recall(vectors: Vectors, asked: Vectors, tenth: Vectors, answer: Answer) -> float:
+    """Share of the ten nearest that are found, in [0, 1]."""
+    found = 0
+    for query, least in zip(asked, tenth, strict=True):
+        rows = np.unique(np.asarray(answer(query)))[:TOP]
+        found += int((vectors[rows[rows >= 0]] @ query >= least - 1e-6).sum())
+    return found / (len(asked) * min(TOP, len(vectors)))
+
+
+def ours(vectors: Vectors) -> Iterator[Method]:
+    """What an index of this size is built with; its estimate goes to stderr before."""
+    plan = plan_search(*vectors.shape)
+    print(f"expected: {plan}", file=sys.stderr)
+    started = time.perf_counter()
+    index = build_proposer(vectors)
+    build = time.perf_counter() - started
+    nearest, size = Nearest(vectors, index), 0
+    if index is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            write_proposer(Path(folder) / "index", index)
+            size = (Path(folder) / "index").stat().st_size
+    yield Method(f"ours: {plan.kind}", lambda query: nearest.search(query, TOP)[0], build, size)
+
+
+def scans(vectors: Vectors) -> Iterator[Method]:
+    """Methods that look at everything."""
+    import faiss
+    import torch
+
+    started = time.perf_counter()
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    build = time.perf_counter() - started
+    yield Method("FAISS Flat", lambda query: flat.search(query[None], TOP)[1][0], build, vectors.nbytes)
+    last = max(len(vectors) - TOP, 0)
+    yield Method("numpy", lambda query: np.argpartition(vectors @ query, last)[last:], 0.0, vectors.nbytes)
+    tensor = torch.from_numpy(vectors)
+    yield Method(
+        "torch matmul + topk", lambda query: (tensor @ torch.from_numpy(query)).topk(min(TOP, len(vectors))).indices,
+        0.0, vectors.nbytes,
+    )  # fmt: skip
+
+
+def graphs(
+    vectors: Vectors, ask: Callable[[Answer], float], wanted: float, breadths: Sequence[int]
+) -> Iterator[Method]:
+    """hnswlib and usearch, each with the least breadth of search that reaches the recall wanted."""
+    hnswlib: Any = import_module("hnswlib")
+    usearch: Any = import_module("usearch.index")
+
+    threads = os.cpu_count() or 1
+    started = time.perf_counter()
+    graph = hnswlib.Index(space="ip", dim=vectors.shape[1])
+    graph.init_index(max_elements=len(vectors), M=32, ef_construction=100)
+    graph.add_items(vectors, num_threads=threads)
+    build = time.perf_counter() - started
+    graph.set_num_threads(1)
+
+    def by_hnswlib(query: Vectors) -> Any:
+        return graph.knn_query(query, TOP, num_threads=1)[0][0].astype(np.int64)
+
+    breadth = next((b for b in breadths if graph.set_ef(b) or ask(by_hnswlib) >= wanted), breadths[-1])
+    yield Method(f"hnswlib M 32, ef {breadth}", by_hnswlib, build, int(graph.index_file_size()))
+    started = time.perf_counter()
+    other = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="bf16", connectivity=32, expansion_add=100)
+    other.add(np.arange(len(vectors)), vectors, threads=threads)
+    build = time.perf_counter() - started
+
+    def by_usearch(query: Vectors) -> Any:
+        return other.search(query, TOP, threads=1).keys.astype(np.int64)
+
+    for breadth in breadths:
+        other.expansion_search = breadth
+        if ask(by_usearch) >= wanted:
+            break
+    yield Method(f"usearch bf16, {other.expansion_search}", by_usearch, build, int(other.memory_usage))
+
+
+def compare(vectors: Vectors, asked: Vectors, options: argparse.Namespace) -> list[Method]:
+    """Build all, then let them take turns."""
+    tenth = truth(vectors, asked)
+
+    def ask(answer: Answer) -> float:
+        return recall(vectors, asked, tenth, answer)
+
+    methods = [*ours(vectors), *scans(vectors)]
+    if len(vectors) <= options.graphs and find_spec("usearch") and find_spec("hnswlib"):
+        methods += graphs(vectors, ask, options.wanted, options.breadth)
+    for method in methods:
+        method.recall = ask(method.answer)
+    for _ in range(options.rounds):
+        for method in methods:
+            method.times.append([])
+            for query in asked:
+                started = time.perf_counter()
+                method.answer(query)
+                method.times[-1].append(time.perf_counter() - started)
+    return methods
+
+
+def table(methods: Sequence[Method]) -> str:
+    """A row a method: the median over rounds with the least and the most."""
+    lines = ["| | p50 ms | p99 ms | recall@10 | build s | memory MB |", "|---|---|---|---|---|---|"]
+    for method in methods:
+        p50, p99 = (np.percentile(np.array(method.times) * 1e3, share, axis=1) for share in (50, 99))
+        lines.append(
+            f"| {method.name} | {np.median(p50):.2f} ({p50.min():.2f}–{p50.max():.2f}) | {np.median(p99):.2f} "
+            f"| {method.recall:.4f} | {method.build:.2f} | {method.bytes / 1e6:,.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def resident(folder: Path) -> str:
+    """What a fresh process keeps in memory after searching mapped vectors: run by --resident."""
+
+    def sizes() -> dict[str, int]:
+        lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
+        return {words[0]: int(words[1]) * 1024 for words in lines if words and words[0] in ("RssAnon:", "RssFile:")}
+
+    vectors, asked = np.load(folder / "vectors.npy", mmap_mode="r"), np.load(folder / "queries.npy")
+    import faiss
+
+    before = sizes() if faiss.__version__ else {}
+    nearest = Nearest(np.asarray(vectors), read_proposer(folder / "index", vectors.shape))
+    for query in asked:
+        nearest.search(query, TOP)
+    own, mapped = (sizes()[name] - before[name] for name in ("RssAnon:", "RssFile:"))
+    return (
+        f"resident after {len(asked):,} queries: {own / 1e6:,.0f} MB of its own and {mapped / 1e6:,.0f} MB of the "
+        f"mapped file, {100 * (own + mapped) / vectors.nbytes:.0f} % of the raw vectors"
+    )
+
+
+def measure_resident(vectors: Vectors, asked: Vectors) -> str:
+    """`resident` in a process of its own."""
+    import subprocess
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.save(folder / "vectors.npy", vectors)
+        np.save(folder / "queries.npy", asked)
+        write_proposer(folder / "index", build_proposer(vectors))
+        command = [sys.executable, "-m", "benchmarks.search_speed", "--resident", str(folder)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def galleries(options: argparse.Namespace) -> Iterator[tuple[str, Vectors, Vectors]]:
+    """Title, vectors and queries of each set asked for."""
+    for size in options.sizes:
+        count, dimension = map(int, size.split("x"))
+        yield f"made, {count:,} × {dimension}", *made_vectors(count, dimension, options.queries, options.seed)
+    if options.index is not None:
+        index = open_index(options.index)
+        generator = np.random.default_rng(options.seed)
+        images, captions = index.image_vectors, index.caption_vectors
+        for title, vectors, source in (("pictures", images, captions), ("captions", captions, images)):
+            chosen = generator.choice(len(source), min(options.queries, len(source)), replace=False)
+            yield f"real {title}, {len(vectors):,} × {vectors.shape[1]}", np.array(vectors), np.array(source[chosen])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a table a set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="*", default=["31000x1024", "155000x512"], metavar="NxD")
+    parser.add_argument("--index", type=Path, metavar="DIR", help="real vectors beside the made ones")
+    parser.add_argument("--queries", type=int, default=300, metavar="Q")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    parser.add_argument(
+        "--graphs", type=int, default=200_000, metavar="N", help="usearch and hnswlib up to so many rows"
+    )
+    parser.add_argument("--wanted", type=float, default=0.995, metavar="RECALL", help="of the graphs")
+    parser.add_argument("--breadth", type=int, nargs="+", default=[64, 128, 256, 512, 1024], metavar="EF")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--resident", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.resident is not None:
+        print(resident(options.resident))
+        return 0
+    try:
+        for title, vectors, asked in galleries(options):
+            print(f"\n**{title}**\n\n{table(compare(vectors, asked, options))}", flush=True)
+            if plan_search(*vectors.shape).kind != "exact":
+                print(f"\n{measure_resident(vectors, asked)}", flush=True)
+    except CrossmodalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    threads = os.environ.get("OMP_NUM_THREADS", "all")
+    print(
+        f"\n{options.queries} queries, {options.rounds} rounds in turn, OMP_NUM_THREADS {threads}, seed {options.seed}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""What proposes the rows worth an exact look, chosen from a set's size by what was measured (benchmarks/RESULTS.md).
+
+"exact": every row is scanned, nothing is built; up to SCANNED numbers. "rabitq": one bit a number in FAISS fast-scan
+(Gao & Long 2024); up to SWEPT numbers. "ivf": product codes of four bits over the strongest directions, kept in the
+cells of a k-means, each row in two of them (Sun et al. 2023); only the cells next to a query are looked through. The
+latter two are built with an index and stored in it. Of few dimensions one bit each says too little: no "rabitq" there.
+
+Shapes: N rows, D embedding, E directions kept, C cells, F candidates.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.errors import IndexStoreError
+from crossmodal.index.embedder import Vectors
+
+__all__ = ["KINDS", "Plan", "Proposer", "RowSource", "Scan", "build_proposer", "plan_search", "read_proposer"]
+
+KINDS = ("exact", "rabitq", "ivf")
+SCANNED = 4_000_000  # numbers, 16 MB: a scan takes about a millisecond
+SWEPT = 120_000_000  # numbers: the one-bit codes are 15 MB and a sweep takes about 1.5 ms
+FEWEST_DIMENSIONS = 192  # for one bit each
+BLOCK = 32_768  # rows handled at once
+SEED = 5
+DIRECTIONS = 128  # that the product codes keep at most
+CELLS = 4  # times the square root of N
+PROBED = 24  # cells of which one is looked through
+LEARNED = 50  # rows a cell that k-means learns from
+SAMPLED = 50_000  # rows that directions and codes are learned from
+NEAR = 8  # cells that a row's second one is chosen among
+RABITQ_RATE, IVF_RATE = 2e-8, 8e-10  # seconds to build, a number and a product of rows and cells, as measured
+
+
+class RowSource(Protocol):
+    """Rows (N, D) that can be gathered by number, and all be multiplied with a query."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Some rows, (k, D)."""
+
+    def __matmul__(self, query: Any, /) -> Any:
+        """The product with each row, (N,)."""
+
+
+class Proposer(Protocol):
+    """What finds candidates."""
+
+    def search(self, queries: Vectors, count: int, /) -> tuple[Any, Any]:
+        """Estimated scores and rows of the best `count`, best first: (1, F) each; row -1 where it found no more."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a set is to be searched. kind: one of KINDS. bytes: in memory, beside the vectors. seconds: to build."""
+
+    kind: str
+    bytes: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.kind}, about {self.bytes / 1e6:,.1f} MB and {self.seconds:,.1f} s to build"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Looks at every row; only rounding lies between its scores and exact ones."""
+
+    vectors: RowSource
+
+    def search(self, queries: Vectors, count: int, /) -> tuple[Any, Any]:
+        """As `Proposer`."""
+        scores = np.asarray(self.vectors @ queries[0])
+        rows = np.argpartition(-scores, count - 1)[:count]
+        rows = rows[np.argsort(-scores[rows], kind="stable")]
+        return scores[rows][None], rows[None]
+
+
+def plan_search(count: int, dimension: int, kind: str | None = None) -> Plan:
+    """What so many rows are searched by, and what it costs. kind: asks for another than is best."""
+    numbers = count * dimension
+    if kind is None:
+        simple = dimension < FEWEST_DIMENSIONS
+        kind = "exact" if numbers <= SCANNED * (1 + 3 * simple) else "ivf" if simple or numbers > SWEPT else "rabitq"
+    if kind == "exact":
+        return Plan(kind, 0, 0.0)
+    if kind == "rabitq":
+        return Plan(kind, count * (-(-dimension // 8) + 8) + 4 * dimension**2, numbers * RABITQ_RATE)
+    kept, cells = _kept(dimension), _cells(count)
+    held = 2 * count * (kept // 4 + 8) + 4 * kept * (dimension + cells)
+    return Plan(kind, held, count * cells * kept * IVF_RATE / (os.cpu_count() or 1))
+
+
+def _kept(dimension: int) -> int:
+    return min(dimension // 2 * 2, DIRECTIONS)
+
+
+def _cells(count: int) -> int:
+    return max(int(CELLS * count**0.5), 1)
+
+
+def build_proposer(vectors: RowSource, kind: str | None = None) -> Any | None:
+    """The FAISS index that `plan_search` asks for over the rows, or None where they are simply scanned."""
+    count, dimension = vectors.shape
+    plan = plan_search(count, dimension, kind)
+    if plan.kind == "exact" or not count:
+        return None
+    sample = np.asarray(vectors[np.arange(min(count, SAMPLED)) * count // min(count, SAMPLED)], dtype=np.float32)
+    return _rabitq(vectors, sample) if plan.kind == "rabitq" else _ivf(vectors, sample)
+
+
+def _blocks(vectors: RowSource) -> Iterator[Vectors]:
+    for start in range(0, vectors.shape[0], BLOCK):
+        rows = np.arange(start, min(start + BLOCK, vectors.shape[0]))
+        yield np.ascontiguousarray(vectors[rows], dtype=np.float32)
+
+
+def _rabitq(vectors: RowSource, sample: Vectors) -> Any:
+    import faiss
+
+    dimension = sample.shape[1]
+    rotation = faiss.RandomRotationMatrix(dimension, dimension)
+    rotation.init(SEED)
+    codes = faiss.IndexRaBitQFastScan(dimension, faiss.METRIC_INNER_PRODUCT)
+    codes.qb = 8
+    index = faiss.IndexPreTransform(rotation, codes)
+    index.train(sample)
+    for block in _blocks(vectors):
+        index.add(block)
+    return index
+
+
+def _ivf(vectors: RowSource, sample: Vectors) -> Any:
+    import faiss
+
+    bare: Any = faiss  # its stubs know neither enumerations nor pointers
+    (count, dimension), kept = vectors.shape, _kept(sample.shape[1])
+    strongest = np.linalg.eigh((sample.T @ sample).astype(np.float64))[1][:, ::-1][:, :kept]
+    turn = np.linalg.qr(np.random.default_rng(SEED).standard_normal((kept, kept)))[0]  # evens the directions out
+    project = np.ascontiguousarray((strongest @ turn).astype(np.float32))  # (D, E)
+    cells = _cells(count)
+    coarse = faiss.IndexFlatIP(kept)
+    means = faiss.Clustering(kept, cells)
+    means.niter, means.seed, means.spherical = 8, SEED, True
+    means.min_points_per_centroid, means.max_points_per_centroid = 1, LEARNED
+    chosen = np.sort(np.random.default_rng(SEED).choice(count, min(LEARNED * cells, count), replace=False))
+    parts = range(0, len(chosen), BLOCK)
+    learned = np.concatenate([np.asarray(vectors[chosen[at : at + BLOCK]], dtype=np.float32) @ project for at in parts])
+    means.train(learned, coarse)
+    plain = bare.IndexIVFPQ(coarse, kept, cells, kept // 2, 4, faiss.METRIC_INNER_PRODUCT)
+    plain.by_residual, plain.pq.cp.min_points_per_centroid = False, 1
+    plain.train(learned[:SAMPLED])
+    start = 0
+    for block in _blocks(vectors):
+        rows, short = np.arange(start, start + len(block)), block @ project
+        for cell in _two_cells(short, coarse):
+            plain.add_core(len(rows), *map(bare.swig_ptr, (short, rows, cell)), None)
+        start += len(block)
+    quick = bare.IndexIVFPQFastScan(plain)
+    quick.nprobe = max(cells // PROBED, 1)
+    transform = bare.LinearTransform(dimension, kept, False)
+    bare.copy_array_to_vector(project.T.ravel().copy(), transform.A)
+    transform.is_trained = True
+    return bare.IndexPreTransform(transform, quick)
+
+
+def _two_cells(short: Vectors, coarse: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The cell of each row (n, E), and a second one whose error points elsewhere.
+
+    Source: Sun et al. 2023, section 3.
+    """
+    near = np.asarray(coarse.search(short, min(NEAR, coarse.ntotal))[1], dtype=np.int64)
+    if near.shape[1] == 1:
+        return near[:, 0].copy(), near[:, 0].copy()
+    centres = coarse.reconstruct_n(0, coarse.ntotal)
+    error = short - centres[near[:, 0]]
+    error /= np.maximum(np.linalg.norm(error, axis=1, keepdims=True), 1e-12)
+    others = short[:, None] - centres[near[:, 1:]]
+    cost = np.einsum("nce,nce->nc", others, others) + np.einsum("nce,ne->nc", others, error) ** 2
+    return near[:, 0].copy(), near[np.arange(len(near)), 1 + cost.argmin(1)]
+
+
+def kind_of(index: Any) -> str:
+    """Which of KINDS a proposer is."""
+    if index is None or isinstance(index, Scan):
+        return "exact"
+    import faiss
+
+    return "rabitq" if isinstance(faiss.downcast_index(index.index), faiss.IndexRaBitQFastScan) else "ivf"
+
+
+def write_proposer(path: Path, index: Any) -> None:
+    """Store it as FAISS does."""
+    import faiss
+
+    faiss.write_index(index, str(path))
+
+
+def read_proposer(path: Path, shape: tuple[int, ...]) -> Any:
+    """Read what `write_proposer` wrote for vectors (N, D). Raises IndexStoreError if it is something else."""
+    import faiss
+
+    try:
+        index: Any = faiss.read_index(str(path))
+    except RuntimeError as error:
+        raise IndexStoreError(f"{path} cannot be read by FAISS {faiss.__version__}") from error
+    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
+    held = {faiss.IndexRaBitQFastScan: 1, faiss.IndexIVFPQFastScan: 2}.get(type(inner), 0)  # times each row
+    if not held or (index.ntotal, index.d) != (held * shape[0], shape[1]):
+        raise IndexStoreError(
+            f"{path} searches {index.ntotal // max(held, 1):,} × {index.d}, not {shape[0]:,} × {shape[1]}"
+        )
+    return index
