@@ -32,6 +32,8 @@ from crossmodal.errors import CrossmodalError
 from crossmodal.index import Vectors, open_index
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.proposers import build_proposer, plan_search, read_proposer, write_proposer
+from crossmodal.index.search_files import rows_to_fetch
+from crossmodal.index.vectors import read_vectors
 
 Rows = NDArray[np.int64]
 Answer = Callable[[Vectors], Any]
@@ -207,7 +209,8 @@ def resident(folder: Path) -> str:
     import faiss
 
     before = sizes() if faiss.__version__ else {}
-    nearest = Nearest(np.asarray(vectors), read_proposer(folder / "index", vectors.shape))
+    rows = read_vectors(folder / "vectors.npy", *vectors.shape)
+    nearest = Nearest(rows_to_fetch(rows, folder / "vectors.npy"), read_proposer(folder / "index", rows.shape))
     for query in asked:
         nearest.search(query, TOP)
     own, mapped = (sizes()[name] - before[name] for name in ("RssAnon:", "RssFile:"))
