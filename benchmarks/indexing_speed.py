@@ -198,15 +198,15 @@ def table(taking_part: Sequence[Method], count: int) -> str:
     ]
     alone = {each.name.partition(", ")[2]: each for each in taking_part if each.name.startswith("encoder")}
     own = [each for each in taking_part if each.name.startswith("ours")]
-    best = min(own, key=lambda each: median(each.seconds))
-    reference = own[0].vectors
+    best = min(own, key=lambda each: median(each.seconds), default=None)
+    reference = own[0].vectors if own else None
     for method in taking_part:
         rates = [count / seconds for seconds in method.seconds]
         encoder = alone.get(method.name.partition(", ")[2]) if method in own else None
         share = f"{100 * median(_ratios(encoder.seconds, method.seconds)):.0f} %" if encoder else ""
         peer = method not in own and method not in alone.values()
-        ratio = _ratios(method.seconds, best.seconds)
-        faster = f"{median(ratio):.1f} ({min(ratio):.1f}–{max(ratio):.1f})" if peer else ""
+        ratio = _ratios(method.seconds, best.seconds) if best and peer else []
+        faster = f"{median(ratio):.1f} ({min(ratio):.1f}–{max(ratio):.1f})" if ratio else ""
         whole = f"{count / median(each.wall for each in method.runs):.1f}" if method not in alone.values() else ""
         same = "" if method.vectors is None or reference is None else _agreement(method.vectors, reference)
         memory = max(each.memory for each in method.runs) / 1e6
@@ -233,7 +233,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--files", type=int, default=256, metavar="N")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds")
     parser.add_argument("--peers", action="store_true", help="those that `python -m benchmarks.peers` installed")
-    parser.add_argument("--precisions", nargs="*", default=list(RUNTIMES), choices=list(RUNTIMES))
+    parser.add_argument("--only", default="", metavar="WORDS", help="methods with these words in their names")
+    parser.add_argument("--precisions", nargs="*", default=["fp32", "bf16"], choices=list(RUNTIMES), help="to export")
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="of the peers")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="of clip-retrieval")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="another of ours, instead of EfficientNet-B0")
@@ -251,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder:
             photos = Path(folder) / "photos"
             spread_out(options.images, photos, options.files)
-            taking_part = methods(options, checkpoint)
+            taking_part = [each for each in methods(options, checkpoint) if options.only in each.name]
             take_turns(taking_part, photos, options.repeat)
     except CrossmodalError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -59,6 +59,8 @@ def exported(checkpoint: Path, precisions: Sequence[str]) -> tuple[str, ...]:
 
     try:
         export = read_export(checkpoint, fingerprint(checkpoint))
+        if set(precisions) - set(export.checks):
+            raise CheckpointError("not all that is wanted was exported")
     except CheckpointError:
         shutil.rmtree(checkpoint / "exported", ignore_errors=True)
         export = export_checkpoint(checkpoint, precisions, say=lambda _: None)
