@@ -177,11 +177,11 @@ def draw(points: Sequence[Point], dimension: int, path: Path) -> None:
     _curve(left, points, [point.flat_ms for point in points], FLAT, "FAISS Flat")
     _curve(left, points, [point.ours_ms for point in points], OURS, "ours", -14)
     _panel(left, "Milliseconds a query, median", "{:g} ms")
-    _curve(middle, points, [[point.flat_build] for point in points], FLAT, "FAISS Flat copies", -14)
+    _curve(middle, points, [[point.flat_build] for point in points], FLAT, "FAISS Flat")
     _curve(middle, built, [[point.ours_build] for point in built], OURS, "ours")
     _panel(middle, "Seconds to build", "{:g} s")
     _curve(right, points, [[point.flat / 1e6] for point in points], FLAT, "FAISS Flat")
-    _curve(right, points, [[point.needed / 1e6] for point in points], OURS, "ours", -14)
+    _curve(right, points, [[point.needed / 1e6] for point in points], OURS, "ours")
     _panel(right, "Megabytes that searching needs", "{:g} MB")
     for axes in (left, middle, right):
         _mark_changes(axes, points)
@@ -208,6 +208,7 @@ def _panel(axes: Axes, title: str, unit: str) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: unit.format(value))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.minorticks_off()
+    axes.margins(y=0.12)
     axes.grid(color=ink(False), alpha=0.1, linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
 

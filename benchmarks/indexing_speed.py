@@ -9,9 +9,10 @@ turns; "images/s" counts from the loaded model to the vectors on disk, "with sta
 most that a process and its children hold, shared pages counted once. "encoder" is what the run time does with pixels
 that lie ready in memory. cos: mean cosine of each method's vectors with ours by torch.
 
-    python -m benchmarks.indexing_speed --images … --memory 1000 10000 100000
+    python -m benchmarks.indexing_speed --memory 1000 10000 100000
 
-measures instead how our memory grows: pictures of 16 pixels a side and an encoder that does nothing.
+shows instead whether our memory grows with the number of pictures: drawn ones of 64 pixels and a network of a few
+layers, 1,024 numbers a picture all the same, so that it does not take hours.
 
 Shapes: N pictures, D embedding, S side in pixels.
 """
@@ -150,6 +151,31 @@ def clip_retrieval(name: str, model: Path, batch: int, workers: int, env: dict[s
     return Method(name, once)
 
 
+def memory_table(counts: Sequence[int]) -> str:
+    """A row a number of pictures, each indexed afresh by a process of its own."""
+    lines = ["| pictures | images/s | memory MB | of it no file's |", "|---|---|---|---|"]
+    network = make_network(cache().with_name("small_resnet"), "small_resnet", 1024, 28)
+    for count in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            drawn, photos, index = (Path(folder) / name for name in ("drawn", "photos", "index"))
+            draw_few(drawn)
+            spread_out(drawn, photos, count)
+            command = [sys.executable, "-m", "benchmarks.indexing_speed", "--images", str(photos)]
+            done = run([*command, "--here", str(network), str(index)], cwd=ROOT, every=0.1)
+        rate = count / done.said["seconds"]
+        lines.append(f"| {count:,} | {rate:,.0f} | {done.memory / 1e6:,.0f} | {done.own / 1e6:,.0f} |")
+    return "\n".join(lines)
+
+
+def draw_few(folder: Path) -> None:
+    """A hundred small pictures."""
+    from crossmodal.data.scenes import draw_scene, make_scenes
+
+    folder.mkdir()
+    for number, scene in enumerate(make_scenes(100, 0, "test")):
+        draw_scene(scene, 64).save(folder / f"{number}.jpg")
+
+
 def methods(options: argparse.Namespace, checkpoint: Path) -> list[Method]:
     """All that take part; why one does not goes to stderr."""
     precisions = exported(checkpoint, [name for name in options.precisions if _can_export(name)])
@@ -229,7 +255,8 @@ def _agreement(vectors: Vectors, reference: Vectors) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="photos to repeat")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="photos to repeat")
+    parser.add_argument("--memory", type=int, nargs="+", metavar="N", help="numbers of pictures; nothing is compared")
     parser.add_argument("--files", type=int, default=256, metavar="N")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds")
     parser.add_argument("--peers", action="store_true", help="those that `python -m benchmarks.peers` installed")
@@ -244,8 +271,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.here:
             (encode_here if len(options.here) == 1 else index_here)(options.images, *options.here)
             return 0
+        if options.memory:
+            print(memory_table(options.memory))
+            return 0
         if min(options.files, options.repeat) < 1:
             raise InputError("nothing to measure: --files and --repeat must be at least 1")
+        if options.images is None:
+            raise InputError("no photos to index: give a folder of them with --images DIR")
         if options.checkpoint and options.peers:
             raise InputError("the peers run EfficientNet-B0 with weights made here: leave --checkpoint or --peers out")
         checkpoint = options.checkpoint or make_network(cache().with_name("efficientnet_b0"))

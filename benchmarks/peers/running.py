@@ -23,13 +23,15 @@ TAIL = 1500  # characters of a failed program's errors that are shown
 
 @dataclass(frozen=True)
 class Run:
-    """One process from start to end. said: the JSON object of its last line. memory: most bytes held, pages that are
-    shared counted once, 0 if not measured."""
+    """One process from start to end. said: the JSON object of its last line.
+
+    memory: most bytes that it and its children held, shared pages counted once; own: most of it that was no file's.
+    """
 
     wall: float
     said: dict[str, Any] = field(default_factory=dict)
     memory: int = 0
-    output: str = ""
+    own: int = 0
 
 
 def run(
@@ -40,16 +42,17 @@ def run(
     timeout: float = 1800,
 ) -> Run:
     """Run to the end. every: seconds between looks at the memory. Raises InputError if it fails or takes too long."""
-    started, most, ended = time.perf_counter(), 0, threading.Event()
+    started, most, own, ended = time.perf_counter(), 0, 0, threading.Event()
     process = subprocess.Popen(
         list(command), env=os.environ | dict(env or {}), cwd=cwd, text=True, errors="replace", start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
     def look() -> None:
-        nonlocal most
+        nonlocal most, own
         while not ended.wait(every):
-            most = max(most, session_bytes(process.pid))
+            held = session_bytes(process.pid)
+            most, own = max(most, held[0]), max(own, held[1])
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
@@ -65,7 +68,7 @@ def run(
     wall = time.perf_counter() - started
     if process.returncode:
         raise InputError(f"`{' '.join(command[:3])} …` ended with {process.returncode}: …{errors[-TAIL:].strip()}")
-    return Run(wall, last_object(output), most, output)
+    return Run(wall, last_object(output), most, own)
 
 
 def last_object(output: str) -> dict[str, Any]:
@@ -81,14 +84,17 @@ def last_object(output: str) -> dict[str, Any]:
     return {}
 
 
-def session_bytes(leader: int) -> int:
-    """Memory of all processes of a session, each shared page divided among those that share it. 0 without /proc."""
-    total = 0
+def session_bytes(leader: int) -> tuple[int, int]:
+    """Memory of all processes of a session, each shared page divided among those that share it, and how much of it is
+    no file's. Zeros without /proc.
+    """
+    total = own = 0
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if os.getsid(int(entry.name)) == leader:
-                lines = (entry / "smaps_rollup").read_text().splitlines()
-                total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
-        except (OSError, StopIteration):  # ended meanwhile
+                lines = [line.split() for line in (entry / "smaps_rollup").read_text().splitlines()]
+                held = {words[0]: int(words[1]) * 1024 for words in lines if words[-1] == "kB"}
+                total, own = total + held.get("Pss:", 0), own + held.get("Pss_Anon:", 0)
+        except OSError:  # ended meanwhile
             continue
-    return total
+    return total, own
