@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+SIDE = 224
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
@@ -33,8 +34,8 @@ def transform() -> Any:
     names: Any = import_module("torchvision.transforms")
     return names.Compose(
         [
-            names.Resize(224, interpolation=names.InterpolationMode.BICUBIC),
-            names.CenterCrop(224),
+            names.Resize(SIDE, interpolation=names.InterpolationMode.BICUBIC),
+            names.CenterCrop(SIDE),
             names.ToTensor(),
             names.Normalize(MEAN, STD),
         ]

@@ -55,6 +55,8 @@ def make_network(folder: Path, backbone: str = "efficientnet_b0", dimension: int
 
 def exported(checkpoint: Path, precisions: Sequence[str]) -> tuple[str, ...]:
     """Export what is not exported yet; returns the precisions that passed their check."""
+    if not precisions:
+        return ()
     from crossmodal.exporting import export_checkpoint
 
     try:
