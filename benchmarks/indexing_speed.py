@@ -56,7 +56,7 @@ class Method:
     once: Callable[[Path, Path], tuple[Run, float, Vectors]]
     runs: list[Run] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
-    vectors: Vectors | None = None
+    cos: float = float("nan")
 
 
 def spread_out(source: Path, folder: Path, count: int) -> None:
@@ -207,13 +207,41 @@ def _can_export(precision: str) -> bool:
 
 def take_turns(taking_part: Sequence[Method], photos: Path, rounds: int) -> None:
     """Every method once a round."""
+    reference: Vectors | None = None
     for number in range(rounds):
         for method in taking_part:
             with tempfile.TemporaryDirectory() as folder:
-                done, seconds, method.vectors = method.once(photos, Path(folder) / "out")
+                done, seconds, vectors = method.once(photos, Path(folder) / "out")
             method.runs.append(done)
             method.seconds.append(seconds)
+            reference = vectors if reference is None else reference
+            if vectors.shape == reference.shape:
+                method.cos = float((vectors * reference).sum(1).mean())
             print(f"round {number + 1}: {method.name}, {seconds:.2f} s of {done.wall:.2f} s", file=sys.stderr)
+
+
+def recall_rounds(taking_part: Sequence[Method], file: Path | None) -> None:
+    """Rounds of an earlier run that `keep_rounds` wrote, of methods that take part again."""
+    if file is not None and file.is_file():
+        rows = json.loads(file.read_text())
+        for method in taking_part:
+            for seconds, wall, memory, cos in rows.get(method.name, ()):
+                method.runs.append(Run(wall, memory=memory))
+                method.seconds.append(seconds)
+                method.cos = cos
+
+
+def keep_rounds(taking_part: Sequence[Method], file: Path | None) -> None:
+    """Write what was measured, so that another run can add to it."""
+    if file is not None:
+        found = {
+            method.name: [
+                (seconds, run.wall, run.memory, method.cos)
+                for seconds, run in zip(method.seconds, method.runs, strict=True)
+            ]
+            for method in taking_part
+        }
+        file.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def table(taking_part: Sequence[Method], count: int) -> str:
@@ -225,7 +253,6 @@ def table(taking_part: Sequence[Method], count: int) -> str:
     alone = {each.name.partition(", ")[2]: each for each in taking_part if each.name.startswith("encoder")}
     own = [each for each in taking_part if each.name.startswith("ours")]
     best = min(own, key=lambda each: median(each.seconds), default=None)
-    reference = own[0].vectors if own else None
     for method in taking_part:
         rates = [count / seconds for seconds in method.seconds]
         encoder = alone.get(method.name.partition(", ")[2]) if method in own else None
@@ -234,7 +261,7 @@ def table(taking_part: Sequence[Method], count: int) -> str:
         ratio = _ratios(method.seconds, best.seconds) if best and peer else []
         faster = f"{median(ratio):.1f} ({min(ratio):.1f}–{max(ratio):.1f})" if ratio else ""
         whole = f"{count / median(each.wall for each in method.runs):.1f}" if method not in alone.values() else ""
-        same = "" if method.vectors is None or reference is None else _agreement(method.vectors, reference)
+        same = "" if method in alone.values() or np.isnan(method.cos) else f"{method.cos:.4f}"
         memory = max(each.memory for each in method.runs) / 1e6
         lines.append(
             f"| {method.name} | {median(rates):.1f} ({min(rates):.1f}–{max(rates):.1f}) | {whole} | {share} "
@@ -248,10 +275,6 @@ def _ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
     return [one / other for one, other in zip(above, below, strict=True)]
 
 
-def _agreement(vectors: Vectors, reference: Vectors) -> str:
-    return f"{(vectors * reference).sum(1).mean():.4f}" if vectors.shape == reference.shape else ""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -260,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--files", type=int, default=256, metavar="N")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds")
     parser.add_argument("--peers", action="store_true", help="those that `python -m benchmarks.peers` installed")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="JSON of the rounds; run again, it adds to them")
     parser.add_argument("--only", default="", metavar="WORDS", help="methods with these words in their names")
     parser.add_argument("--precisions", nargs="*", default=["fp32", "bf16"], choices=list(RUNTIMES), help="to export")
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="of the peers")
@@ -285,17 +309,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             photos = Path(folder) / "photos"
             spread_out(options.images, photos, options.files)
             taking_part = [each for each in methods(options, checkpoint) if options.only in each.name]
+            recall_rounds(taking_part, options.save)
             take_turns(taking_part, photos, options.repeat)
+            keep_rounds(taking_part, options.save)
     except CrossmodalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(table(taking_part, options.files))
-    packages = [name for name in ("torch", "onnxruntime", "openvino", "pillow", "numpy") if _installed(name)]
-    print(
-        f"\n{options.files} photos, {options.repeat} rounds in turn; {os.cpu_count()} cores; Python "
-        f"{platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in packages)}."
-    )
+    print(f"{table(taking_part, options.files)}\n\n{protocol(taking_part, options)}")
     return 0
+
+
+def protocol(taking_part: Sequence[Method], options: argparse.Namespace) -> str:
+    """What was run on what."""
+    rounds = max((len(method.runs) for method in taking_part), default=0)
+    packages = [name for name in ("torch", "onnxruntime", "openvino", "pillow", "numpy") if _installed(name)]
+    return (
+        f"{options.files} photos, {rounds} rounds in turn; {os.cpu_count()} cores; peers' batch {options.batch}, "
+        f"clip-retrieval's workers {options.workers}; Python {platform.python_version()}, "
+        f"{', '.join(f'{name} {version(name)}' for name in packages)}."
+    )
 
 
 def _installed(name: str) -> bool:

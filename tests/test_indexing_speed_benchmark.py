@@ -58,7 +58,8 @@ def test_photos_are_repeated_with_bytes_of_their_own(tmp_path: Path) -> None:
 
 def test_it_prints_a_table_and_says_which_peers_are_absent(tmp_path: Path, here: list[str], capsys: Output) -> None:
     paint_many(tmp_path / "photos", 4)
-    options = ["--images", str(tmp_path / "photos"), "--files", "6", "--repeat", "2", "--precisions"]
+    options = ["--images", str(tmp_path / "photos"), "--files", "6", "--repeat", "2"]
+    options += ["--save", str(tmp_path / "rounds.json"), "--precisions"]
     assert indexing_speed.main([*options, "--peers", "--only", ", "]) == 0
     said = capsys.readouterr()
     assert here == ["torch"] * 4
@@ -69,6 +70,8 @@ def test_it_prints_a_table_and_says_which_peers_are_absent(tmp_path: Path, here:
     assert "6 photos, 2 rounds in turn" in said.out
     assert "left out: clip-retrieval is not installed" in said.err
     assert "left out: sentence-transformers is not installed" in said.err
+    assert indexing_speed.main([*options, "--only", ", "]) == 0
+    assert "6 photos, 4 rounds in turn" in capsys.readouterr().out
 
 
 def unused(photos: Path, out: Path) -> tuple[Run, float, indexing_speed.Vectors]:
