@@ -157,6 +157,8 @@ def _write(
         _quantise_image(folder / "image-fp32.onnx", folder / "image-int8.onnx", samples.pixels[:CALIBRATING])
         half = {"image": "image-fp32.onnx", "text": "text-int8.onnx"}
         offered["int8"] = [{"image": "image-int8.onnx", "text": "text-int8.onnx"}, half]
+        for file in folder.iterdir():  # onnx writes weights for their owner's eyes only
+            shutil.copymode(folder / exact["text"], file)
     export = Export(
         schema=SCHEMA,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
