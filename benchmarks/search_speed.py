@@ -7,9 +7,10 @@ Made vectors are nested clusters (items in fives, topics of 150, fields of 2,000
 items pushed away and shifted by a gap between modalities. Chosen so that spectrum, cosines of the nearest, and the
 share of k-means cells that must be probed agree with the starter's vectors of Flickr8k. Real ones: all captions of
 an index; a tenth of them asked for pictures, and pictures asked for captions. Peers: `python -m benchmarks.peers`;
-graphs take the first --breadth that reaches the recall asked for. Every method answers every query once a round, one
-by one for p50 and p99, then all of them for queries a second: at once where it has a way for that (FAISS Flat, torch,
-graphs), else by one thread a core. The service is asked by HTTP (--service), vectors as JSON.
+graphs take the first --breadth that reaches the recall asked for, and the service's HNSW what hnswlib took. Every
+method answers every query once a round, one by one for p50 and p99, then all of them for queries a second: at once
+where it has a way for that (FAISS Flat, torch, graphs), else by one thread a core. The service (--service) is asked by
+HTTP, vectors as JSON.
 
 Shapes: N vectors, D embedding, Q queries.
 """
@@ -115,7 +116,8 @@ def compare(vectors: Vectors, asked: Vectors, options: argparse.Namespace) -> li
     with ExitStack() as running:
         why = lacking("clip-retrieval")
         if options.service and not why:
-            for method, service in services(vectors, options.breadth[0]):
+            breadth = next((method.breadth for method in methods if method.breadth), options.breadth[0])
+            for method, service in services(vectors, breadth):
                 methods.append(method)
                 running.callback(service.close)
         elif options.service:

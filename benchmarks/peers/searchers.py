@@ -28,8 +28,10 @@ TOP = 10
 
 @dataclass
 class Method:
-    """One way to search. answer: a query (D,) → rows. bytes: in memory, of what it searches. together: all queries
-    (Q, D) at once, if it has its own way for that. times: (rounds, Q) in seconds. rates: queries a second, by round.
+    """One way to search. answer: a query (D,) → rows. bytes: in memory, of what it searches.
+
+    together: all queries (Q, D) at once, if it has its own way for that. breadth: of a graph's search, else 0. times:
+    (rounds, Q) in seconds. rates: queries a second, by round.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Method:
     build: float
     bytes: int
     together: Answer | None = None
+    breadth: int = 0
     recall: float = 0.0
     times: list[list[float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
@@ -102,10 +105,10 @@ def graphs(vectors: Vectors, ask: Ask, wanted: float, breadths: Sequence[int]) -
     breadth = next((b for b in breadths if graph.set_ef(b) or ask(by_hnswlib) >= wanted), breadths[-1])
     yield Method(
         f"hnswlib M 32, ef {breadth}", by_hnswlib, build, int(graph.index_file_size()),
-        lambda asked: graph.knn_query(asked, TOP, num_threads=threads),
+        lambda asked: graph.knn_query(asked, TOP, num_threads=threads), breadth,
     )  # fmt: skip
     started = time.perf_counter()
-    other = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="bf16", connectivity=32, expansion_add=100)
+    other = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="f16", connectivity=32, expansion_add=100)
     other.add(np.arange(len(vectors)), vectors, threads=threads)
     build = time.perf_counter() - started
 
@@ -117,15 +120,15 @@ def graphs(vectors: Vectors, ask: Ask, wanted: float, breadths: Sequence[int]) -
         if ask(by_usearch) >= wanted:
             break
     yield Method(
-        f"usearch bf16, {other.expansion_search}", by_usearch, build, int(other.memory_usage),
-        lambda asked: other.search(asked, TOP, threads=threads),
+        f"usearch f16, {other.expansion_search}", by_usearch, build, int(other.memory_usage),
+        lambda asked: other.search(asked, TOP, threads=threads), int(other.expansion_search),
     )  # fmt: skip
 
 
 def services(vectors: Vectors, breadth: int) -> Iterator[tuple[Method, KnnService]]:
     """clip-retrieval's service, by HTTP: with the index that its own command makes, and with FAISS's HNSW; running."""
     for graph in (None, breadth):
-        service = KnnService(vectors, graph)
+        service = KnnService(vectors, graph)  # started by whoever asks for the next one, ended by the caller
 
         def answer(query: Vectors, service: KnnService = service) -> NDArray[np.int64]:
             return service.ask(query, TOP)
