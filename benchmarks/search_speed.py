@@ -88,7 +88,7 @@ def recall(vectors: Vectors, asked: Vectors, tenth: Vectors, answer: Answer) -> 
 
 
 def ours(vectors: Vectors, folder: Path) -> Iterator[Method]:
-    """What an index of this size is built with, written to a folder and read back; the estimate goes to stderr first."""
+    """What an index of this size is built with, written to a folder and read back; its estimate goes to stderr."""
     plan = plan_search(*vectors.shape)
     print(f"expected: {plan}", file=sys.stderr)
     write_vectors(folder / VECTORS, [vectors], *vectors.shape)
