@@ -102,6 +102,22 @@ def test_adding_and_removing_keeps_the_recall(index: Path, monkeypatch: pytest.M
             assert (stats.kind, stats.recall) == ("rabitq", 1.0)
 
 
+def test_what_another_faiss_wrote_is_scanned_until_it_is_built_again(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossmodal.index.proposers.SCANNED", 0)
+    monkeypatch.setattr("crossmodal.index.proposers.FEWEST_DIMENSIONS", 1)
+    captions = paint_many(index.parent / "photos", 30)
+    with monkeypatch.context() as patch:
+        patch.setattr("crossmodal.index.proposers.STORED", {("IndexOfTomorrow",)})
+        build_index(index.parent / "photos", captions, FakeEncoder(), index)
+        assert open_index(index).nearest_images.kind == "exact"
+        assert "images.faiss" in open_index(index).lacking
+    build_index(index.parent / "photos", captions, FakeEncoder(), index)
+    assert open_index(index).nearest_images.kind == "rabitq"
+    assert not open_index(index).lacking
+
+
 def test_no_queries_is_refused(index: Path, capsys: Output) -> None:
     assert cli.main(["index-stats", "--index", str(index), "--queries", "0"]) == 2
     assert "--queries must be at least 1, not 0" in capsys.readouterr().err

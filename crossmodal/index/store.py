@@ -31,7 +31,7 @@ from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, facts_rea
 from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.proposers import RowSource
-from crossmodal.index.search_files import SEARCH_FILES, SearchFiles, rows_to_fetch, wanted_files, write_search_files
+from crossmodal.index.search_files import SEARCH_FILES, SearchFiles, rows_to_fetch, write_search_files
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, read_vectors, write_vectors
 from crossmodal.relevance import Relevance
 from crossmodal.seals import sealed_hash
@@ -121,8 +121,8 @@ class Index:
 
     @property
     def lacking(self) -> set[str]:
-        """Files for searching quickly that an index of this size has now and this one, built before, has not."""
-        return wanted_files({which: rows.shape for which, rows in self._sets.items()}) - set(self.manifest.files)
+        """Files for searching quickly that an index of this size should have and this one has not, or not readable."""
+        return self._stored.lacking
 
     @cached_property
     def mean_rows(self) -> MeanRows:
