@@ -37,6 +37,7 @@ from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.quantising import quantise_image, quantise_text
 from crossmodal.runtimes.export_files import EXPORTED, MANIFEST, PRECISIONS, SCHEMA, Export
 from crossmodal.runtimes.exported import ExportedTowers
+from crossmodal.runtimes.fusing import fused
 from crossmodal.runtimes.towers import Vectors
 from crossmodal.seals import sealed_hash
 
@@ -144,7 +145,9 @@ def _write(
     say("writing both towers in fp32")
     side, longest = checkpoint.transform.size, checkpoint.tokenizer.max_length
     _write_graph(_TextGraph(model.text), folder / "text-fp32.onnx", *_text_example(longest))
-    _write_graph(_ImageGraph(model.image, checkpoint.transform), folder / "image-fp32.onnx", *_image_example(side))
+    _write_graph(
+        _ImageGraph(fused(model.image), checkpoint.transform), folder / "image-fp32.onnx", *_image_example(side)
+    )
     exact = {"image": "image-fp32.onnx", "text": "text-fp32.onnx"}
     offered: dict[str, list[dict[str, str]]] = {"fp32": [exact], "bf16": [exact]}
     if "int8" in precisions:
