@@ -18,9 +18,9 @@ __all__ = ["Nearest", "exact_cosines", "exact_products"]
 SPARE = 16  # candidates beyond k of a scan, so that rounding cannot push a true hit out
 NOISE = 2e-5  # how far float32 sums of D products may be off
 BLOCK = 4096  # rows whose float64 copy is in memory at once
-FEWEST = {"rabitq": 300, "ivf": 1000}  # candidates at least, and
-TIMES = {"rabitq": 10, "ivf": 30}  # so many times k; more where a vector has few bits
-BITS = 512
+FEWEST = {"rabitq": 150, "ivf": 1000}  # candidates at least, and
+TIMES = {"rabitq": 10, "ivf": 30}  # so many times k
+BITS = 100_000  # that their codes have together, at least
 ORDERED = 2  # times k and SPARE: rows that bytes put first, each of which may stand there twice
 SWEPT = 8  # where this share of the rows or more would be candidates, or less of them may be found, all are scanned
 
@@ -90,7 +90,7 @@ class Nearest:
         wanted = min(k, total)
         fetched = max(FEWEST[kind], TIMES[kind] * k)
         if kind == "rabitq":
-            fetched = max(fetched * BITS // self._vectors.shape[1], TIMES[kind] * k)
+            fetched = max(fetched, BITS // self._vectors.shape[1])
         fetched = fetched if allowed is None else fetched * count // max(total, 1)
         if fetched * SWEPT > count or total * SWEPT < count:
             return None
