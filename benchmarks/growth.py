@@ -29,11 +29,10 @@ import numpy as np
 
 from benchmarks.peers.running import run
 from benchmarks.peers.searchers import TOP, Method
-from benchmarks.search_speed import made_vectors, recall, truth
+from benchmarks.search_speed import PROPOSER, QUERIES, VECTORS, made_vectors, opened, ours, recall, truth
 from crossmodal.canvas import blank, ink, paper, save_figure, titled
 from crossmodal.errors import CrossmodalError, InputError
-from crossmodal.index.nearest import Nearest
-from crossmodal.index.proposers import build_proposer, plan_search, read_proposer, write_proposer
+from crossmodal.index.proposers import plan_search
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,47 +68,39 @@ def measure(count: int, dimension: int, queries: int, rounds: int, folder: Path)
     import faiss
 
     vectors, asked = made_vectors(count, dimension, queries)
-    started = time.perf_counter()
-    index = build_proposer(vectors)
-    ours_build = time.perf_counter() - started
+    (own,) = ours(vectors, folder)
     started = time.perf_counter()
     flat = faiss.IndexFlatIP(dimension)
     flat.add(vectors)
     flat_build = time.perf_counter() - started
-    nearest = Nearest(vectors, index)
-    ours = Method("ours", lambda query: nearest.search(query, TOP)[0], ours_build, 0)
     scan = Method("FAISS Flat", lambda query: flat.search(query[None], TOP)[1][0], flat_build, 0)
-    found = recall(vectors, asked, truth(vectors, asked), ours.answer)
+    found = recall(vectors, asked, truth(vectors, asked), own.answer)
     scan.time_each(asked[:20])
     scan.times.clear()
     for _ in range(rounds):
-        for method in (ours, scan):
+        for method in (own, scan):
             method.time_each(asked)
-    np.save(folder / "vectors.npy", vectors)
-    np.save(folder / "queries.npy", asked)
-    if index is not None:
-        write_proposer(folder / "index", index)
+    np.save(folder / QUERIES, asked)
     faiss.write_index(flat, str(folder / "flat"))
-    medians = [[float(np.median(times) * 1e3) for times in method.times] for method in (ours, scan)]
+    medians = [[float(np.median(times) * 1e3) for times in method.times] for method in (own, scan)]
     kind = plan_search(count, dimension).kind
-    return Point(count, kind, medians[0], medians[1], found, ours_build, flat_build)
+    return Point(count, kind, medians[0], medians[1], found, own.build, flat_build)
 
 
 def memory(folder: Path, method: str) -> dict[str, int]:
     """What searching adds to this process, in bytes: "own" memory, "mapped" files, and those "needed" to search."""
     import faiss
 
-    asked, needed = np.load(folder / "queries.npy"), 0
+    asked, needed = np.load(folder / QUERIES), 0
     before = _held() if faiss.__version__ else {}
     if method == "flat":
         flat = faiss.read_index(str(folder / "flat"))
         for query in asked:
             flat.search(query[None], TOP)
     else:
-        vectors = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r"))
-        index = folder / "index"
-        nearest = Nearest(vectors, read_proposer(index, vectors.shape) if index.exists() else None)
-        needed = index.stat().st_size if index.exists() else vectors.nbytes
+        index, shape = folder / PROPOSER, np.load(folder / VECTORS, mmap_mode="r").shape
+        nearest = opened(folder, shape)
+        needed = index.stat().st_size if index.exists() else 4 * shape[0] * shape[1]
         for query in asked:
             nearest.search(query, TOP)
     after = _held()

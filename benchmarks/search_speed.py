@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -36,8 +37,11 @@ from crossmodal.errors import CrossmodalError
 from crossmodal.index import Vectors, open_index
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.proposers import build_proposer, plan_search, read_proposer, write_proposer
+from crossmodal.index.search_files import rows_to_fetch
+from crossmodal.index.vectors import read_vectors, write_vectors
 
 Rows = NDArray[np.int64]
+VECTORS, QUERIES, PROPOSER = "vectors.npy", "queries.npy", "index"  # names of files in a folder
 LEVELS = ((2000, 0.30), (150, 0.30), (5, 0.20))  # members of a cluster, and its share of the variance
 REST, NOISE, GAP, COMMON, FALL, BLOCK = 0.20, 0.9, 0.4, 0.2, 10, 50_000
 
@@ -83,29 +87,36 @@ def recall(vectors: Vectors, asked: Vectors, tenth: Vectors, answer: Answer) -> 
     return found / (len(asked) * min(TOP, len(vectors)))
 
 
-def ours(vectors: Vectors) -> Iterator[Method]:
-    """What an index of this size is built with; its estimate goes to stderr before."""
+def ours(vectors: Vectors, folder: Path) -> Iterator[Method]:
+    """What an index of this size is built with, written to a folder and read back; its estimate goes to stderr."""
     plan = plan_search(*vectors.shape)
     print(f"expected: {plan}", file=sys.stderr)
+    write_vectors(folder / VECTORS, [vectors], *vectors.shape)
     started = time.perf_counter()
     index = build_proposer(vectors)
     build = time.perf_counter() - started
-    nearest, size = Nearest(vectors, index), 0
     if index is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            write_proposer(Path(folder) / "index", index)
-            size = (Path(folder) / "index").stat().st_size
+        write_proposer(folder / PROPOSER, index)
+    size = 0 if index is None else (folder / PROPOSER).stat().st_size
+    nearest = opened(folder, vectors.shape)
     yield Method(f"ours: {plan.kind}", lambda query: nearest.search(query, TOP)[0], build, size)
 
 
-def compare(vectors: Vectors, asked: Vectors, options: argparse.Namespace) -> list[Method]:
-    """Build all, then let them take turns."""
+def opened(folder: Path, shape: Sequence[int]) -> Nearest:
+    """Vectors and what proposes, from their files, as an opened index has them."""
+    rows = rows_to_fetch(read_vectors(folder / VECTORS, *shape), folder / VECTORS)
+    path = folder / PROPOSER
+    return Nearest(rows, read_proposer(path, tuple(shape)) if path.exists() else None)
+
+
+def compare(vectors: Vectors, asked: Vectors, folder: Path, options: argparse.Namespace) -> list[Method]:
+    """Build all, ours in a folder, then let them take turns."""
     tenth = truth(vectors, asked)
 
     def ask(answer: Answer) -> float:
         return recall(vectors, asked, tenth, answer)
 
-    methods = [*ours(vectors), *scans(vectors)]
+    methods = [*ours(vectors, folder), *scans(vectors)]
     add_to_path("graphs")
     if len(vectors) <= options.graphs and find_spec("usearch") and find_spec("hnswlib"):
         methods += graphs(vectors, ask, options.wanted, options.breadth)
@@ -153,31 +164,25 @@ def resident(folder: Path) -> str:
         lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
         return {words[0]: int(words[1]) * 1024 for words in lines if words and words[0] in ("RssAnon:", "RssFile:")}
 
-    vectors, asked = np.load(folder / "vectors.npy", mmap_mode="r"), np.load(folder / "queries.npy")
     import faiss
 
+    asked, shape = np.load(folder / QUERIES), np.load(folder / VECTORS, mmap_mode="r").shape
     before = sizes() if faiss.__version__ else {}
-    nearest = Nearest(np.asarray(vectors), read_proposer(folder / "index", vectors.shape))
+    nearest = opened(folder, shape)
     for query in asked:
         nearest.search(query, TOP)
     own, mapped = (sizes()[name] - before[name] for name in ("RssAnon:", "RssFile:"))
     return (
         f"resident after {len(asked):,} queries: {own / 1e6:,.0f} MB of its own and {mapped / 1e6:,.0f} MB of the "
-        f"mapped file, {100 * (own + mapped) / vectors.nbytes:.0f} % of the raw vectors"
+        f"mapped file, {100 * (own + mapped) / (4 * shape[0] * shape[1]):.0f} % of the raw vectors"
     )
 
 
-def measure_resident(vectors: Vectors, asked: Vectors) -> str:
-    """`resident` in a process of its own."""
-    import subprocess
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        np.save(folder / "vectors.npy", vectors)
-        np.save(folder / "queries.npy", asked)
-        write_proposer(folder / "index", build_proposer(vectors))
-        command = [sys.executable, "-m", "benchmarks.search_speed", "--resident", str(folder)]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+def measure_resident(asked: Vectors, folder: Path) -> str:
+    """`resident` in a process of its own, of what `ours` left in a folder."""
+    np.save(folder / QUERIES, asked)
+    command = [sys.executable, "-m", "benchmarks.search_speed", "--resident", str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def galleries(options: argparse.Namespace) -> Iterator[tuple[str, Vectors, Vectors]]:
@@ -215,9 +220,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         for title, vectors, asked in galleries(options):
-            print(f"\n**{title}**\n\n{table(compare(vectors, asked, options))}", flush=True)
+            with tempfile.TemporaryDirectory() as name:
+                methods = compare(vectors, asked, Path(name), options)
+                print(f"\n**{title}**\n\n{table(methods)}", flush=True)
+                kept = measure_resident(asked, Path(name))
             if plan_search(*vectors.shape).kind != "exact":
-                print(f"\n{measure_resident(vectors, asked)}", flush=True)
+                print(f"\n{kept}", flush=True)
     except CrossmodalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

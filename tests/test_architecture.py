@@ -35,6 +35,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "reports model_card",
         "runtimes",
         "encoder scorer",
+        "quantising",
         "exporting",
         "relevance query",
         "index",

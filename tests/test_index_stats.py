@@ -102,6 +102,22 @@ def test_adding_and_removing_keeps_the_recall(index: Path, monkeypatch: pytest.M
             assert (stats.kind, stats.recall) == ("rabitq", 1.0)
 
 
+def test_what_another_faiss_wrote_is_scanned_until_it_is_built_again(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossmodal.index.proposers.SCANNED", 0)
+    monkeypatch.setattr("crossmodal.index.proposers.FEWEST_DIMENSIONS", 1)
+    captions = paint_many(index.parent / "photos", 30)
+    with monkeypatch.context() as patch:
+        patch.setattr("crossmodal.index.proposers.STORED", {("IndexOfTomorrow",)})
+        build_index(index.parent / "photos", captions, FakeEncoder(), index)
+        assert open_index(index).nearest_images.kind == "exact"
+        assert "images.faiss" in open_index(index).lacking
+    build_index(index.parent / "photos", captions, FakeEncoder(), index)
+    assert open_index(index).nearest_images.kind == "rabitq"
+    assert not open_index(index).lacking
+
+
 def test_no_queries_is_refused(index: Path, capsys: Output) -> None:
     assert cli.main(["index-stats", "--index", str(index), "--queries", "0"]) == 2
     assert "--queries must be at least 1, not 0" in capsys.readouterr().err
@@ -128,9 +144,11 @@ class TestBenchmark:
         assert [method.name[:7] for method in found] == ["hnswlib", "usearch"]
         assert all(method.bytes > 500 * 16 * 2 for method in found)
 
-    def test_memory_is_that_of_a_process_of_its_own(self) -> None:
+    def test_memory_is_that_of_a_process_of_its_own(self, tmp_path: Path) -> None:
         vectors, asked = search_speed.made_vectors(6000, 700, 3)
-        assert "resident after 3 queries: " in search_speed.measure_resident(vectors, asked)
+        (method,) = search_speed.ours(vectors, tmp_path)
+        assert method.name == "ours: rabitq"
+        assert "resident after 3 queries: " in search_speed.measure_resident(asked, tmp_path)
 
     def test_made_vectors_are_unit_and_queries_lie_beside_them(self) -> None:
         vectors, asked = search_speed.made_vectors(3000, 32, 50)

@@ -6,10 +6,13 @@ A set is the pictures, the captions, or the means of each picture's captions. Sm
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from crossmodal.errors import IndexStoreError
 from crossmodal.index.background import Moments, moments_of, read_moments, worth_moments, write_moments
+from crossmodal.index.embedder import Vectors
 from crossmodal.index.proposers import (
     KINDS,
     RowSource,
@@ -18,15 +21,16 @@ from crossmodal.index.proposers import (
     read_proposer,
     write_proposer,
 )
+from crossmodal.index.vectors import SparselyRead
 
-__all__ = ["SEARCH_FILES", "SETS", "SearchFiles", "wanted_files", "write_search_files"]
+__all__ = ["SEARCH_FILES", "SETS", "SearchFiles", "rows_to_fetch", "write_search_files"]
 
 SETS = ("images", "captions", "means")
 PROPOSER, MOMENTS = "{}.faiss", "{}.moments.npy"
 SEARCH_FILES = frozenset(name.format(which) for which in SETS for name in (PROPOSER, MOMENTS))
 
 
-def wanted_files(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
+def _wanted(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
     """The files that sets of these shapes (N, D) should have."""
     large = {
         PROPOSER.format(which) for which, shape in shapes.items() if plan_search(shape[0], shape[1]).kind != KINDS[0]
@@ -51,10 +55,15 @@ def write_search_files(
     return tuple(written)
 
 
+def rows_to_fetch(vectors: Vectors, path: Path) -> RowSource:
+    """Where a search gets exact rows from: of a set too large to come to lie in memory, by reading its file."""
+    return SparselyRead(vectors, path) if plan_search(*vectors.shape).kind == "ivf" else vectors
+
+
 class SearchFiles:
     """The stored helpers of an opened index; they are read when first asked for.
 
-    names: the files that the manifest vouches for. A missing proposer means a scan; missing moments are computed.
+    names: the files that the manifest vouches for. Missing moments are computed.
     """
 
     def __init__(self, folder: Path, sets: Mapping[str, RowSource], names: set[str]) -> None:
@@ -63,9 +72,18 @@ class SearchFiles:
         self._names = names
 
     def proposer(self, which: str) -> Any | None:
-        """The FAISS index of a set, or None where every row is to be scanned."""
+        """The FAISS index of a set; None where every row is to be scanned, also because another FAISS wrote it."""
         path = self._path(PROPOSER.format(which))
-        return None if path is None else read_proposer(path, self._sets[which].shape)
+        with suppress(IndexStoreError):
+            return None if path is None else read_proposer(path, self._sets[which].shape)
+        return None
+
+    @property
+    def lacking(self) -> set[str]:
+        """Names of files that sets of this size should have and that are not there or cannot be read."""
+        wanted = _wanted({which: rows.shape for which, rows in self._sets.items()})
+        unread = {PROPOSER.format(which) for which in self._sets if self.proposer(which) is None}
+        return wanted & (unread | (wanted - self._names))
 
     def moments(self, which: str) -> Moments | None:
         """Mean and covariance of a set, or None where it is so small that they save nothing."""
