@@ -101,7 +101,7 @@ def plan_search(count: int, dimension: int, kind: str | None = None) -> Plan:
     if kind == "exact":
         return Plan(kind, 0, 0.0)
     if kind == "rabitq":
-        return Plan(kind, count * (-(-dimension // 8) + 8) + 4 * dimension**2, numbers * RABITQ_RATE)
+        return Plan(kind, count * ((1 << (dimension - 1).bit_length()) // 8 + 8), numbers * RABITQ_RATE)
     kept, cells = _kept(dimension), _cells(count)
     held = 2 * count * (kept // 4 + 8) + numbers + 4 * kept * (dimension + cells)
     return Plan(kind, held, count * cells * kept * IVF_RATE / (os.cpu_count() or 1))
@@ -134,12 +134,12 @@ def _blocks(vectors: RowSource) -> Iterator[Vectors]:
 def _rabitq(vectors: RowSource, sample: Vectors) -> Any:
     import faiss
 
-    dimension = sample.shape[1]
-    rotation = faiss.RandomRotationMatrix(dimension, dimension)
+    bare: Any = faiss
+    rotation = bare.HadamardRotation(sample.shape[1])  # evens the numbers out, D log D a query
     rotation.init(SEED)
-    codes = faiss.IndexRaBitQFastScan(dimension, faiss.METRIC_INNER_PRODUCT)
+    codes = bare.IndexRaBitQFastScan(rotation.d_out, faiss.METRIC_INNER_PRODUCT)
     codes.qb = 8
-    index = faiss.IndexPreTransform(rotation, codes)
+    index = bare.IndexPreTransform(rotation, codes)
     index.train(sample)
     for block in _blocks(vectors):
         index.add(block)
