@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 __all__ = ["quantise_image", "quantise_text"]
 
 QUANTISED = ["Conv", "Add", "Clip"]
-FLOAT_FIRST, FLOAT_LAST = 3, 12  # such operations at the ends of the image tower that stay float
-CALIBRATING = 32  # pictures that the ranges of int8 activations are read off
+FLOAT_FIRST, FLOAT_LAST = 8, 12  # such operations at the ends of the image tower that stay float
+CALIBRATING = 64  # pictures that the ranges of int8 activations are read off
 READ = 8  # of them at a time
 
 
