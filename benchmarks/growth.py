@@ -168,7 +168,7 @@ def draw(points: Sequence[Point], dimension: int, path: Path) -> None:
     _curve(left, points, [point.flat_ms for point in points], FLAT, "FAISS Flat")
     _curve(left, points, [point.ours_ms for point in points], OURS, "ours", -14)
     _panel(left, "Milliseconds a query, median", "{:g} ms")
-    _curve(middle, points, [[point.flat_build] for point in points], FLAT, "FAISS Flat")
+    _curve(middle, points, [[point.flat_build] for point in points], FLAT, "FAISS Flat", -18)
     _curve(middle, built, [[point.ours_build] for point in built], OURS, "ours")
     _panel(middle, "Seconds to build", "{:g} s")
     _curve(right, points, [[point.flat / 1e6] for point in points], FLAT, "FAISS Flat")

@@ -109,7 +109,7 @@ class KnnService:
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [*self._command, "back", *options], stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-                env=os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}, start_new_session=True,
+                env=os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}, process_group=0,
             )  # fmt: skip
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until and self._process.poll() is None:

@@ -44,14 +44,14 @@ def run(
     """Run to the end. every: seconds between looks at the memory. Raises InputError if it fails or takes too long."""
     started, most, own, ended = time.perf_counter(), 0, 0, threading.Event()
     process = subprocess.Popen(
-        list(command), env=os.environ | dict(env or {}), cwd=cwd, text=True, errors="replace", start_new_session=True,
+        list(command), env=os.environ | dict(env or {}), cwd=cwd, text=True, errors="replace", process_group=0,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
     def look() -> None:
         nonlocal most, own
         while not ended.wait(every):
-            held = session_bytes(process.pid)
+            held = group_bytes(process.pid)
             most, own = max(most, held[0]), max(own, held[1])
 
     watcher = threading.Thread(target=look, daemon=True)
@@ -84,14 +84,14 @@ def last_object(output: str) -> dict[str, Any]:
     return {}
 
 
-def session_bytes(leader: int) -> tuple[int, int]:
-    """Memory of all processes of a session, each shared page divided among those that share it, and how much of it is
+def group_bytes(leader: int) -> tuple[int, int]:
+    """Memory of all processes of a group, each shared page divided among those that share it, and how much of it is
     no file's. Zeros without /proc.
     """
     total = own = 0
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if os.getsid(int(entry.name)) == leader:
+            if os.getpgid(int(entry.name)) == leader:
                 lines = [line.split() for line in (entry / "smaps_rollup").read_text().splitlines()]
                 held = {words[0]: int(words[1]) * 1024 for words in lines if words[-1] == "kB"}
                 total, own = total + held.get("Pss:", 0), own + held.get("Pss_Anon:", 0)
