@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint import load_checkpoint
 from crossmodal.errors import CheckpointError
-from crossmodal.models.allocator import keep_freed_memory
 from crossmodal.models.attribution import image_parts, place_weights, token_parts, token_weights
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.parts import Parts, Weights
@@ -29,7 +29,7 @@ class TrainedTowers:
     runtime = "torch"
 
     def __init__(self, path: Path) -> None:
-        keep_freed_memory()
+        hold_memory()
         checkpoint = load_checkpoint(path)
         if not isinstance(checkpoint.model, CrossModalModel):
             raise CheckpointError(f"{path} holds no two towers with vectors")
