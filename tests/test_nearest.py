@@ -12,6 +12,7 @@ from crossmodal.errors import IndexStoreError
 from crossmodal.index import Vectors
 from crossmodal.index.nearest import Nearest, exact_cosines
 from crossmodal.index.proposers import build_proposer, plan_search, read_proposer, write_proposer
+from crossmodal.index.vectors import SparselyRead, read_vectors, write_vectors
 
 VECTORS: Vectors = np.array([[1, 0], [0, 1], [1, 0], [0.6, 0.8], [1, 0]], dtype=np.float32)
 
@@ -135,6 +136,36 @@ class TestProposed:
         faiss.write_index(faiss.IndexFlatIP(64), str(tmp_path / "flat"))
         with pytest.raises(IndexStoreError, match="searches 0 × 64"):
             read_proposer(tmp_path / "flat", (6000, 64))
+
+
+class TestSparselyRead:
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        write_vectors(tmp_path / "rows.npy", [VECTORS_MANY], 6000, 64)
+        return tmp_path / "rows.npy"
+
+    def test_rows_and_products_are_those_of_the_mapped_file(self, file: Path) -> None:
+        mapped = read_vectors(file, 6000, 64)
+        rows = SparselyRead(mapped, file)
+        for chosen in (np.array([5999, 0, 7, 7]), np.arange(2500), np.empty(0, dtype=np.int64)):
+            assert rows[chosen].tobytes() == mapped[chosen].tobytes()
+        assert rows.shape == (6000, 64)
+        assert (rows @ VECTORS_MANY[3]).tobytes() == (mapped @ VECTORS_MANY[3]).tobytes()
+
+    def test_a_file_that_is_gone_is_still_read_from_its_mapping(self, file: Path) -> None:
+        mapped = read_vectors(file, 6000, 64)
+        opened = SparselyRead(mapped, file)
+        file.unlink()
+        for rows in (opened, SparselyRead(mapped, file)):
+            assert rows[np.array([9])].tobytes() == VECTORS_MANY[9:10].tobytes()
+
+    def test_a_search_finds_the_same(self, quick: Nearest, file: Path) -> None:
+        rows = SparselyRead(read_vectors(file, 6000, 64), file)
+        again = Nearest(rows, quick._index)
+        for row in range(5):
+            expected, mine = (each.search(VECTORS_MANY[row], 9) for each in (quick, again))
+            assert mine[0].tolist() == expected[0].tolist()
+            assert mine[1].tolist() == expected[1].tolist()
 
 
 def test_the_size_decides() -> None:

@@ -51,7 +51,8 @@ def run_search(options: argparse.Namespace) -> int:
     """Print the best hits, one a line, separated by tabs: rank, score, probability that it matches, path or caption.
 
     The probability is the index's, or with --rerank the scorer's, and left out where there is none. On stderr stand
-    the terms, where there are several, with the weight asked for and what it counted; and that nothing seems to match.
+    the run time; the terms, where there are several, with the weight asked for and what it counted; and that nothing
+    seems to match.
     """
     from crossmodal.search import open_searcher
 
@@ -62,6 +63,8 @@ def run_search(options: argparse.Namespace) -> int:
         hits = list(answer.hits)
     else:
         answer, hits = _reranked(searcher, query, options)
+    if runtime := getattr(searcher.encoder, "runtime", ""):
+        print(f"encoded by {runtime}", file=sys.stderr)
     remark = searcher.uncalibrated or _doubt(answer)
     if remark:
         print(remark, file=sys.stderr)

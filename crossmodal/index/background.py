@@ -88,7 +88,7 @@ class MeanRows:
     bounds[i + 1]; a picture without any has no row here.
     """
 
-    def __init__(self, captions: Vectors, bounds: NDArray[np.int64]) -> None:
+    def __init__(self, captions: RowSource, bounds: NDArray[np.int64]) -> None:
         self._captions = captions
         counts = np.diff(bounds)
         self.pictures = np.flatnonzero(counts > 0)

@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.proposers import Proposer, RowSource, Scan, kind_of
+from crossmodal.index.proposers import Proposer, RowSource, Scan, ask, kind_of
 
 __all__ = ["Nearest", "exact_cosines", "exact_products"]
 
 SPARE = 16  # candidates beyond k of a scan, so that rounding cannot push a true hit out
 NOISE = 2e-5  # how far float32 sums of D products may be off
 BLOCK = 4096  # rows whose float64 copy is in memory at once
-FEWEST = {"rabitq": 200, "ivf": 650}  # candidates at least, and
+FEWEST = {"rabitq": 200, "ivf": 1000}  # candidates at least, and
 TIMES = {"rabitq": 10, "ivf": 30}  # so many times k; more where a vector has few bits
 BITS = 512
+ORDERED = 2  # times k and SPARE: rows that bytes put first, each of which may stand there twice
 SWEPT = 8  # where this share of the rows or more would be candidates, or less of them may be found, all are scanned
 
 Rows = NDArray[np.int64]
@@ -38,7 +39,7 @@ class Nearest:
         self._vectors = vectors
         self._scan: Proposer = _choose(vectors)
         self._index = index
-        self._unit = unit
+        self._exact = exact_cosines if unit else exact_products
         self.kind = kind_of(index)
 
     def search(self, query: Vectors, k: int, allowed: NDArray[np.bool_] | None = None) -> tuple[Rows, Floats]:
@@ -93,24 +94,24 @@ class Nearest:
         fetched = fetched if allowed is None else fetched * count // max(total, 1)
         if fetched * SWEPT > count or total * SWEPT < count:
             return None
-        estimates, rows = self._ask(query, fetched, kind)
+        ordered = fetched if allowed is not None or kind == "rabitq" else min(fetched, ORDERED * (wanted + SPARE))
+        estimates, rows = ask(self._index, query, ordered, fetched)
         floor = estimates[-1]
         kept = rows >= 0 if allowed is None else (rows >= 0) & allowed[rows]
         estimates, rows = estimates[kept], rows[kept]
         if len(rows) < min(wanted + SPARE, total):
             return None
-        quick = self._products(query, rows)
+        fetched_rows = self._vectors[rows] if len(rows) <= BLOCK else None
+        quick = self._products(query, rows) if fetched_rows is None else fetched_rows @ query
         last = np.partition(quick, len(quick) - wanted)[len(quick) - wanted]
         if (estimates[np.abs(quick - last) <= NOISE] <= floor).any():
             return None  # equals of the last hit may have been cut off
-        return self._best(query, rows[quick >= last - NOISE], wanted)
-
-    def _ask(self, query: Vectors, fetched: int, kind: str) -> tuple[Vectors, Rows]:
-        scores, rows = self._index.search(query[None], fetched)
-        if kind == "rabitq":
-            return scores[0], np.asarray(rows[0], dtype=np.int64)
-        order = np.sort(np.unique(rows[0], return_index=True)[1])  # a row stands in two cells
-        return scores[0][order], np.asarray(rows[0][order], dtype=np.int64)
+        best = np.flatnonzero(quick >= last - NOISE)
+        if fetched_rows is None:
+            return self._best(query, rows[best], wanted)
+        scores = self._exact(query, fetched_rows, best)
+        order = np.lexsort((rows[best], -scores))[:wanted]
+        return rows[best][order], scores[order]
 
     def _best(self, query: Vectors, rows: Rows, wanted: int) -> tuple[Rows, Floats]:
         scores = self.scores(query, rows)
@@ -124,7 +125,7 @@ class Nearest:
 
     def scores(self, query: Vectors, rows: Rows) -> Floats:
         """The exact scores of some rows, (k,)."""
-        return (exact_cosines if self._unit else exact_products)(query, self._vectors, rows)
+        return self._exact(query, self._vectors, rows)
 
 
 def _choose(vectors: RowSource) -> Proposer:

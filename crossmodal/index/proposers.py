@@ -2,8 +2,9 @@
 
 "exact": every row is scanned, nothing is built; up to SCANNED numbers. "rabitq": one bit a number in FAISS fast-scan
 (Gao & Long 2024); up to SWEPT numbers. "ivf": product codes of four bits over the strongest directions, kept in the
-cells of a k-means, each row in two of them (Sun et al. 2023); only the cells next to a query are looked through. The
-latter two are built with an index and stored in it. Of few dimensions one bit each says too little: no "rabitq" there.
+cells of a k-means, each row in two of them (Sun et al. 2023); only the cells next to a query are looked through, and
+what they propose is put in order by a byte a number, so that few full vectors are fetched. The latter two are built
+with an index and stored in it. Of few dimensions one bit each says too little: no "rabitq" there.
 
 Shapes: N rows, D embedding, E directions kept, C cells, F candidates.
 """
@@ -35,7 +36,12 @@ CELLS = 4  # times the square root of N
 PROBED = 24  # cells of which one is looked through
 LEARNED = 50  # rows a cell that k-means learns from
 SAMPLED = 50_000  # rows that directions and codes are learned from
+ALONE = 11  # FAISS's fast-scan kernel with a reservoir and without groups of queries
 NEAR = 8  # cells that a row's second one is chosen among
+STORED = {  # FAISS types, from the outside in
+    ("IndexPreTransform", "IndexRaBitQFastScan"),
+    ("IndexRefine", "IndexPreTransform", "IndexIVFPQFastScan", "IndexScalarQuantizer"),
+}
 RABITQ_RATE, IVF_RATE = 2e-8, 8e-10  # seconds to build, a number and a product of rows and cells, as measured
 
 
@@ -97,7 +103,7 @@ def plan_search(count: int, dimension: int, kind: str | None = None) -> Plan:
     if kind == "rabitq":
         return Plan(kind, count * (-(-dimension // 8) + 8) + 4 * dimension**2, numbers * RABITQ_RATE)
     kept, cells = _kept(dimension), _cells(count)
-    held = 2 * count * (kept // 4 + 8) + 4 * kept * (dimension + cells)
+    held = 2 * count * (kept // 4 + 8) + numbers + 4 * kept * (dimension + cells)
     return Plan(kind, held, count * cells * kept * IVF_RATE / (os.cpu_count() or 1))
 
 
@@ -171,7 +177,37 @@ def _ivf(vectors: RowSource, sample: Vectors) -> Any:
     transform = bare.LinearTransform(dimension, kept, False)
     bare.copy_array_to_vector(project.T.ravel().copy(), transform.A)
     transform.is_trained = True
-    return bare.IndexPreTransform(transform, quick)
+    proposing = bare.IndexPreTransform(transform, quick)
+    proposing.ntotal = count  # rows, not entries in cells: both halves must agree
+    return _tuned(bare.IndexRefine(proposing, _bytes(vectors, sample)))
+
+
+def _bytes(vectors: RowSource, sample: Vectors) -> Any:
+    """A byte a number."""
+    import faiss
+
+    codes = faiss.IndexScalarQuantizer(sample.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
+    codes.train(sample)
+    for block in _blocks(vectors):
+        codes.add(block)
+    return codes
+
+
+def ask(index: Any, query: Vectors, count: int, looked_at: int) -> tuple[Vectors, NDArray[np.int64]]:
+    """Estimated scores (F,) and rows (F,) of the best, each row once, best first; row -1 where no more were found.
+
+    query: (D,). count: F at most. looked_at: how many rows are proposed to choose them from.
+    """
+    if kind_of(index) == "rabitq":
+        scores, rows = index.search(query[None], looked_at)
+        return scores[0], np.asarray(rows[0], dtype=np.int64)
+    import faiss
+
+    bare: Any = faiss
+    wanted = bare.IndexRefineSearchParameters(k_factor=looked_at / count)
+    scores, rows = index.search(query[None], count, params=wanted)
+    order = np.sort(np.unique(rows[0], return_index=True)[1])  # a row stands in two cells
+    return scores[0][order], np.asarray(rows[0][order], dtype=np.int64)
 
 
 def _two_cells(short: Vectors, coarse: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -196,7 +232,7 @@ def kind_of(index: Any) -> str:
         return "exact"
     import faiss
 
-    return "rabitq" if isinstance(faiss.downcast_index(index.index), faiss.IndexRaBitQFastScan) else "ivf"
+    return "ivf" if isinstance(index, faiss.IndexRefine) else "rabitq"
 
 
 def write_proposer(path: Path, index: Any) -> None:
@@ -210,14 +246,30 @@ def read_proposer(path: Path, shape: tuple[int, ...]) -> Any:
     """Read what `write_proposer` wrote for vectors (N, D). Raises IndexStoreError if it is something else."""
     import faiss
 
+    bare: Any = faiss
     try:
-        index: Any = faiss.read_index(str(path))
+        index: Any = faiss.read_index(str(path), bare.IO_FLAG_MMAP_IFC if os.name == "posix" else 0)
     except RuntimeError as error:
         raise IndexStoreError(f"{path} cannot be read by FAISS {faiss.__version__}") from error
-    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
-    held = {faiss.IndexRaBitQFastScan: 1, faiss.IndexIVFPQFastScan: 2}.get(type(inner), 0)  # times each row
-    if not held or (index.ntotal, index.d) != (held * shape[0], shape[1]):
-        raise IndexStoreError(
-            f"{path} searches {index.ntotal // max(held, 1):,} × {index.d}, not {shape[0]:,} × {shape[1]}"
-        )
+    if (index.ntotal, index.d) != shape or _parts(index) not in STORED:
+        raise IndexStoreError(f"{path} searches {index.ntotal:,} × {index.d}, not {shape[0]:,} × {shape[1]}")
+    return _tuned(index)
+
+
+def _tuned(index: Any) -> Any:
+    """With the kernel that was the quickest for one query at a time; the file does not say which."""
+    import faiss
+
+    bare: Any = faiss
+    if kind_of(index) == "ivf":
+        bare.downcast_index(bare.downcast_index(index.base_index).index).implem = ALONE
     return index
+
+
+def _parts(index: Any) -> tuple[str, ...]:
+    """The names of the FAISS types that an index is made of, from the outside in."""
+    import faiss
+
+    name = type(index).__name__
+    inner = [getattr(index, part) for part in ("base_index", "refine_index", "index") if hasattr(index, part)]
+    return name, *(part for each in inner for part in _parts(faiss.downcast_index(each)))

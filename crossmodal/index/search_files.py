@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmodal.index.background import Moments, moments_of, read_moments, worth_moments, write_moments
+from crossmodal.index.embedder import Vectors
 from crossmodal.index.proposers import (
     KINDS,
     RowSource,
@@ -18,8 +19,9 @@ from crossmodal.index.proposers import (
     read_proposer,
     write_proposer,
 )
+from crossmodal.index.vectors import SparselyRead
 
-__all__ = ["SEARCH_FILES", "SETS", "SearchFiles", "wanted_files", "write_search_files"]
+__all__ = ["SEARCH_FILES", "SETS", "SearchFiles", "rows_to_fetch", "wanted_files", "write_search_files"]
 
 SETS = ("images", "captions", "means")
 PROPOSER, MOMENTS = "{}.faiss", "{}.moments.npy"
@@ -49,6 +51,11 @@ def write_search_files(
             write_moments(folder / MOMENTS.format(which), moments_of(rows))
             written.append(MOMENTS.format(which))
     return tuple(written)
+
+
+def rows_to_fetch(vectors: Vectors, path: Path) -> RowSource:
+    """Where a search gets exact rows from: of a set too large to come to lie in memory, by reading its file."""
+    return SparselyRead(vectors, path) if plan_search(*vectors.shape).kind == "ivf" else vectors
 
 
 class SearchFiles:

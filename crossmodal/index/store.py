@@ -31,7 +31,7 @@ from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, facts_rea
 from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.proposers import RowSource
-from crossmodal.index.search_files import SEARCH_FILES, SearchFiles, wanted_files, write_search_files
+from crossmodal.index.search_files import SEARCH_FILES, SearchFiles, rows_to_fetch, wanted_files, write_search_files
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, read_vectors, write_vectors
 from crossmodal.relevance import Relevance
 from crossmodal.seals import sealed_hash
@@ -127,17 +127,17 @@ class Index:
     @cached_property
     def mean_rows(self) -> MeanRows:
         """The mean of each captioned picture's caption vectors, as rows that can be searched."""
-        return MeanRows(self.caption_vectors, self.caption_rows)
+        return MeanRows(self._rows(self.caption_vectors, CAPTION_VECTORS), self.caption_rows)
 
     @cached_property
     def nearest_images(self) -> Nearest:
         """Search among pictures."""
-        return Nearest(self.image_vectors, self._stored.proposer("images"))
+        return Nearest(self._rows(self.image_vectors, IMAGE_VECTORS), self._stored.proposer("images"))
 
     @cached_property
     def nearest_captions(self) -> Nearest:
         """Search among captions."""
-        return Nearest(self.caption_vectors, self._stored.proposer("captions"))
+        return Nearest(self._rows(self.caption_vectors, CAPTION_VECTORS), self._stored.proposer("captions"))
 
     @cached_property
     def nearest_means(self) -> Nearest:
@@ -163,6 +163,9 @@ class Index:
     @cached_property
     def _stored(self) -> SearchFiles:
         return SearchFiles(self.path / self.manifest.generation, self._sets, set(self.manifest.files))
+
+    def _rows(self, vectors: Vectors, name: str) -> RowSource:
+        return rows_to_fetch(vectors, self.path / self.manifest.generation / name)
 
     @property
     def _sets(self) -> dict[str, RowSource]:

@@ -5,17 +5,23 @@ Shapes: N rows, D embedding.
 
 from __future__ import annotations
 
+import mmap
+import os
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.embedder import Vectors
 
-__all__ = ["CAPTION_VECTORS", "IMAGE_VECTORS", "read_vectors", "write_vectors"]
+__all__ = ["CAPTION_VECTORS", "IMAGE_VECTORS", "SparselyRead", "read_vectors", "write_vectors"]
 
 IMAGE_VECTORS, CAPTION_VECTORS = "images.npy", "captions.npy"
+FEW = 1000  # rows up to which reading one by one is quick
 
 
 def write_vectors(path: Path, blocks: Iterable[Vectors], count: int, dimension: int) -> None:
@@ -35,4 +41,39 @@ def read_vectors(path: Path, count: int, dimension: int) -> Vectors:
         raise IndexStoreError(f"{path} cannot be read: {error}") from error
     if rows.dtype != np.float32 or rows.shape != (count, dimension):
         raise IndexStoreError(f"{path} holds {rows.dtype} {rows.shape}, not float32 {(count, dimension)}")
+    if isinstance(rows, np.memmap) and hasattr(mmap, "MADV_NOHUGEPAGE"):
+        mapping: Any = rows
+        mapping._mmap.madvise(mmap.MADV_NOHUGEPAGE)  # else one row read may count as 2 MB of resident memory
     return np.asarray(rows, dtype=np.float32)
+
+
+class SparselyRead:
+    """Mapped rows (N, D) of which few are wanted at a time: these are read, not mapped, and leave no page behind.
+
+    A page fault maps far more than a row, so that in the long run the whole file would count as resident memory.
+    """
+
+    def __init__(self, rows: Vectors, path: Path) -> None:
+        self._rows = rows
+        self._file: int | None = None
+        if hasattr(os, "pread") and path.is_file():
+            self._file = os.open(path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._file)
+            self._start = os.fstat(self._file).st_size - rows.nbytes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+        return self._rows.shape
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Vectors:
+        """Some rows, (k, D)."""
+        if self._file is None or len(rows) > FEW:
+            return np.asarray(self._rows[rows])
+        file, start, size, pread = self._file, self._start, self._rows.strides[0], os.pread
+        read = b"".join([pread(file, size, start + row * size) for row in rows.tolist()])
+        return np.frombuffer(read, dtype=np.float32).reshape(len(rows), self.shape[1])
+
+    def __matmul__(self, query: Any) -> Any:
+        """The product with each row, (N,)."""
+        return self._rows @ query

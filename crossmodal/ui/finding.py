@@ -182,7 +182,7 @@ def _answer(asked: Asked, view: View, k: int) -> Answer:
     if answer is None or len(answer.hits) < min(k, answer.total):
         began = time.perf_counter()
         answer = asked.answer(k)
-        st.session_state.seconds = time.perf_counter() - began
+        st.session_state.searched = (time.perf_counter() - began, getattr(asked.searcher.encoder, "runtime", ""))
     kept[key] = answer
     while len(kept) > KEPT_ANSWERS:
         del kept[next(iter(kept))]

@@ -50,10 +50,11 @@ def draw(page: str) -> None:
 
 
 def _facts(manifest: Manifest) -> list[str]:
-    seconds = st.session_state.get("seconds")
+    seconds, runtime = st.session_state.get("searched", (None, ""))
     counts, size = manifest.counts, sum(int(facts["bytes"]) for facts in manifest.files.values())
     made = f"{manifest.checkpoint['name']} {str(manifest.checkpoint['fingerprint'])[:12]}"
-    searched = [] if seconds is None else [f"Last search {1000 * seconds:,.0f} ms"]
+    by = f" by {runtime}" if runtime else ""
+    searched = [] if seconds is None else [f"Last search {1000 * seconds:,.0f} ms{by}"]
     held = [f"{counts.get('images', 0):,} pictures", f"{counts.get('captions', 0):,} captions"]
     return [*searched, *held, f"{size / 1e6:,.1f} MB on disk", f"checkpoint {made}"]
 

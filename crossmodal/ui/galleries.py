@@ -14,6 +14,8 @@ import streamlit as st
 
 from crossmodal.errors import CheckpointError, IndexStoreError, InputError
 from crossmodal.index.manifest import MANIFEST, read_manifest
+from crossmodal.runtimes.export_files import EXPORTED
+from crossmodal.runtimes.export_files import MANIFEST as EXPORT_MANIFEST
 from crossmodal.ui.demo import DEMO
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class LockedEncoder:
         self.fingerprint, self.dimension, self.name = encoder.fingerprint, encoder.dimension, encoder.name
         self.preprocessing = encoder.preprocessing
         self.path: Path | None = getattr(encoder, "path", None)
+        self.runtime: str = getattr(encoder, "runtime", "")
         self.labels: tuple[str, ...] = getattr(encoder, "labels", ())
         self.can_decode: bool = getattr(encoder, "can_decode", False)
         self.can_explain = all(hasattr(encoder, face) for face in EXPLAINER_FACES)
@@ -234,7 +237,7 @@ def _loaded_scorer(checkpoint: str, stamp: tuple[Any, ...]) -> LockedScorer:  # 
 
 
 def _stamp(checkpoint: Path) -> tuple[Any, ...]:
-    names = ("model.safetensors", "config.json", "tokenizer.json")
+    names = ("model.safetensors", "config.json", "tokenizer.json", f"{EXPORTED}/{EXPORT_MANIFEST}")
     files = [checkpoint / name for name in names if (checkpoint / name).is_file()]
     return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 

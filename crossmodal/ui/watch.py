@@ -17,12 +17,18 @@ def watch(job: Job) -> None:
     @st.fragment(run_every=0.5)
     def follow() -> None:
         if job.finished or job.step.words != words:
-            st.rerun()
+            _draw_anew()
         st.progress(job.step.share, text=plain_markdown(in_words(job.step)))
 
     if job.finished:  # since the page looked: without another run it would wait for ever
-        st.rerun()
+        _draw_anew()
     follow()
+
+
+def _draw_anew() -> None:
+    """Run the page once more, by the view it has: the browser may not have heard yet of an address put there since."""
+    st.session_state.drawn_anew = True
+    st.rerun()
 
 
 def in_words(step: Step) -> str:

@@ -67,6 +67,15 @@ def test_an_uploaded_picture_finds_its_captions(page: AppTest):
     assert dict(at.query_params) == {}
 
 
+@pytest.mark.parametrize("itself", [True, False])
+def test_a_page_that_runs_itself_keeps_a_picture_given_just_now(page: AppTest, itself: bool):
+    at = uploaded(asked_for(page, "red"), "mine.jpg", jpeg(COLOURS["blue"]))
+    at.query_params["q"] = "red"  # as a browser says that has not heard of the new address yet
+    if itself:
+        at.session_state["drawn_anew"] = True
+    assert said(at.run(), "mine.jpg") == itself  # an address that a person edited counts
+
+
 def test_the_direction_may_be_turned(page: AppTest):
     at = uploaded(page, "mine.jpg", jpeg(COLOURS["blue"]))
     at.segmented_control("target").set_value("images").run()
