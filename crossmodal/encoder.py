@@ -32,6 +32,7 @@ __all__ = ["RUNTIMES", "RUNTIME_VARIABLE", "Encoder", "Vectors", "open_encoder",
 
 # The best first: exact ones before those that round
 RUNTIMES = ("onnx-fp32", "openvino-bf16", "onnx-int8", "torch")
+EXACT = ("onnx-fp32", "torch")
 RUNTIME_VARIABLE = "CROSSMODAL_RUNTIME"  # what "auto" is taken for, where it is set
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
@@ -40,7 +41,8 @@ class Encoder:
     """A checkpoint that encodes. One thread at a time may call `encode_…`; `preprocess` is free of state.
 
     fingerprint: hex digest of the checkpoint's files. dimension: D. name: see `checkpoint_name`. runtime: what runs it,
-    one of RUNTIMES; vectors of the exact ones agree to float noise, so that an index serves them all.
+    one of RUNTIMES; vectors of the exact ones agree to float noise, so that an index serves them all. rounds: the run
+    time again if it computes with fewer digits, "" if it is exact; an index holds vectors of one such kind alone.
     preprocessing: all that shapes the input, as JSON values; an index remembers it. labels: the only words it knows;
     empty where it knows any. can_decode: whether it can draw what a vector looks like. splits_images, splits_texts:
     whether a vector is an exact sum over places or tokens, which `image_parts` and `text_parts` give.
@@ -50,6 +52,7 @@ class Encoder:
         self._towers = towers
         self._tokenizer = towers.tokenizer
         self.runtime = towers.runtime
+        self.rounds = "" if towers.runtime in EXACT else towers.runtime
         self.fingerprint = fingerprint
         self.name = checkpoint_name(path)
         self.path = path

@@ -114,10 +114,12 @@ def load_resized(
         picture.load()
         if not _is_plain(picture):
             return resize(_upright(_to_rgb(picture), orientation), *target)
-        pixels = resize(picture.convert("RGB"), high, wide)
+        pixels = resize(picture if picture.mode == "RGB" else picture.convert("RGB"), high, wide)
         profile = picture.info.get("icc_profile")
-        if profile or orientation != 1:
-            pixels = np.asarray(_upright(_to_srgb(Image.fromarray(pixels), profile), orientation))
+        foreign = isinstance(profile, bytes) and profile and _srgb_transform(profile, "RGB") is not None
+        if foreign or orientation != 1:
+            small = Image.fromarray(pixels)
+            pixels = np.asarray(_upright(_to_srgb(small, profile) if foreign else small, orientation))
         return pixels
 
 

@@ -57,7 +57,13 @@ class OpenvinoSession:
     def __init__(self, path: Path, hint: str, lanes: int = 1) -> None:
         import openvino
 
-        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": cores(), "NUM_STREAMS": lanes}
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": hint,
+            "INFERENCE_NUM_THREADS": cores(),
+            "NUM_STREAMS": lanes,
+        }
+        if lanes > 1:
+            settings["ENABLE_CPU_PINNING"] = False  # a pinned thread would wait while another decodes on its core
         try:
             self._compiled = openvino.Core().compile_model(str(path), "CPU", settings)
             self._requests = threading.local()

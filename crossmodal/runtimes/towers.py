@@ -25,7 +25,7 @@ __all__ = ["PIECE", "Bulk", "Ids", "Pixels", "Towers", "Vectors", "cores"]
 Vectors = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 Ids = Sequence[Sequence[int]]  # ragged: the tokens of each sentence, special ones included
-PIECE = 8  # pictures that one core encodes at a time: their activations stay near it
+PIECE = 4  # pictures that one core encodes at a time: their activations stay near it
 
 
 def cores() -> int:
