@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError, NotIndexableError
 from crossmodal.runtimes.export_files import Export, export_command, has_export, read_export
 from crossmodal.runtimes.exported import ExportedTowers
-from crossmodal.runtimes.towers import Towers, Vectors
+from crossmodal.runtimes.towers import Bulk, Towers, Vectors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,6 +32,7 @@ __all__ = ["RUNTIMES", "RUNTIME_VARIABLE", "Encoder", "Vectors", "open_encoder",
 
 # The best first: exact ones before those that round
 RUNTIMES = ("onnx-fp32", "openvino-bf16", "onnx-int8", "torch")
+EXACT = ("onnx-fp32", "torch")
 RUNTIME_VARIABLE = "CROSSMODAL_RUNTIME"  # what "auto" is taken for, where it is set
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
@@ -39,7 +41,8 @@ class Encoder:
     """A checkpoint that encodes. One thread at a time may call `encode_…`; `preprocess` is free of state.
 
     fingerprint: hex digest of the checkpoint's files. dimension: D. name: see `checkpoint_name`. runtime: what runs it,
-    one of RUNTIMES; vectors of the exact ones agree to float noise, so that an index serves them all.
+    one of RUNTIMES; vectors of the exact ones agree to float noise, so that an index serves them all. rounds: the run
+    time again if it computes with fewer digits, "" if it is exact; an index holds vectors of one such kind alone.
     preprocessing: all that shapes the input, as JSON values; an index remembers it. labels: the only words it knows;
     empty where it knows any. can_decode: whether it can draw what a vector looks like. splits_images, splits_texts:
     whether a vector is an exact sum over places or tokens, which `image_parts` and `text_parts` give.
@@ -49,6 +52,7 @@ class Encoder:
         self._towers = towers
         self._tokenizer = towers.tokenizer
         self.runtime = towers.runtime
+        self.rounds = "" if towers.runtime in EXACT else towers.runtime
         self.fingerprint = fingerprint
         self.name = checkpoint_name(path)
         self.path = path
@@ -69,6 +73,13 @@ class Encoder:
     def encode_pixels(self, pixels: NDArray[np.uint8], batch_size: int = 32) -> Vectors:
         """uint8 (B, 3, S, S) → float32 unit vectors (B, D)."""
         return self._towers.embed_pixels(pixels, batch_size)
+
+    def bulk(self, count: int) -> AbstractContextManager[Bulk]:
+        """The image tower set up for indexing some number of files, as long as the context lasts; see `Bulk`.
+
+        Its pixels agree with those of `preprocess` to within a grey level on average, its vectors to float noise.
+        """
+        return self._towers.bulk(count)
 
     def encode_images(self, images: Sequence[Image], batch_size: int = 32) -> Vectors:
         """RGB pictures → float32 unit vectors (N, D)."""

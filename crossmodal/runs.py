@@ -21,6 +21,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -36,7 +37,6 @@ from crossmodal.errors import TrainingError
 from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.figures import history_curves, save_figure, similarity_matrix
 from crossmodal.model_card import model_card
-from crossmodal.models.allocator import keep_freed_memory
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
 from crossmodal.objectives import EmbeddingObjective, MatchObjective, Objective
@@ -79,7 +79,7 @@ class Run:
             raise TrainingError(
                 f"{self.out} already holds a run: go on with --resume, or name another folder with --out DIR"
             )
-        keep_freed_memory()
+        hold_memory()
         torch.manual_seed(options.seed)
         marks = self.out / "feedback.json"
         if options.resume and marks.is_file():

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint import Checkpoint, load_checkpoint
 from crossmodal.checkpoint_files import checkpoint_name, fingerprint
 from crossmodal.errors import InputError
-from crossmodal.models.allocator import keep_freed_memory
 from crossmodal.models.scorer import PairScorer
 
 if TYPE_CHECKING:
@@ -89,5 +89,5 @@ def open_scorer(checkpoint: Path | str) -> Scorer:
     Raises CheckpointError if it cannot be loaded, InputError if it gives vectors.
     """
     path = Path(checkpoint)
-    keep_freed_memory()
+    hold_memory()
     return Scorer(load_checkpoint(path), fingerprint(path))

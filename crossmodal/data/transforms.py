@@ -6,6 +6,8 @@ Shapes: B batch, S side in pixels. Pixels are uint8 RGB (B, 3, S, S) until the m
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,37 +70,24 @@ class ImageTransform:
 
     def pixels(self, image: Image) -> NDArray[np.uint8]:
         """One RGB picture as uint8 (3, S, S), resized with antialiased bicubic; a picture of that size is untouched."""
-        import torch
-        import torch.nn.functional as F
-
-        array = np.array(image.convert("RGB"))  # (H, W, 3), a writable copy
-        tensor = torch.from_numpy(array).permute(2, 0, 1)[None]  # channels-last strides: torch's fast uint8 path
-        height, width = array.shape[:2]
-        target = self._scaled(height, width)
-        if target != (height, width):
-            tensor = F.interpolate(tensor, size=target, mode="bicubic", antialias=True)
-        top, left = (target[0] - self.size) // 2, (target[1] - self.size) // 2
-        tensor = tensor[0, :, top : top + self.size, left : left + self.size]
-        return np.ascontiguousarray(tensor.numpy())
+        return self.cut(resize_by_torch(image.convert("RGB"), *self.scaled(image.height, image.width)))
 
     def pixels_without_torch(self, image: Image) -> NDArray[np.uint8]:
         """The same by Pillow's resampling, which torch's follows to within a grey level."""
-        from PIL.Image import Resampling
+        return self.cut(resize_by_pillow(image.convert("RGB"), *self.scaled(image.height, image.width)))
 
-        picture = image.convert("RGB")
-        height, width = self._scaled(picture.height, picture.width)
-        if (width, height) != picture.size:
-            picture = picture.resize((width, height), Resampling.BICUBIC)
-        top, left = (height - self.size) // 2, (width - self.size) // 2
-        array = np.asarray(picture)[top : top + self.size, left : left + self.size]
-        return np.ascontiguousarray(array.transpose(2, 0, 1))
-
-    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+    def scaled(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that a picture is resized to, before the centre is cut out."""
         if self.fit == "squash":
             return self.size, self.size
         scale = self.size / min(height, width)
         return max(self.size, round(height * scale)), max(self.size, round(width * scale))
+
+    def cut(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The centre of a picture scaled as `scaled` says, (H, W, 3) → (3, S, S)."""
+        top, left = (picture.shape[0] - self.size) // 2, (picture.shape[1] - self.size) // 2
+        centre = picture[top : top + self.size, left : left + self.size]
+        return np.ascontiguousarray(centre.transpose(2, 0, 1))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) values 0..255 of any dtype → float32, zero mean and unit deviation, channels-last."""
@@ -107,6 +96,40 @@ class ImageTransform:
         mean = torch.tensor(self.mean, device=pixels.device).view(3, 1, 1) * 255
         std = torch.tensor(self.std, device=pixels.device).view(3, 1, 1) * 255
         return ((pixels.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def resize_by_torch(image: Image, height: int, width: int) -> NDArray[np.uint8]:
+    """An RGB picture, (H, W, 3), by torch's antialiased bicubic: three times as fast as Pillow's."""
+    import torch
+    import torch.nn.functional as F
+
+    array = np.array(image)  # a writable copy
+    if array.shape[:2] == (height, width):
+        return array
+    tensor = torch.from_numpy(array).permute(2, 0, 1)[None]  # channels-last strides: torch's fast uint8 path
+    resized = F.interpolate(tensor, size=(height, width), mode="bicubic", antialias=True)
+    return np.asarray(resized[0].permute(1, 2, 0).numpy())
+
+
+def resize_by_pillow(image: Image, height: int, width: int) -> NDArray[np.uint8]:
+    """The same by Pillow, to within a grey level."""
+    from PIL.Image import Resampling
+
+    same = image.size == (width, height)
+    return np.asarray(image if same else image.resize((width, height), Resampling.BICUBIC))
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch compute each call on the calling thread alone, so that several threads keep one core each."""
+    import torch
+
+    former = torch.get_num_threads()
+    torch.set_num_threads(1)  # for threads yet to begin too
+    try:
+        yield
+    finally:
+        torch.set_num_threads(former)
 
 
 def augment(

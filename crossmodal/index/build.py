@@ -17,7 +17,7 @@ from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
 from crossmodal.index.calibrate import calibrate
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Skipped, Stamp, scan
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
-from crossmodal.index.embedder import Embedder, Vectors
+from crossmodal.index.embedder import Embedder, Vectors, rounding
 from crossmodal.index.facts import UNKNOWN, Facts, gather_facts
 from crossmodal.index.journal import Outcome
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
@@ -164,6 +164,10 @@ class _Build:
         except IndexMismatchError as error:
             self.notes.append(f"built afresh: {str(error).split(': run ')[0]}")
             return False
+        if former.manifest.rounding != rounding(self.encoder):
+            made, now = former.manifest.rounding or "an exact run time", rounding(self.encoder) or "an exact one"
+            self.notes.append(f"built afresh: its vectors were made by {made}, this is {now}, and an index mixes none")
+            return False
         return True
 
     def run(self, started: float, batch_size: int) -> BuildReport:
@@ -286,6 +290,7 @@ class _Build:
                 "name": self.encoder.name,
                 "fingerprint": self.encoder.fingerprint,
                 "path": None if path is None else str(path),
+                **({"runtime": rounds} if (rounds := rounding(self.encoder)) else {}),
             },
             preprocessing=json.loads(json.dumps(self.encoder.preprocessing)),
             dimension=self.encoder.dimension,

@@ -3,33 +3,38 @@
 A unit is a fixed piece of the plan and is always encoded whole and in the same shape, never in company that depends on
 where an earlier run was killed: float sums in a network may depend on the batch, and so they cannot here.
 
+A few threads take unit after unit, each from files to vectors, and the calling thread writes the journal: each core has
+work as long as there is any, and no thread waits for another. Of an encoder that only one thread may call, the threads
+decode ahead and the calling thread encodes. Either way a few units are in memory, however long the plan.
+
 Shapes: B batch, n vectors of a unit, D embedding, S side in pixels.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Container, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import astuple
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.images import load_image, read_image_file
+from crossmodal.data.images import load_image, read_image_file, soon_read
 from crossmodal.errors import CheckpointError, ImageError
 from crossmodal.index.catalogue import Stamp, scan
 from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.facts import facts_in
 from crossmodal.index.journal import Journal, Outcome
+from crossmodal.runtimes.towers import Bulk
 
 __all__ = ["CAPTIONS_PER_UNIT", "embed_captions", "embed_pictures"]
 
-DECODERS = 2
-UNITS_AHEAD = 3  # decoded batches in memory at once
+DECODERS = 2  # threads beside the one that encodes, where only one may
+UNITS_WAITING = 2  # handed to the threads before they ask for them
 CAPTIONS_PER_UNIT = 256
 
 Decoded = tuple[Outcome, NDArray[np.uint8] | None]
@@ -45,7 +50,7 @@ def embed_pictures(
     batch_size: int,
     tick: Tick,
 ) -> list[Outcome]:
-    """Embed the pictures of a plan, two threads decoding ahead; what the journal holds is not done again.
+    """Embed the pictures of a plan on all cores; what the journal holds is not done again.
 
     known: SHA-256 of pictures whose vector is at hand already; they are read but not decoded. Returns one outcome per
     picture of the plan.
@@ -55,60 +60,101 @@ def embed_pictures(
     skipped = sum(bool(outcome.reason) for outcomes in journal.units.values() for outcome in outcomes)
     tick(done, skipped)
     pending = [unit for unit in range(len(units)) if unit not in journal.units]
-    with closing(_ahead(pending, units, lambda stamp: _decode(root, stamp, encoder, known))) as coming:
-        for unit, decoded in coming:
-            pixels = {row: values for row, (_, values) in enumerate(decoded) if values is not None}
-            journal.append(unit, [outcome for outcome, _ in decoded], _encode(encoder, pixels, batch_size))
-            done += len(decoded)
-            skipped += sum(bool(outcome.reason) for outcome, _ in decoded)
-            tick(done, skipped)
+    if pending:
+        with (
+            _way(root, encoder, known, batch_size, len(pending) * batch_size) as way,
+            closing(_finished(way, pending, units)) as coming,
+        ):
+            for unit, outcomes, vectors in coming:
+                journal.append(unit, outcomes, vectors)
+                done += len(outcomes)
+                skipped += sum(bool(outcome.reason) for outcome in outcomes)
+                tick(done, skipped)
     return [outcome for unit in range(len(units)) for outcome in journal.units[unit]]
 
 
-def _ahead(
-    pending: Sequence[int], units: Sequence[Sequence[Stamp]], decode: Callable[[Stamp], Decoded]
-) -> Generator[tuple[int, list[Decoded]], None, None]:
-    """Decode the pending units in order, a few ahead of the one that is asked for."""
-    waiting: deque[tuple[int, list[Future[Decoded]]]] = deque()
+@contextmanager
+def _way(root: Path, encoder: Embedder, known: Container[str], batch_size: int, count: int) -> Iterator[_Way]:
+    """The encoder's own way with many files where it has one, else the plain one, a whole unit at a time."""
+    if hasattr(encoder, "bulk"):
+        with encoder.bulk(count) as bulk:
+            yield _Way(root, encoder, known, bulk, threads_encode=True)
+    else:
+        plain = Bulk(DECODERS, batch_size, lambda data: encoder.preprocess(load_image(data)), encoder.encode_pixels)
+        yield _Way(root, encoder, known, plain, threads_encode=False)
+
+
+def _finished(
+    way: _Way, pending: Sequence[int], units: Sequence[Sequence[Stamp]]
+) -> Generator[tuple[int, list[Outcome], Vectors], None, None]:
+    """Each pending unit with its outcomes and vectors, in any order."""
+    work: Callable[[Sequence[Stamp]], Any] = way.embed if way.threads_encode else way.decode
+    waiting: dict[Future[Any], int] = {}
     coming = iter(pending)
-    with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
+    with ThreadPoolExecutor(way.bulk.threads, thread_name_prefix="embed") as pool:
         try:
             while True:
-                while len(waiting) < UNITS_AHEAD and (unit := next(coming, None)) is not None:
-                    waiting.append((unit, [pool.submit(decode, stamp) for stamp in units[unit]]))
+                while len(waiting) < way.bulk.threads + UNITS_WAITING and (unit := next(coming, None)) is not None:
+                    for stamp in units[unit]:
+                        soon_read(way.root / stamp.path)
+                    waiting[pool.submit(work, units[unit])] = unit
                 if not waiting:
                     return
-                unit, futures = waiting.popleft()
-                yield unit, [future.result() for future in futures]
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    yield waiting.pop(future), *(result if way.threads_encode else way.encode(result))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decode(root: Path, stamp: Stamp, encoder: Embedder, known: Container[str]) -> Decoded:
-    try:
-        data = read_image_file(root / stamp.path)
-        key = hashlib.sha256(data).hexdigest()
-        if key in known:
-            return Outcome(key, facts=astuple(facts_in(data))), None
-        pixels = encoder.preprocess(load_image(data))
-        if scan(root, [stamp.path]) != [stamp]:
-            return Outcome("", "changed while it was read: run again"), None
-        return Outcome(key, embedded=True, facts=astuple(facts_in(data))), pixels
-    except ImageError as error:
-        return Outcome("", error.reason), None
-    except OSError as error:
-        return Outcome("", f"cannot be read ({error.strerror or error})"), None
+@dataclass(frozen=True)
+class _Way:
+    """How units become vectors. threads_encode: whether several threads may encode at once."""
 
+    root: Path
+    encoder: Embedder
+    known: Container[str]
+    bulk: Bulk
+    threads_encode: bool
 
-def _encode(encoder: Embedder, pixels: dict[int, NDArray[np.uint8]], batch_size: int) -> Vectors:
-    """Vectors (n, D) of the pictures in some rows of a batch; the batch is (B, 3, S, S) whatever n is."""
-    if not pixels:
-        return np.empty((0, encoder.dimension), dtype=np.float32)
-    rows = list(pixels)
-    batch = np.zeros((batch_size, *pixels[rows[0]].shape), dtype=np.uint8)
-    for row, values in pixels.items():
-        batch[row] = values
-    return _checked(encoder.encode_pixels(batch)[rows], len(rows), encoder)
+    def embed(self, unit: Sequence[Stamp]) -> tuple[list[Outcome], Vectors]:
+        """Decode and encode a unit, a few pictures at a time."""
+        parts = [
+            self.encode(self.decode(unit[start : start + self.bulk.piece]))
+            for start in range(0, len(unit), self.bulk.piece)
+        ]
+        return [outcome for outcomes, _ in parts for outcome in outcomes], np.concatenate([part for _, part in parts])
+
+    def decode(self, stamps: Sequence[Stamp]) -> list[Decoded]:
+        """What became of some files, and the pixels of those that are to be encoded."""
+        return [self._decode(stamp) for stamp in stamps]
+
+    def _decode(self, stamp: Stamp) -> Decoded:
+        try:
+            data = read_image_file(self.root / stamp.path)
+            key = hashlib.sha256(data).hexdigest()
+            if key in self.known:
+                return Outcome(key, facts=astuple(facts_in(data))), None
+            pixels = self.bulk.read(data)
+            if scan(self.root, [stamp.path]) != [stamp]:
+                return Outcome("", "changed while it was read: run again"), None
+            return Outcome(key, embedded=True, facts=astuple(facts_in(data))), pixels
+        except ImageError as error:
+            return Outcome("", error.reason), None
+        except OSError as error:
+            return Outcome("", f"cannot be read ({error.strerror or error})"), None
+
+    def encode(self, decoded: Sequence[Decoded]) -> tuple[list[Outcome], Vectors]:
+        """The outcomes, and vectors (n, D) of those with pixels; the batch is (B, 3, S, S) whatever n is."""
+        outcomes = [outcome for outcome, _ in decoded]
+        pixels = {row: values for row, (_, values) in enumerate(decoded) if values is not None}
+        if not pixels:
+            return outcomes, np.empty((0, self.encoder.dimension), dtype=np.float32)
+        rows = list(pixels)
+        batch = np.zeros((self.bulk.piece, *pixels[rows[0]].shape), dtype=np.uint8)
+        for row, values in pixels.items():
+            batch[row] = values
+        return outcomes, _checked(self.bulk.encode(batch)[rows], len(rows), self.encoder)
 
 
 def embed_captions(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Embedder", "Vectors"]
+__all__ = ["Embedder", "Vectors", "rounding"]
 
 Vectors = NDArray[np.float32]  # (N, D), unit length
 
@@ -46,3 +46,8 @@ class Embedder(Protocol):
 
     def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
         """Sentences → (N, D)."""
+
+
+def rounding(encoder: Embedder) -> str:
+    """The run time of an encoder that computes with fewer digits than were trained, "" of an exact one."""
+    return str(getattr(encoder, "rounds", ""))

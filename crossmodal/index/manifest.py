@@ -30,7 +30,8 @@ BUILDING = "building"  # holds the journals of a build under way
 class Manifest:
     """All facts about an index, as JSON values.
 
-    generation: the folder that holds the files. checkpoint: name, fingerprint, path (None where unknown). images: the
+    generation: the folder that holds the files. checkpoint: name, fingerprint, path (None where unknown), and the
+    run time if it rounds. images: the
     pictures' folder, absolute and as seen from the index. captions: path, sha256 (None for a folder) and format, or
     None for an index without. counts: images, captions, skipped. files: name -> bytes and sha256.
     """
@@ -46,6 +47,11 @@ class Manifest:
     counts: dict[str, int]
     files: dict[str, dict[str, int | str]]
 
+    @property
+    def rounding(self) -> str:
+        """The run time that made the vectors if it computes with fewer digits than were trained, else ""."""
+        return str(self.checkpoint.get("runtime") or "")
+
     def root(self, index: Path) -> Path:
         """The pictures' folder: as seen from the index, so that both can be moved together; else where it was."""
         moved = index / self.images["from_index"]
@@ -60,6 +66,7 @@ _KEYS = {
     "checkpoint": {"name", "fingerprint", "path"}, "images": {"path", "from_index"},
     "captions": {"path", "sha256", "format"}, "counts": {"images", "captions", "skipped"},
 }  # fmt: skip
+OPTIONAL = {"checkpoint": {"runtime"}}
 
 
 def read_manifest(index: Path) -> Manifest:
@@ -87,7 +94,11 @@ def _is_whole(content: dict[str, Any]) -> bool:
     return (
         content.keys() == _TYPES.keys()
         and all(isinstance(content[name], kind) for name, kind in _TYPES.items())
-        and all(set(content[name]) == keys for name, keys in _KEYS.items() if content[name] is not None)
+        and all(
+            set(content[name]) - OPTIONAL.get(name, set()) == keys
+            for name, keys in _KEYS.items()
+            if content[name] is not None
+        )
         and all(isinstance(facts, dict) and set(facts) == {"bytes", "sha256"} for facts in content["files"].values())
     )
 

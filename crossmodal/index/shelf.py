@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crossmodal.index.embedder import Embedder, Vectors
+from crossmodal.index.embedder import Embedder, Vectors, rounding
 from crossmodal.index.journal import Journal
 
 __all__ = ["Shelf"]
@@ -32,6 +32,7 @@ class Shelf:
         self, folder: Path, kind: str, plan: Sequence[Any], encoder: Embedder, former: Mapping[str, Vectors]
     ) -> None:
         settings = {"fingerprint": encoder.fingerprint, "preprocessing": encoder.preprocessing}
+        settings |= {"runtime": rounds} if (rounds := rounding(encoder)) else {}
         name = f"{kind}-{hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:16]}.journal"
         self.known: dict[str, Vectors] = {}
         for path in sorted(folder.glob(f"{kind}-*.journal")):

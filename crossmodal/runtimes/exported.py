@@ -8,26 +8,34 @@ Shapes: N pictures or sentences, S side in pixels, D embedding, W pooled width, 
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint_files import read_config
+from crossmodal.data.images import load_resized
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
+from crossmodal.data.transforms import ImageTransform, one_torch_thread, resize_by_pillow, resize_by_torch
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.models.parts import Parts, Weights
 from crossmodal.runtimes.export_files import EXPORTED, Export, check_files
 from crossmodal.runtimes.sessions import OnnxSession, OpenvinoSession, Session
-from crossmodal.runtimes.towers import Ids, Pixels, Towers, Vectors
+from crossmodal.runtimes.towers import PIECE, Bulk, Ids, Pixels, Towers, Vectors, cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = ["ExportedTowers"]
+
+TORCH_PAYS = 4000  # pictures whose resizing by torch saves the seconds that importing it takes
 
 
 class ExportedTowers:
@@ -62,6 +70,23 @@ class ExportedTowers:
             part = np.ascontiguousarray(pixels[start : start + batch_size])
             (vectors[start : start + batch_size],) = self._image.run(["vectors"], {"pixels": part})
         return vectors
+
+    @contextmanager
+    def bulk(self, count: int) -> Iterator[Bulk]:
+        """The image tower on one core for each thread; of many pictures, torch resizes where it is installed."""
+        hold_memory()
+        lanes = cores()
+        session = self._session("image", lanes)
+        resize = resize_by_torch if _torch_pays(count) else resize_by_pillow
+
+        def read(data: bytes) -> Pixels:
+            return self._transform.cut(load_resized(data, self._transform.scaled, resize))
+
+        def encode(pixels: Pixels) -> Vectors:
+            return session.run(["vectors"], {"pixels": pixels})[0]
+
+        with one_torch_thread() if resize is resize_by_torch else nullcontext():
+            yield Bulk(lanes, PIECE, read, encode)
 
     def embed_ids(self, ids: Ids, batch_size: int) -> Vectors:
         """Sentences → unit vectors (N, D); sentences of like length share a batch."""
@@ -119,12 +144,12 @@ class ExportedTowers:
     def _text(self) -> Session:
         return self._session("text")
 
-    def _session(self, tower: str) -> Session:
+    def _session(self, tower: str, lanes: int = 1) -> Session:
         file = self._export.precisions[self._precision][tower]
         check_files(self._path, self._folder, self._export, file)
         if self._library == "onnx":
-            return OnnxSession(self._folder / file)
-        return OpenvinoSession(self._folder / file, self._precision)
+            return OnnxSession(self._folder / file, lanes)
+        return OpenvinoSession(self._folder / file, self._precision, lanes)
 
     @cached_property
     def _projections(self) -> dict[str, tuple[Any, Any]]:
@@ -152,3 +177,7 @@ class ExportedTowers:
         except ImportError as error:
             raise InputError(f"gradients and decoders need torch ({error}): `pip install torch`") from error
         return TrainedTowers(self._path)
+
+
+def _torch_pays(count: int) -> bool:
+    return "torch" in sys.modules or (count >= TORCH_PAYS and find_spec("torch") is not None)

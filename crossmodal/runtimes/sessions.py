@@ -5,7 +5,7 @@ Only the standard operators run: neither library is given anything to load besid
 
 from __future__ import annotations
 
-import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import CheckpointError
+from crossmodal.runtimes.towers import cores
 
-__all__ = ["OnnxSession", "OpenvinoSession", "Session", "cores"]
+__all__ = ["OnnxSession", "OpenvinoSession", "Session"]
 
 
 class Session(Protocol):
@@ -25,22 +26,17 @@ class Session(Protocol):
         """The named outputs, in that order."""
 
 
-def cores() -> int:
-    """Threads a session takes: OMP_NUM_THREADS, else as many cores as this process may use."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class OnnxSession:
-    """A tower run by ONNX Runtime on the CPU. Raises CheckpointError if the file is no graph it can run."""
+    """A tower run by ONNX Runtime on the CPU. lanes: how many threads may run it at once, sharing the cores.
 
-    def __init__(self, path: Path) -> None:
+    Raises CheckpointError if the file is no graph it can run.
+    """
+
+    def __init__(self, path: Path, lanes: int = 1) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = cores()
+        options.intra_op_num_threads = max(1, cores() // lanes)
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -53,21 +49,34 @@ class OnnxSession:
 
 
 class OpenvinoSession:
-    """A tower run by OpenVINO on the CPU. hint: what it computes in, "f32" or "bf16".
+    """A tower run by OpenVINO on the CPU. hint: what it computes in, "f32" or "bf16". lanes: as `OnnxSession`.
 
     Raises CheckpointError if the file is no graph it can run.
     """
 
-    def __init__(self, path: Path, hint: str) -> None:
+    def __init__(self, path: Path, hint: str, lanes: int = 1) -> None:
         import openvino
 
-        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": cores()}
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": hint,
+            "INFERENCE_NUM_THREADS": cores(),
+            "NUM_STREAMS": lanes,
+        }
+        if lanes > 1:
+            settings["ENABLE_CPU_PINNING"] = False  # a pinned thread would wait while another decodes on its core
         try:
             self._compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+            self._requests = threading.local()
         except Exception as error:  # likewise
             raise CheckpointError(f"{path} cannot be run by OpenVINO: {error}") from error
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """The named outputs, in that order."""
-        found = self._compiled(dict(inputs))
+        found = self._request().infer(dict(inputs))
         return [np.array(found[name], dtype=np.float32) for name in outputs]
+
+    def _request(self) -> Any:
+        """The calling thread's own: one at a time may use it."""
+        if not hasattr(self._requests, "own"):
+            self._requests.own = self._compiled.create_infer_request()
+        return self._requests.own

@@ -5,7 +5,10 @@ Shapes: N pictures or sentences, S side in pixels, D embedding, L tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -17,11 +20,34 @@ if TYPE_CHECKING:
     from crossmodal.data.text import TextTokenizer
     from crossmodal.models.parts import Parts, Weights
 
-__all__ = ["Ids", "Pixels", "Towers", "Vectors"]
+__all__ = ["PIECE", "Bulk", "Ids", "Pixels", "Towers", "Vectors", "cores"]
 
 Vectors = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 Ids = Sequence[Sequence[int]]  # ragged: the tokens of each sentence, special ones included
+PIECE = 4  # pictures that one core encodes at a time: their activations stay near it
+
+
+def cores() -> int:
+    """Threads that work side by side: OMP_NUM_THREADS, else as many as this process may use cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """An image tower set up for many files: each thread decodes and encodes by itself, and none waits for another.
+
+    threads: how many may call at once. piece: B, pictures in a call of `encode`. read: the bytes of a picture file →
+    (3, S, S); raises ImageError as `load_image` does. encode: (B, 3, S, S) → unit vectors (B, D).
+    """
+
+    threads: int
+    piece: int
+    read: Callable[[bytes], Pixels]
+    encode: Callable[[Pixels], Vectors]
 
 
 class Towers(Protocol):
@@ -41,6 +67,9 @@ class Towers(Protocol):
 
     def embed_pixels(self, pixels: Pixels, batch_size: int) -> Vectors:
         """(N, 3, S, S) → unit vectors (N, D)."""
+
+    def bulk(self, count: int) -> AbstractContextManager[Bulk]:
+        """The image tower set up for some number of files, as long as the context lasts."""
 
     def embed_ids(self, ids: Ids, batch_size: int) -> Vectors:
         """Sentences → unit vectors (N, D)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,13 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint import load_checkpoint
+from crossmodal.data.images import load_resized
+from crossmodal.data.transforms import one_torch_thread, resize_by_torch
 from crossmodal.errors import CheckpointError
-from crossmodal.models.allocator import keep_freed_memory
 from crossmodal.models.attribution import image_parts, place_weights, token_parts, token_weights
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.parts import Parts, Weights
-from crossmodal.runtimes.towers import Ids, Pixels, Vectors
+from crossmodal.runtimes.fusing import fused
+from crossmodal.runtimes.towers import PIECE, Bulk, Ids, Pixels, Vectors, cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +34,7 @@ class TrainedTowers:
     runtime = "torch"
 
     def __init__(self, path: Path) -> None:
-        keep_freed_memory()
+        hold_memory()
         checkpoint = load_checkpoint(path)
         if not isinstance(checkpoint.model, CrossModalModel):
             raise CheckpointError(f"{path} holds no two towers with vectors")
@@ -47,6 +52,23 @@ class TrainedTowers:
         """(N, 3, S, S) → unit vectors (N, D)."""
         vectors = self._model.embed_images(torch.from_numpy(pixels), self._transform, batch_size)
         return np.asarray(vectors.numpy(), dtype=np.float32)
+
+    @contextmanager
+    def bulk(self, count: int) -> Iterator[Bulk]:
+        """The image tower, batch norms folded for good, on one core for each thread."""
+        del count
+        tower, transform = fused(self._model.image), self._transform
+
+        def read(data: bytes) -> Pixels:
+            return transform.cut(load_resized(data, transform.scaled, resize_by_torch))
+
+        def encode(pixels: Pixels) -> Vectors:
+            with torch.inference_mode():
+                vectors = tower(transform.normalise(torch.from_numpy(pixels)))
+            return np.asarray(vectors.numpy(), dtype=np.float32)
+
+        with one_torch_thread():
+            yield Bulk(cores(), PIECE, read, encode)
 
     def embed_ids(self, ids: Ids, batch_size: int) -> Vectors:
         """Sentences → unit vectors (N, D)."""

@@ -51,6 +51,9 @@ class LockedEncoder:
         self.preprocessing = encoder.preprocessing
         self.path: Path | None = getattr(encoder, "path", None)
         self.runtime: str = getattr(encoder, "runtime", "")
+        self.rounds: str = getattr(encoder, "rounds", "")
+        if hasattr(encoder, "bulk"):  # it sets up towers of its own, so that nobody waits for it
+            self.bulk = encoder.bulk
         self.labels: tuple[str, ...] = getattr(encoder, "labels", ())
         self.can_decode: bool = getattr(encoder, "can_decode", False)
         self.can_explain = all(hasattr(encoder, face) for face in EXPLAINER_FACES)

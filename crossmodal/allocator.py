@@ -5,20 +5,23 @@ from __future__ import annotations
 import ctypes
 import sys
 
+__all__ = ["hold_memory"]
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+MMAP_THRESHOLDS = (2**30, 2**25)  # bytes; an older glibc takes no more than the second
 
 
-def keep_freed_memory() -> bool:
+def hold_memory() -> None:
     """Tell glibc to keep freed blocks for the next batch instead of giving them back to the kernel.
 
     A batch's activations are some hundred megabytes, freed and asked for again at every step; the page faults of
-    getting them anew halve the speed of inference and training. Returns whether the setting took; on other C
-    libraries nothing happens.
+    getting them anew halve the speed of inference and training. On other C libraries nothing happens.
     """
     if not sys.platform.startswith("linux"):
-        return False
+        return
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
-        return False
-    return bool(mallopt(M_MMAP_THRESHOLD, 2**30)) and bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+        return
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    any(mallopt(M_MMAP_THRESHOLD, size) for size in MMAP_THRESHOLDS)
