@@ -121,7 +121,7 @@ def plain_rates(options: argparse.Namespace, frozen: bool) -> Figures:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        float(loss)
+        loss.item()
         times.append(time.perf_counter())
         if len(times) > options.warm_up + options.steps:
             break
@@ -139,7 +139,7 @@ def our_rates(options: argparse.Namespace, way: str) -> Figures:
 
     arguments = ["--recipe", "flickr30k", "--images", str(options.images), "--captions", str(options.captions)]
     arguments += ["--image-weights", str(options.weights), "--text-model", str(options.text_model)]
-    arguments += ["--image-size", str(options.side), "--out", str(options.out / "run")]
+    arguments += ["--image-size", str(options.side), "--out", str(options.out)]
     if way == "ours, bf16":
         arguments += ["--mixed-precision", "bf16"]
     run_options = training_script.parser().parse_args(arguments)
