@@ -9,6 +9,7 @@ __all__ = ["hold_memory"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MMAP_THRESHOLDS = (2**30, 2**25)  # bytes; an older glibc takes no more than the second
+NEVER = -1  # of trimming: the greatest number of bytes there is room for, 2 GiB, is less than a fine-tuning step frees
 
 
 def hold_memory() -> None:
@@ -23,5 +24,5 @@ def hold_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(M_TRIM_THRESHOLD, NEVER)
     any(mallopt(M_MMAP_THRESHOLD, size) for size in MMAP_THRESHOLDS)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -275,7 +276,7 @@ def _fitted(points: NDArray[np.float32]) -> Points:
 def _umap(vectors: Vectors, start: Points, seed: int) -> NDArray[np.float32]:
     from sklearn.neighbors import NearestNeighbors
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch_threads_kept():
         warnings.simplefilter("ignore")  # of what it could do with TensorFlow, and of what exact neighbours rule out
         from umap import UMAP
 
@@ -289,6 +290,18 @@ def _umap(vectors: Vectors, start: Points, seed: int) -> NDArray[np.float32]:
             random_state=seed,
         )
         return np.asarray(reducer.fit_transform(vectors), dtype=np.float32)
+
+
+@contextmanager
+def torch_threads_kept() -> Iterator[None]:
+    """Afterwards torch has as many threads as before: numba, when UMAP starts it, sets the count of both."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch is not None else 0
+    try:
+        yield
+    finally:
+        if torch is not None:
+            torch.set_num_threads(threads)
 
 
 def _ranked_words(texts: Sequence[str], groups: Labels, count: int) -> list[list[str]]:

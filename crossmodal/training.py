@@ -25,6 +25,8 @@ from crossmodal.objectives import Batch, Objective, diagnose
 from crossmodal.phases import learning_rate_factor, parameter_groups, set_trainable
 from crossmodal.recipes import Phase
 
+FUSED = frozenset({"cpu", "cuda"})  # where torch has a fused AdamW
+
 
 @dataclass(frozen=True)
 class Step:
@@ -153,7 +155,8 @@ class Trainer:
         set_trainable(self.objective.model, phase)
         groups = parameter_groups(self.objective.model, phase)
         self._parameters = [parameter for group in groups for parameter in group["params"]]
-        self._optimizer = self.accelerator.prepare(torch.optim.AdamW(groups))
+        fused = self.accelerator.device.type in FUSED  # one pass over weights, gradients and moments in place of ten
+        self._optimizer = self.accelerator.prepare(torch.optim.AdamW(groups, fused=fused))
         self._average = [parameter.detach().clone() for parameter in self._parameters] if phase.average else []
         if self._unfinished(phase):
             self.objective.prepare(phase)
@@ -184,6 +187,7 @@ class Trainer:
             factor = self._factor(phase, done, steps_in_phase)
             for group in self._optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
+            self.objective.read_ahead(plan[step : step + 2])
             torch.manual_seed(_seeded(self.seed, position.phase, position.epoch, step))
             loss = self._step(phase, batch)
             self._update_average(phase, done)

@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 
 from crossmodal import atlas as module
-from crossmodal.atlas import Atlas, best_method, centres, clusters, group_names, layout, make_atlas, read_atlas
+from crossmodal.atlas import (
+    Atlas,
+    best_method,
+    centres,
+    clusters,
+    group_names,
+    layout,
+    make_atlas,
+    read_atlas,
+    torch_threads_kept,
+)
 from crossmodal.errors import InputError
 from crossmodal.index import Index, build_index, open_index
 from tests.fakes import FakeEncoder, paint, paint_many
@@ -207,3 +217,11 @@ def test_filters_of_warnings_stay_as_they_were():
     before = list(warnings.filters)
     layout(blobs(30, 30), "umap")
     assert warnings.filters == before
+
+
+def test_a_map_leaves_torchs_threads_as_they_were():
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    with torch_threads_kept():
+        torch.set_num_threads(threads + 1)
+    assert torch.get_num_threads() == threads

@@ -97,7 +97,7 @@ def test_a_foreign_profile_is_converted_after_resizing_to_the_same_colours(monke
         def apply(self, picture: Image.Image) -> Image.Image:
             return Image.merge("RGB", picture.split()[::-1])
 
-    monkeypatch.setattr("crossmodal.data.images._srgb_transform", lambda profile, mode: Swapped())
+    monkeypatch.setattr("crossmodal.data.images._srgb_transform", lambda *_: Swapped())
     data = encode(photo(120, 90), "JPEG", icc_profile=b"some profile", exif=turned(6))
     for fit in ("squash", "crop"):
         assert difference(data, ImageTransform(48, fit), resize_by_pillow).mean() <= 1

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crossmodal.errors import InputError, WeightsError
+from crossmodal.models.depthwise import convolved
 from crossmodal.models.networks import NETWORKS
 
 # torchvision's published DenseNet files name "denselayer1.norm.1.weight" what its network calls "denselayer1.norm1…"
@@ -40,10 +41,14 @@ class FoldingSequential(nn.Sequential):
             following = children[position + 1] if position + 1 < len(children) else None
             if isinstance(child, nn.Conv2d) and isinstance(following, nn.BatchNorm2d) and not following.training:
                 input = _folded(child, following, input)
-                position += 2
+                position += 1
+            elif isinstance(child, nn.Conv2d):
+                input = convolved(child, input, child.weight, child.bias)
+            elif isinstance(child, nn.SiLU) and child.training:
+                input = F.silu(input)  # in place, autograd would first copy what the gradient needs
             else:
                 input = child(input)
-                position += 1
+            position += 1
         return input
 
 
@@ -53,15 +58,7 @@ def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d, input: Tensor) -> Tens
     bias = norm.bias - mean * scale
     if convolution.bias is not None:
         bias = bias + convolution.bias * scale
-    return F.conv2d(
-        input,
-        convolution.weight * scale.view(-1, 1, 1, 1),
-        bias,
-        convolution.stride,
-        cast("tuple[int, int]", convolution.padding),
-        convolution.dilation,
-        convolution.groups,
-    )
+    return convolved(convolution, input, convolution.weight * scale.view(-1, 1, 1, 1), bias)
 
 
 def _fold_frozen_norms(module: nn.Module) -> nn.Module:

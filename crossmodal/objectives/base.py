@@ -23,6 +23,7 @@ from crossmodal.data.transforms import ImageTransform, augment
 from crossmodal.errors import InputError
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
+from crossmodal.objectives.reading import Reader
 from crossmodal.recipes import Phase
 
 COLLAPSED = 0.95
@@ -82,6 +83,7 @@ class Objective(ABC, Generic[Model]):
         self.transform = transform
         self.sources = tuple(sources)
         self.validation = tuple(validation)
+        self._reader = Reader()
 
     @property
     def device(self) -> torch.device:
@@ -91,6 +93,10 @@ class Objective(ABC, Generic[Model]):
 
     def prepare(self, phase: Phase) -> None:
         """Get ready for the steps of a phase."""
+
+    def read_ahead(self, batches: Sequence[Batch]) -> None:
+        """Begin to read the pixels of the batches that come next, in a thread beside the step."""
+        self._reader.begin([(self.sources[batch.source].pixels, batch.rows) for batch in batches])
 
     @abstractmethod
     def backward(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:
@@ -110,7 +116,7 @@ class Objective(ABC, Generic[Model]):
     def augmented(self, phase: Phase, batch: Batch) -> Tensor:
         """The batch's pictures as training sees them: float32 (B, 3, S, S), values 0..255."""
         source = self.sources[batch.source]
-        pixels = torch.from_numpy(source.pixels[batch.rows]).to(self.device)
+        pixels = self._reader.read(source.pixels, batch.rows, self.device)
         mirror = phase.mirror and source.mirror
         return augment(pixels, torch.default_generator, phase.smallest_crop, mirror, phase.jitter, phase.rotation)
 

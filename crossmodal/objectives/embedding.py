@@ -87,6 +87,11 @@ class EmbeddingObjective(Objective[CrossModalModel]):
         """Cache pooled features once where both backbones are frozen."""
         self._features = self._cached_features(phase.mirror) if phase.heads_only else {}
 
+    def read_ahead(self, batches: Sequence[Batch]) -> None:
+        """Nothing where features stand for pixels."""
+        if not self._features:
+            super().read_ahead(batches)
+
     def backward(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:
         """One batch, at once or in chunks by gradient caching, and some of what a person marked beside it."""
         loss = self._backward(phase, batch, first_epoch, accelerator)
