@@ -39,7 +39,7 @@ def difference(data: bytes, transform: ImageTransform, resize: Resize) -> NDArra
     fast = transform.cut(load_resized(data, transform.scaled, resize)).astype(int)
     plain = transform.pixels_without_torch(load_image(data)).astype(int)
     assert fast.shape == plain.shape == (3, transform.size, transform.size)
-    return np.abs(fast - plain)
+    return np.asarray(np.abs(fast - plain))
 
 
 @pytest.mark.parametrize("resize", RESIZERS)
@@ -97,7 +97,7 @@ def test_a_foreign_profile_is_converted_after_resizing_to_the_same_colours(monke
         def apply(self, picture: Image.Image) -> Image.Image:
             return Image.merge("RGB", picture.split()[::-1])
 
-    monkeypatch.setattr("crossmodal.data.images._srgb_transform", lambda profile, mode: Swapped())
+    monkeypatch.setattr("crossmodal.data.images._srgb_transform", lambda *_: Swapped())
     data = encode(photo(120, 90), "JPEG", icc_profile=b"some profile", exif=turned(6))
     for fit in ("squash", "crop"):
         assert difference(data, ImageTransform(48, fit), resize_by_pillow).mean() <= 1
