@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +196,15 @@ def test_a_package_that_is_lacking_is_named(tmp_path: Path, monkeypatch: pytest.
 def test_photos_without_captions_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["export", "--checkpoint", str(tmp_path), "--images", str(tmp_path)]) == 2
     assert "give --images DIR and --captions FILE" in capsys.readouterr().err
+
+
+def test_indexing_on_all_cores_agrees_with_torch(both: tuple[Encoder, Encoder], pictures: list[Image.Image]):
+    files = []
+    for picture in pictures:
+        file = BytesIO()
+        picture.save(file, "PNG")
+        files.append(file.getvalue())
+    torch_encoder, onnx_encoder = both
+    with onnx_encoder.bulk(len(files)) as bulk:
+        fast = bulk.encode(np.stack([bulk.read(data) for data in files]))
+    assert float((fast * torch_encoder.encode_images(pictures)).sum(1).min()) >= 0.99999

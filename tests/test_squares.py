@@ -39,7 +39,7 @@ def difference(data: bytes, transform: ImageTransform, resize: Resize) -> NDArra
     fast = transform.cut(load_resized(data, transform.scaled, resize)).astype(int)
     plain = transform.pixels_without_torch(load_image(data)).astype(int)
     assert fast.shape == plain.shape == (3, transform.size, transform.size)
-    return np.abs(fast - plain)
+    return np.asarray(np.abs(fast - plain))
 
 
 @pytest.mark.parametrize("resize", RESIZERS)
