@@ -286,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--peers", action="store_true", help="those that `python -m benchmarks.peers` installed")
     parser.add_argument("--save", type=Path, metavar="FILE", help="JSON of the rounds; run again, it adds to them")
     parser.add_argument("--only", default="", metavar="WORDS", help="methods with these words in their names")
-    parser.add_argument("--precisions", nargs="*", default=["fp32", "bf16"], choices=list(RUNTIMES), help="to export")
+    parser.add_argument("--precisions", nargs="*", default=list(RUNTIMES), choices=list(RUNTIMES), help="to export")
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="of the peers")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="of clip-retrieval")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="another of ours, instead of EfficientNet-B0")

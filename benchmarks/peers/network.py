@@ -6,8 +6,10 @@ Weights are random, the statistics of batch norm those of generated scenes; spee
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from crossmodal.checkpoint_files import fingerprint
@@ -54,16 +56,26 @@ def make_network(folder: Path, backbone: str = "efficientnet_b0", dimension: int
 
 
 def exported(checkpoint: Path, precisions: Sequence[str]) -> tuple[str, ...]:
-    """Export what is not exported yet; returns the precisions that passed their check."""
+    """Export what is not exported yet by today's exporter; returns the precisions that passed their check."""
     if not precisions:
         return ()
     from crossmodal.exporting import export_checkpoint
 
+    stamp, today = checkpoint / "exporter.sha256", _exporter()
     try:
         export = read_export(checkpoint, fingerprint(checkpoint))
-        if set(precisions) - set(export.checks):
-            raise CheckpointError("not all that is wanted was exported")
+        written = stamp.read_text() if stamp.is_file() else ""
+        if set(precisions) - set(export.checks) or written != today:
+            raise CheckpointError("not all that is wanted was exported, or by another exporter")
     except CheckpointError:
         shutil.rmtree(checkpoint / "exported", ignore_errors=True)
         export = export_checkpoint(checkpoint, precisions, say=lambda _: None)
+        stamp.write_text(today)
     return tuple(sorted(export.precisions))
+
+
+def _exporter() -> str:
+    """SHA-256 of the code that exports."""
+    sources = (find_spec(f"crossmodal.{name}") for name in ("exporting", "quantising"))
+    code = b"".join(Path(source.origin).read_bytes() for source in sources if source and source.origin)
+    return hashlib.sha256(code).hexdigest()
