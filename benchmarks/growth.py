@@ -166,9 +166,9 @@ def draw(points: Sequence[Point], dimension: int, path: Path) -> None:
     left, middle, right = figure.subplots(1, 3)
     built = [point for point in points if point.kind != "exact"]
     _curve(left, points, [point.flat_ms for point in points], FLAT, "FAISS Flat")
-    _curve(left, points, [point.ours_ms for point in points], OURS, "ours", -14)
+    _curve(left, points, [point.ours_ms for point in points], OURS, "ours")
     _panel(left, "Milliseconds a query, median", "{:g} ms")
-    _curve(middle, points, [[point.flat_build] for point in points], FLAT, "FAISS Flat", -18)
+    _curve(middle, points, [[point.flat_build] for point in points], FLAT, "FAISS Flat")
     _curve(middle, built, [[point.ours_build] for point in built], OURS, "ours")
     _panel(middle, "Seconds to build", "{:g} s")
     _curve(right, points, [[point.flat / 1e6] for point in points], FLAT, "FAISS Flat")
@@ -181,16 +181,14 @@ def draw(points: Sequence[Point], dimension: int, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _curve(
-    axes: Axes, points: Sequence[Point], values: Sequence[Sequence[float]], colour: str, name: str, above: int = 8
-) -> None:
-    """Medians, the least and the most as a band, and the name beside the last point, `above` by so many points."""
+def _curve(axes: Axes, points: Sequence[Point], values: Sequence[Sequence[float]], colour: str, name: str) -> None:
+    """Medians, the least and the most as a band, and the name to the right of the last point."""
     counts, middle = [point.count for point in points], [float(np.median(each)) for each in values]
     axes.fill_between(counts, [min(each) for each in values], [max(each) for each in values], color=colour, alpha=0.2)
     axes.plot(counts, middle, color=colour, linewidth=2, marker="o", markersize=4)
     if counts:
         at = (counts[-1], middle[-1])
-        axes.annotate(name, at, xytext=(-4, above), textcoords="offset points", ha="right", color=colour, fontsize=9)
+        axes.annotate(name, at, xytext=(8, 0), textcoords="offset points", va="center", color=colour, fontsize=9)
 
 
 def _panel(axes: Axes, title: str, unit: str) -> None:
