@@ -32,7 +32,7 @@ from benchmarks.peers.searchers import TOP, Method
 from benchmarks.search_speed import PROPOSER, QUERIES, VECTORS, made_vectors, opened, ours, recall, truth
 from crossmodal.canvas import blank, ink, paper, save_figure, titled
 from crossmodal.errors import CrossmodalError, InputError
-from crossmodal.index.proposers import plan_search
+from crossmodal.index.proposers import bytes_beside, plan_search
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +100,8 @@ def memory(folder: Path, method: str) -> dict[str, int]:
     else:
         index, shape = folder / PROPOSER, np.load(folder / VECTORS, mmap_mode="r").shape
         nearest = opened(folder, shape)
-        needed = index.stat().st_size if index.exists() else 4 * shape[0] * shape[1]
+        mapped_codes = bytes_beside(index).stat().st_size if bytes_beside(index).exists() else 0
+        needed = mapped_codes if index.exists() else 4 * shape[0] * shape[1]
         for query in asked:
             nearest.search(query, TOP)
     after = _held()

@@ -36,7 +36,7 @@ from benchmarks.peers.searchers import TOP, Answer, Method, graphs, scans, servi
 from crossmodal.errors import CrossmodalError
 from crossmodal.index import Vectors, open_index
 from crossmodal.index.nearest import Nearest
-from crossmodal.index.proposers import build_proposer, plan_search, read_proposer, write_proposer
+from crossmodal.index.proposers import build_proposer, bytes_beside, plan_search, read_proposer, write_proposer
 from crossmodal.index.search_files import rows_to_fetch
 from crossmodal.index.vectors import read_vectors, write_vectors
 
@@ -95,9 +95,8 @@ def ours(vectors: Vectors, folder: Path) -> Iterator[Method]:
     started = time.perf_counter()
     index = build_proposer(vectors)
     build = time.perf_counter() - started
-    if index is not None:
-        write_proposer(folder / PROPOSER, index)
-    size = 0 if index is None else (folder / PROPOSER).stat().st_size
+    written = [] if index is None else write_proposer(folder / PROPOSER, index)
+    size = sum(path.stat().st_size for path in written)
     nearest = opened(folder, vectors.shape)
     yield Method(f"ours: {plan.kind}", lambda query: nearest.search(query, TOP)[0], build, size)
 
@@ -106,7 +105,7 @@ def opened(folder: Path, shape: Sequence[int]) -> Nearest:
     """Vectors and what proposes, from their files, as an opened index has them."""
     rows = rows_to_fetch(read_vectors(folder / VECTORS, *shape), folder / VECTORS)
     path = folder / PROPOSER
-    return Nearest(rows, read_proposer(path, tuple(shape)) if path.exists() else None)
+    return Nearest(rows, read_proposer(path, tuple(shape), bytes_beside(path)) if path.exists() else None)
 
 
 def compare(vectors: Vectors, asked: Vectors, folder: Path, options: argparse.Namespace) -> list[Method]:

@@ -109,7 +109,7 @@ def test_what_another_faiss_wrote_is_scanned_until_it_is_built_again(
     monkeypatch.setattr("crossmodal.index.proposers.FEWEST_DIMENSIONS", 1)
     captions = paint_many(index.parent / "photos", 30)
     with monkeypatch.context() as patch:
-        patch.setattr("crossmodal.index.proposers.STORED", {("IndexOfTomorrow",)})
+        patch.setattr("crossmodal.index.proposers.RABITQ", ("IndexOfTomorrow",))
         build_index(index.parent / "photos", captions, FakeEncoder(), index)
         assert open_index(index).nearest_images.kind == "exact"
         assert "images.faiss" in open_index(index).lacking

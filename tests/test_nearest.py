@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import Vectors
 from crossmodal.index.nearest import Nearest, exact_cosines
-from crossmodal.index.proposers import build_proposer, plan_search, read_proposer, write_proposer
+from crossmodal.index.proposers import build_proposer, bytes_beside, plan_search, read_proposer, write_proposer
 from crossmodal.index.vectors import SparselyRead, read_vectors, write_vectors
 
 VECTORS: Vectors = np.array([[1, 0], [0, 1], [1, 0], [0.6, 0.8], [1, 0]], dtype=np.float32)
@@ -119,7 +119,7 @@ class TestProposed:
 
     def test_it_is_the_same_when_read_again(self, quick: Nearest, tmp_path: Path) -> None:
         write_proposer(tmp_path / "p", quick._index)
-        again = Nearest(VECTORS_MANY, read_proposer(tmp_path / "p", (6000, 64)))
+        again = Nearest(VECTORS_MANY, read_proposer(tmp_path / "p", (6000, 64), bytes_beside(tmp_path / "p")))
         assert again.kind == quick.kind
         for row in range(5):
             assert again.search(VECTORS_MANY[row], 9)[0].tolist() == quick.search(VECTORS_MANY[row], 9)[0].tolist()

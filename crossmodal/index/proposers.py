@@ -38,10 +38,8 @@ LEARNED = 50  # rows a cell that k-means learns from
 SAMPLED = 50_000  # rows that directions and codes are learned from
 ALONE = 11  # FAISS's fast-scan kernel with a reservoir and without groups of queries
 NEAR = 8  # cells that a row's second one is chosen among
-STORED = {  # FAISS types, from the outside in
-    ("IndexPreTransform", "IndexRaBitQFastScan"),
-    ("IndexRefine", "IndexPreTransform", "IndexIVFPQFastScan", "IndexScalarQuantizer"),
-}
+RABITQ = ("IndexPreTransform", "IndexRaBitQFastScan")  # FAISS types, from the outside in
+CELLS_OF_CODES, BYTES = ("IndexPreTransform", "IndexIVFPQFastScan"), ("IndexScalarQuantizer",)
 RABITQ_RATE, IVF_RATE = 2e-8, 8e-10  # seconds to build, a number and a product of rows and cells, as measured
 
 
@@ -235,25 +233,55 @@ def kind_of(index: Any) -> str:
     return "ivf" if isinstance(index, faiss.IndexRefine) else "rabitq"
 
 
-def write_proposer(path: Path, index: Any) -> None:
-    """Store it as FAISS does."""
+def write_proposer(path: Path, index: Any) -> list[Path]:
+    """Store it as FAISS does, bytes in a file of their own beside it, which is mapped; returns what was written."""
     import faiss
 
-    faiss.write_index(index, str(path))
+    if kind_of(index) != "ivf":
+        faiss.write_index(index, str(path))
+        return [path]
+    faiss.write_index(faiss.downcast_index(index.base_index), str(path))
+    faiss.write_index(faiss.downcast_index(index.refine_index), str(bytes_beside(path)))
+    return [path, bytes_beside(path)]
 
 
-def read_proposer(path: Path, shape: tuple[int, ...]) -> Any:
-    """Read what `write_proposer` wrote for vectors (N, D). Raises IndexStoreError if it is something else."""
+def bytes_beside(path: Path) -> Path:
+    """Where a byte a number lies beside a stored proposer of "ivf"."""
+    return path.with_name(f"{path.stem}.bytes{path.suffix}")
+
+
+def read_proposer(path: Path, shape: tuple[int, ...], bytes_path: Path | None = None) -> Any:
+    """Read what `write_proposer` wrote for vectors (N, D). bytes_path: where the bytes of "ivf" lie.
+
+    Raises IndexStoreError if it is something else.
+    """
+    import faiss
+
+    bare: Any = faiss
+    index = _read(path, shape, mapped=False)
+    if _parts(index) == RABITQ:
+        return index
+    if _parts(index) != CELLS_OF_CODES:
+        raise IndexStoreError(f"{path} holds {' of '.join(_parts(index))}, which nothing here searches by")
+    if bytes_path is None:
+        raise IndexStoreError(f"{path} lacks the bytes beside it")
+    codes = _read(bytes_path, shape, mapped=True)
+    if _parts(codes) != BYTES:
+        raise IndexStoreError(f"{bytes_path} holds {' of '.join(_parts(codes))}, not a byte a number")
+    return _tuned(bare.IndexRefine(index, codes))
+
+
+def _read(path: Path, shape: tuple[int, ...], mapped: bool) -> Any:
     import faiss
 
     bare: Any = faiss
     try:
-        index: Any = faiss.read_index(str(path), bare.IO_FLAG_MMAP_IFC if os.name == "posix" else 0)
+        index: Any = faiss.read_index(str(path), bare.IO_FLAG_MMAP_IFC if mapped and os.name == "posix" else 0)
     except RuntimeError as error:
         raise IndexStoreError(f"{path} cannot be read by FAISS {faiss.__version__}") from error
-    if (index.ntotal, index.d) != shape or _parts(index) not in STORED:
+    if (index.ntotal, index.d) != shape:
         raise IndexStoreError(f"{path} searches {index.ntotal:,} × {index.d}, not {shape[0]:,} × {shape[1]}")
-    return _tuned(index)
+    return index
 
 
 def _tuned(index: Any) -> Any:
@@ -271,5 +299,4 @@ def _parts(index: Any) -> tuple[str, ...]:
     import faiss
 
     name = type(index).__name__
-    inner = [getattr(index, part) for part in ("base_index", "refine_index", "index") if hasattr(index, part)]
-    return name, *(part for each in inner for part in _parts(faiss.downcast_index(each)))
+    return (name, *_parts(faiss.downcast_index(index.index))) if name == "IndexPreTransform" else (name,)

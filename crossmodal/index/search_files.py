@@ -26,14 +26,15 @@ from crossmodal.index.vectors import SparselyRead
 __all__ = ["SEARCH_FILES", "SETS", "SearchFiles", "rows_to_fetch", "write_search_files"]
 
 SETS = ("images", "captions", "means")
-PROPOSER, MOMENTS = "{}.faiss", "{}.moments.npy"
-SEARCH_FILES = frozenset(name.format(which) for which in SETS for name in (PROPOSER, MOMENTS))
+PROPOSER, BYTES, MOMENTS = "{}.faiss", "{}.bytes.faiss", "{}.moments.npy"
+PARTS = {"exact": (), "rabitq": (PROPOSER,), "ivf": (PROPOSER, BYTES)}  # what searching by each kind needs
+SEARCH_FILES = frozenset(name.format(which) for which in SETS for name in (PROPOSER, BYTES, MOMENTS))
 
 
 def _wanted(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
     """The files that sets of these shapes (N, D) should have."""
     large = {
-        PROPOSER.format(which) for which, shape in shapes.items() if plan_search(shape[0], shape[1]).kind != KINDS[0]
+        name.format(which) for which, shape in shapes.items() for name in PARTS[plan_search(shape[0], shape[1]).kind]
     }
     return large | {MOMENTS.format(which) for which, shape in shapes.items() if worth_moments(shape[0], shape[1])}
 
@@ -47,8 +48,7 @@ def write_search_files(
         plan = plan_search(rows.shape[0], rows.shape[1])
         if plan.kind != KINDS[0]:
             tell(f"search among {rows.shape[0]:,} {which}: {plan}")
-            write_proposer(folder / PROPOSER.format(which), build_proposer(rows))
-            written.append(PROPOSER.format(which))
+            written += [path.name for path in write_proposer(folder / PROPOSER.format(which), build_proposer(rows))]
         if worth_moments(rows.shape[0], rows.shape[1]):
             write_moments(folder / MOMENTS.format(which), moments_of(rows))
             written.append(MOMENTS.format(which))
@@ -73,9 +73,9 @@ class SearchFiles:
 
     def proposer(self, which: str) -> Any | None:
         """The FAISS index of a set; None where every row is to be scanned, also because another FAISS wrote it."""
-        path = self._path(PROPOSER.format(which))
+        path, codes = (self._path(name.format(which)) for name in (PROPOSER, BYTES))
         with suppress(IndexStoreError):
-            return None if path is None else read_proposer(path, self._sets[which].shape)
+            return None if path is None else read_proposer(path, self._sets[which].shape, codes)
         return None
 
     @property
