@@ -20,7 +20,7 @@ NOISE = 2e-5  # how far float32 sums of D products may be off
 BLOCK = 4096  # rows whose float64 copy is in memory at once
 FEWEST = {"rabitq": 150, "ivf": 1000}  # candidates at least, and
 TIMES = {"rabitq": 10, "ivf": 30}  # so many times k
-BITS = 100_000  # that their codes have together, at least
+BITS = 76_800  # that their codes have together, at least
 ORDERED = 2  # times k and SPARE: rows that bytes put first, each of which may stand there twice
 SWEPT = 8  # where this share of the rows or more would be candidates, or less of them may be found, all are scanned
 
