@@ -184,6 +184,11 @@ def _write(
         raise CheckpointError(
             f"no precision of {checkpoint.path} agrees with torch, so nothing is kept: run it by torch"
         )
+    return _without_unused(export, folder)
+
+
+def _without_unused(export: Export, folder: Path) -> Export:
+    """Remove the files of what did not pass."""
     used = {file for towers in export.precisions.values() for file in towers.values()}
     for file in folder.glob("*.onnx*"):
         if file.name.removesuffix(".data") not in used:

@@ -40,7 +40,7 @@ ALONE = 11  # FAISS's fast-scan kernel with a reservoir and without groups of qu
 NEAR = 8  # cells that a row's second one is chosen among
 RABITQ = ("IndexPreTransform", "IndexRaBitQFastScan")  # FAISS types, from the outside in
 CELLS_OF_CODES, BYTES = ("IndexPreTransform", "IndexIVFPQFastScan"), ("IndexScalarQuantizer",)
-RABITQ_RATE, IVF_RATE = 2e-8, 8e-10  # seconds to build, a number and a product of rows and cells, as measured
+RABITQ_RATE, IVF_RATE = 4e-8, 3e-10  # seconds to build, a number and a product of rows and cells, as measured
 
 
 class RowSource(Protocol):
