@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint_files import read_config
-from crossmodal.data.images import load_resized
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform, one_torch_thread, resize_by_pillow, resize_by_torch
 from crossmodal.errors import CheckpointError, InputError
@@ -74,6 +73,8 @@ class ExportedTowers:
     @contextmanager
     def bulk(self, count: int) -> Iterator[Bulk]:
         """The image tower on one core for each thread; of many pictures, torch resizes where it is installed."""
+        from crossmodal.data.images import load_resized
+
         hold_memory()
         lanes = cores()
         session = self._session("image", lanes)
