@@ -35,7 +35,7 @@ DIRECTIONS = 128  # that the product codes keep at most
 CELLS = 4  # times the square root of N
 PROBED = 24  # cells of which one is looked through
 LEARNED = 50  # rows a cell that k-means learns from
-SAMPLED = 50_000  # rows that directions and codes are learned from
+SAMPLED = 12_800_000  # numbers of the rows that directions and codes are learned from
 ALONE = 11  # FAISS's fast-scan kernel with a reservoir and without groups of queries
 NEAR = 8  # cells that a row's second one is chosen among
 RABITQ = ("IndexPreTransform", "IndexRaBitQFastScan")  # FAISS types, from the outside in
@@ -119,7 +119,8 @@ def build_proposer(vectors: RowSource, kind: str | None = None) -> Any | None:
     plan = plan_search(count, dimension, kind)
     if plan.kind == "exact" or not count:
         return None
-    sample = np.asarray(vectors[np.arange(min(count, SAMPLED)) * count // min(count, SAMPLED)], dtype=np.float32)
+    size = min(count, max(SAMPLED // dimension, 1))
+    sample = np.asarray(vectors[np.arange(size) * count // size], dtype=np.float32)
     return _rabitq(vectors, sample) if plan.kind == "rabitq" else _ivf(vectors, sample)
 
 
@@ -163,7 +164,7 @@ def _ivf(vectors: RowSource, sample: Vectors) -> Any:
     means.train(learned, coarse)
     plain = bare.IndexIVFPQ(coarse, kept, cells, kept // 2, 4, faiss.METRIC_INNER_PRODUCT)
     plain.by_residual, plain.pq.cp.min_points_per_centroid = False, 1
-    plain.train(learned[:SAMPLED])
+    plain.train(learned[: len(sample)])
     start = 0
     for block in _blocks(vectors):
         rows, short = np.arange(start, start + len(block)), block @ project
