@@ -29,7 +29,7 @@ KINDS = ("exact", "rabitq", "ivf")
 SCANNED = 4_000_000  # numbers, 16 MB: a scan takes about a millisecond
 SWEPT = 120_000_000  # numbers: the one-bit codes are 15 MB and a sweep takes about 1.5 ms
 FEWEST_DIMENSIONS = 192  # for one bit each
-BLOCK = 32_768  # rows handled at once
+BLOCK = 4_194_304  # numbers handled at once: 16 MB
 SEED = 5
 DIRECTIONS = 128  # that the product codes keep at most
 CELLS = 4  # times the square root of N
@@ -125,8 +125,10 @@ def build_proposer(vectors: RowSource, kind: str | None = None) -> Any | None:
 
 
 def _blocks(vectors: RowSource) -> Iterator[Vectors]:
-    for start in range(0, vectors.shape[0], BLOCK):
-        rows = np.arange(start, min(start + BLOCK, vectors.shape[0]))
+    count, dimension = vectors.shape
+    size = max(BLOCK // dimension, 1)
+    for start in range(0, count, size):
+        rows = np.arange(start, min(start + size, count))
         yield np.ascontiguousarray(vectors[rows], dtype=np.float32)
 
 
@@ -159,8 +161,9 @@ def _ivf(vectors: RowSource, sample: Vectors) -> Any:
     means.niter, means.seed, means.spherical = 8, SEED, True
     means.min_points_per_centroid, means.max_points_per_centroid = 1, LEARNED
     chosen = np.sort(np.random.default_rng(SEED).choice(count, min(LEARNED * cells, count), replace=False))
-    parts = range(0, len(chosen), BLOCK)
-    learned = np.concatenate([np.asarray(vectors[chosen[at : at + BLOCK]], dtype=np.float32) @ project for at in parts])
+    size = max(BLOCK // dimension, 1)
+    parts = range(0, len(chosen), size)
+    learned = np.concatenate([np.asarray(vectors[chosen[at : at + size]], dtype=np.float32) @ project for at in parts])
     means.train(learned, coarse)
     plain = bare.IndexIVFPQ(coarse, kept, cells, kept // 2, 4, faiss.METRIC_INNER_PRODUCT)
     plain.by_residual, plain.pq.cp.min_points_per_centroid = False, 1
