@@ -30,10 +30,10 @@ BUILDING = "building"  # holds the journals of a build under way
 class Manifest:
     """All facts about an index, as JSON values.
 
-    generation: the folder that holds the files. checkpoint: name, fingerprint, path (None where unknown), and the
-    run time if it rounds. images: the
-    pictures' folder, absolute and as seen from the index. captions: path, sha256 (None for a folder) and format, or
-    None for an index without. counts: images, captions, skipped. files: name -> bytes and sha256.
+    generation: the folder that holds the files. checkpoint: name, fingerprint, path (None where unknown), and the run
+    time if it rounds. images: the pictures' folder, absolute and as seen from the index. captions: path, sha256 (None
+    for a folder) and format, or None for an index without. counts: images, captions, skipped. files: name -> bytes and
+    sha256.
     """
 
     schema: int

@@ -101,15 +101,14 @@ class Nearest:
         estimates, rows = estimates[kept], rows[kept]
         if len(rows) < min(wanted + SPARE, total):
             return None
-        fetched_rows = self._vectors[rows] if len(rows) <= BLOCK else None
-        quick = self._products(query, rows) if fetched_rows is None else fetched_rows @ query
+        few = len(rows) <= BLOCK  # so that each is fetched once
+        source, places = (self._vectors[rows], np.arange(len(rows))) if few else (self._vectors, rows)
+        quick = source @ query if few else self._products(query, rows)
         last = np.partition(quick, len(quick) - wanted)[len(quick) - wanted]
         if (estimates[np.abs(quick - last) <= NOISE] <= floor).any():
             return None  # equals of the last hit may have been cut off
         best = np.flatnonzero(quick >= last - NOISE)
-        if fetched_rows is None:
-            return self._best(query, rows[best], wanted)
-        scores = self._exact(query, fetched_rows, best)
+        scores = self._exact(query, source, places[best])
         order = np.lexsort((rows[best], -scores))[:wanted]
         return rows[best][order], scores[order]
 
