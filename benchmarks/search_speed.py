@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import add_to_path, lacking
-from benchmarks.peers.searchers import TOP, Answer, Method, graphs, scans, services
+from benchmarks.peers.searchers import TOP, Answer, Method, hnswlib, scans, services, usearch
 from crossmodal.errors import CrossmodalError
 from crossmodal.index import Vectors, open_index
 from crossmodal.index.nearest import Nearest
@@ -118,7 +118,7 @@ def compare(vectors: Vectors, asked: Vectors, folder: Path, options: argparse.Na
     methods = [*ours(vectors, folder), *scans(vectors)]
     add_to_path("graphs")
     if len(vectors) <= options.graphs and find_spec("usearch") and find_spec("hnswlib"):
-        methods += graphs(vectors, ask, options.wanted, options.breadth)
+        methods += [graph(vectors, ask, options.wanted, options.breadth) for graph in (hnswlib, usearch)]
     elif options.graphs:
         print(f"left out: {lacking('graphs') or f'graphs of more than {options.graphs:,} rows'}", file=sys.stderr)
     with ExitStack() as running:

@@ -20,7 +20,7 @@ from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError, NotIndexableError
 from crossmodal.runtimes.export_files import Export, export_command, has_export, read_export
 from crossmodal.runtimes.exported import ExportedTowers
-from crossmodal.runtimes.towers import Bulk, Towers, Vectors
+from crossmodal.runtimes.towers import EXACT, Bulk, Towers, Vectors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,7 +32,6 @@ __all__ = ["RUNTIMES", "RUNTIME_VARIABLE", "Encoder", "Vectors", "open_encoder",
 
 # The best first: exact ones before those that round
 RUNTIMES = ("onnx-fp32", "openvino-bf16", "onnx-int8", "torch")
-EXACT = ("onnx-fp32", "torch")
 RUNTIME_VARIABLE = "CROSSMODAL_RUNTIME"  # what "auto" is taken for, where it is set
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 

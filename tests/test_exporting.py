@@ -104,6 +104,15 @@ def test_explanations_are_those_of_torch(both: tuple[Encoder, Encoder], pictures
     assert np.allclose(alike[0], alike[1], atol=1e-5)
 
 
+def test_explanations_of_a_rounding_run_time_add_up_to_its_own_scores(exported: Path, pictures: list[Image.Image]):
+    rounding = open_encoder(exported, "onnx-int8")
+    found = explain(rounding, pictures[0], "two dogs run on a beach")
+    (picture,), (sentence,) = rounding.encode_images(pictures[:1]), rounding.encode_texts(["two dogs run on a beach"])
+    assert found.score == pytest.approx(float(picture @ sentence), abs=1e-5)
+    assert found.matrix is not None
+    assert found.matrix.sum() + found.bias == pytest.approx(found.score, abs=1e-5)
+
+
 def test_gradients_are_left_to_torch(both: tuple[Encoder, Encoder], pictures: list[Image.Image]):
     towards = np.eye(8, dtype=np.float32)[0]
     one, other = (encoder.image_weights(pictures[0], towards).weights for encoder in both)

@@ -47,7 +47,7 @@ PEERS = {
         "its encode loop and a script that searches with it",
         ("sentence-transformers==6.2.0", "transformers==5.23.0", "faiss-cpu==1.15.1", *TORCH),
     ),
-    "graphs": Peer("hnswlib and usearch", ("hnswlib==0.8.0", "usearch==2.26.6"), beside=True),
+    "graphs": Peer("hnswlib and usearch", ("hnswlib==0.8.0", "usearch==2.26.6", "numkong==7.8.6"), beside=True),
 }  # fmt: skip
 
 

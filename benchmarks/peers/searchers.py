@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.knn_service import KnnService
 
-__all__ = ["Answer", "Ask", "Method", "graphs", "scans", "services"]
+__all__ = ["Answer", "Ask", "Method", "hnswlib", "scans", "services", "usearch"]
 
 Vectors = NDArray[np.float32]
 Answer = Callable[[Vectors], Any]
@@ -86,14 +86,12 @@ def scans(vectors: Vectors) -> Iterator[Method]:
     )  # fmt: skip
 
 
-def graphs(vectors: Vectors, ask: Ask, wanted: float, breadths: Sequence[int]) -> Iterator[Method]:
-    """hnswlib and usearch, each with the least breadth of search that reaches the recall wanted."""
-    hnswlib: Any = import_module("hnswlib")
-    usearch: Any = import_module("usearch.index")
-
+def hnswlib(vectors: Vectors, ask: Ask, wanted: float, breadths: Sequence[int]) -> Method:
+    """A graph in fp32, with the least breadth of search that reaches the recall wanted."""
+    package: Any = import_module("hnswlib")
     threads = os.cpu_count() or 1
     started = time.perf_counter()
-    graph = hnswlib.Index(space="ip", dim=vectors.shape[1])
+    graph = package.Index(space="ip", dim=vectors.shape[1])
     graph.init_index(max_elements=len(vectors), M=32, ef_construction=100)
     graph.add_items(vectors, num_threads=threads)
     build = time.perf_counter() - started
@@ -103,25 +101,31 @@ def graphs(vectors: Vectors, ask: Ask, wanted: float, breadths: Sequence[int]) -
         return graph.knn_query(query, TOP, num_threads=1)[0][0].astype(np.int64)
 
     breadth = next((b for b in breadths if graph.set_ef(b) or ask(by_hnswlib) >= wanted), breadths[-1])
-    yield Method(
+    return Method(
         f"hnswlib M 32, ef {breadth}", by_hnswlib, build, int(graph.index_file_size()),
         lambda asked: graph.knn_query(asked, TOP, num_threads=threads), breadth,
     )  # fmt: skip
+
+
+def usearch(vectors: Vectors, ask: Ask, wanted: float, breadths: Sequence[int]) -> Method:
+    """A graph in fp16, with the least breadth of search that reaches the recall wanted."""
+    package: Any = import_module("usearch.index")
+    threads = os.cpu_count() or 1
     started = time.perf_counter()
-    other = usearch.Index(ndim=vectors.shape[1], metric="ip", dtype="f16", connectivity=32, expansion_add=100)
-    other.add(np.arange(len(vectors)), vectors, threads=threads)
+    graph = package.Index(ndim=vectors.shape[1], metric="ip", dtype="f16", connectivity=32, expansion_add=100)
+    graph.add(np.arange(len(vectors)), vectors, threads=threads)
     build = time.perf_counter() - started
 
     def by_usearch(query: Vectors) -> Any:
-        return other.search(query, TOP, threads=1).keys.astype(np.int64)
+        return graph.search(query, TOP, threads=1).keys.astype(np.int64)
 
     for breadth in breadths:
-        other.expansion_search = breadth
+        graph.expansion_search = breadth
         if ask(by_usearch) >= wanted:
             break
-    yield Method(
-        f"usearch f16, {other.expansion_search}", by_usearch, build, int(other.memory_usage),
-        lambda asked: other.search(asked, TOP, threads=threads), int(other.expansion_search),
+    return Method(
+        f"usearch f16, {graph.expansion_search}", by_usearch, build, int(graph.memory_usage),
+        lambda asked: graph.search(asked, TOP, threads=threads), int(graph.expansion_search),
     )  # fmt: skip
 
 

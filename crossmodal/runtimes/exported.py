@@ -27,7 +27,7 @@ from crossmodal.errors import CheckpointError, InputError
 from crossmodal.models.parts import Parts, Weights
 from crossmodal.runtimes.export_files import EXPORTED, Export, check_files
 from crossmodal.runtimes.sessions import OnnxSession, OpenvinoSession, Session
-from crossmodal.runtimes.towers import PIECE, Bulk, Ids, Pixels, Towers, Vectors, cores
+from crossmodal.runtimes.towers import EXACT, PIECE, Bulk, Ids, Pixels, Towers, Vectors, cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -103,27 +103,34 @@ class ExportedTowers:
         """(1, 3, S, S) → what each place adds. Raises InputError unless `splits_images`."""
         if not self.splits_images:
             raise InputError("this image backbone has no feature map whose mean is its pooled feature")
-        (maps,) = self._image.run(["places"], {"pixels": pixels})  # (1, W, h, w)
+        vectors, maps = self._image.run(["vectors", "places"], {"pixels": pixels})  # (1, D), (1, W, h, w)
         places = maps[0].reshape(maps.shape[1], -1).T  # (P, W)
-        return self._parts("image", places / np.float32(len(places)), tuple(maps.shape[2:]))
+        return self._parts("image", vectors[0], places / np.float32(len(places)), tuple(maps.shape[2:]))
 
     def text_parts(self, ids: Ids) -> Parts:
         """One sentence → what each token adds. Raises InputError unless `splits_texts`."""
         if not self.splits_texts:
             raise InputError("this text tower has no features of tokens whose mean is its pooled feature")
         tokens, mask = self.tokenizer.padded(ids)
-        (features,) = self._text.run(["tokens"], {"ids": tokens, "mask": mask})  # (1, L, W)
+        vectors, features = self._text.run(["vectors", "tokens"], {"ids": tokens, "mask": mask})  # (1, D), (1, L, W)
         seen = mask[0, : features.shape[1]].astype(np.float32)
-        return self._parts("text", features[0] * seen[:, None] / max(1, seen.sum()), (features.shape[1],))
+        shares = features[0] * seen[:, None] / max(1, seen.sum())
+        return self._parts("text", vectors[0], shares, (features.shape[1],))
 
-    def _parts(self, tower: str, features: NDArray[np.float32], shape: tuple[int, ...]) -> Parts:
-        """The parts of one vector from features (P, W) that add up to the pooled one."""
+    def _parts(self, tower: str, vector: Vectors, features: NDArray[np.float32], shape: tuple[int, ...]) -> Parts:
+        """The parts of a vector (D,) from features (P, W) that add up to the pooled one.
+
+        Where the tower rounds, what that adds to the vector counts as bias, so that the parts still add up to it.
+        """
         weight, bias = self._projections[tower]
         parts = features if weight is None else features @ weight.T
         bias = np.zeros(parts.shape[1], dtype=np.float32) if bias is None else bias
-        vector = parts.sum(0) + bias
-        vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
-        return Parts(vector.astype(np.float32), parts.astype(np.float32), bias, shape)
+        whole = parts.sum(0)
+        if self.runtime not in EXACT:
+            bias = vector * np.float32(np.linalg.norm(whole + bias)) - whole
+        whole = whole + bias
+        unit = whole / max(float(np.linalg.norm(whole)), 1e-12)
+        return Parts(unit.astype(np.float32), parts.astype(np.float32), bias, shape)
 
     def image_weights(self, pixels: Pixels, towards: Vectors) -> Weights:
         """(1, 3, S, S), unit vector (D,) → Grad-CAM of their cosine, by torch. Raises InputError where it is absent."""
