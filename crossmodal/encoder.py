@@ -73,12 +73,12 @@ class Encoder:
         """uint8 (B, 3, S, S) → float32 unit vectors (B, D)."""
         return self._towers.embed_pixels(pixels, batch_size)
 
-    def bulk(self, count: int) -> AbstractContextManager[Bulk]:
-        """The image tower set up for indexing some number of files, as long as the context lasts; see `Bulk`.
+    def bulk(self) -> AbstractContextManager[Bulk]:
+        """The image tower set up for indexing, as long as the context lasts; see `Bulk`.
 
         Its pixels agree with those of `preprocess` to within a grey level on average, its vectors to float noise.
         """
-        return self._towers.bulk(count)
+        return self._towers.bulk()
 
     def encode_images(self, images: Sequence[Image], batch_size: int = 32) -> Vectors:
         """RGB pictures → float32 unit vectors (N, D)."""

@@ -41,7 +41,7 @@ from crossmodal.runtimes.fusing import fused
 from crossmodal.runtimes.towers import Vectors
 from crossmodal.seals import sealed_hash
 
-__all__ = ["OPSET", "Samples", "Say", "export_checkpoint", "record_samples", "scene_samples"]
+__all__ = ["OPSET", "RECALL_POINTS", "Samples", "Say", "export_checkpoint", "record_samples", "scene_samples"]
 
 OPSET = 20
 SCENES = 100  # pictures a check is made on where none are given, five captions each

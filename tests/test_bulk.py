@@ -39,8 +39,7 @@ class SideBySide(FakeEncoder):
         self._counting = threading.Lock()
 
     @contextmanager
-    def bulk(self, count: int) -> Iterator[Bulk]:
-        assert count > 0
+    def bulk(self) -> Iterator[Bulk]:
         yield Bulk(3, 2, self._read, self._encode_side_by_side)
 
     def _read(self, data: bytes) -> NDArray[np.uint8]:
@@ -81,7 +80,7 @@ def test_torch_on_all_cores_agrees_with_torch_by_batches(tmp_path: Path) -> None
     two_coloured(tmp_path / "photos", 1)
     paths = sorted((tmp_path / "photos").iterdir())[:8]
     threads = torch.get_num_threads()
-    with encoder.bulk(len(paths)) as bulk:
+    with encoder.bulk() as bulk:
         assert torch.get_num_threads() == 1
         fast = bulk.encode(np.stack([bulk.read(path.read_bytes()) for path in paths]))
     plain = encoder.encode_images([load_image(path) for path in paths])

@@ -214,6 +214,14 @@ def test_indexing_on_all_cores_agrees_with_torch(both: tuple[Encoder, Encoder], 
         picture.save(file, "PNG")
         files.append(file.getvalue())
     torch_encoder, onnx_encoder = both
-    with onnx_encoder.bulk(len(files)) as bulk:
+    with onnx_encoder.bulk() as bulk:
         fast = bulk.encode(np.stack([bulk.read(data) for data in files]))
     assert float((fast * torch_encoder.encode_images(pictures)).sum(1).min()) >= 0.99999
+
+
+def test_a_sentence_has_the_same_vector_in_any_company(exported: Path):
+    texts = ["two dogs run on a beach", "a red ball", "a girl in a red dress runs after a dog that has her ball", "sun"]
+    for runtime in ("onnx-fp32", "onnx-int8"):
+        encoder = open_encoder(exported, runtime)
+        alone = np.concatenate([encoder.encode_texts([text]) for text in texts])
+        assert encoder.encode_texts(texts) == pytest.approx(alone, abs=1e-5)

@@ -62,7 +62,7 @@ def embed_pictures(
     pending = [unit for unit in range(len(units)) if unit not in journal.units]
     if pending:
         with (
-            _way(root, encoder, known, batch_size, len(pending) * batch_size) as way,
+            _way(root, encoder, known, batch_size) as way,
             closing(_finished(way, pending, units)) as coming,
         ):
             for unit, outcomes, vectors in coming:
@@ -74,10 +74,10 @@ def embed_pictures(
 
 
 @contextmanager
-def _way(root: Path, encoder: Embedder, known: Container[str], batch_size: int, count: int) -> Iterator[_Way]:
+def _way(root: Path, encoder: Embedder, known: Container[str], batch_size: int) -> Iterator[_Way]:
     """The encoder's own way with many files where it has one, else the plain one, a whole unit at a time."""
     if hasattr(encoder, "bulk"):
-        with encoder.bulk(count) as bulk:
+        with encoder.bulk() as bulk:
             yield _Way(root, encoder, known, bulk, threads_encode=True)
     else:
         plain = Bulk(DECODERS, batch_size, lambda data: encoder.preprocess(load_image(data)), encoder.encode_pixels)

@@ -8,9 +8,8 @@ Shapes: N pictures or sentences, S side in pixels, D embedding, W pooled width, 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint_files import read_config
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform, one_torch_thread, resize_by_pillow, resize_by_torch
+from crossmodal.data.transforms import ImageTransform, resize_by_pillow, resize_by_simd
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.models.parts import Parts, Weights
 from crossmodal.runtimes.export_files import EXPORTED, Export, check_files
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = ["ExportedTowers"]
-
-TORCH_PAYS = 4000  # pictures whose resizing by torch saves the seconds that importing it takes
 
 
 class ExportedTowers:
@@ -71,14 +68,14 @@ class ExportedTowers:
         return vectors
 
     @contextmanager
-    def bulk(self, count: int) -> Iterator[Bulk]:
-        """The image tower on one core for each thread; of many pictures, torch resizes where it is installed."""
+    def bulk(self) -> Iterator[Bulk]:
+        """The image tower on one core for each thread; cykooz.resizer resizes where it is installed."""
         from crossmodal.data.images import load_resized
 
         hold_memory()
         lanes = cores()
         session = self._session("image", lanes)
-        resize = resize_by_torch if _torch_pays(count) else resize_by_pillow
+        resize = resize_by_simd if find_spec("cykooz_resizer") else resize_by_pillow
 
         def read(data: bytes) -> Pixels:
             return self._transform.cut(load_resized(data, self._transform.scaled, resize))
@@ -86,11 +83,15 @@ class ExportedTowers:
         def encode(pixels: Pixels) -> Vectors:
             return session.run(["vectors"], {"pixels": pixels})[0]
 
-        with one_torch_thread() if resize is resize_by_torch else nullcontext():
-            yield Bulk(lanes, PIECE, read, encode)
+        yield Bulk(lanes, PIECE, read, encode)
 
     def embed_ids(self, ids: Ids, batch_size: int) -> Vectors:
-        """Sentences → unit vectors (N, D); sentences of like length share a batch."""
+        """Sentences → unit vectors (N, D); sentences of like length share a batch.
+
+        By int8 each is alone: its values are rounded on the scale of its batch, so neighbours would move its vector.
+        """
+        if self._precision == "int8":
+            batch_size = 1
         vectors = np.empty((len(ids), self._dimension), dtype=np.float32)
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
         for start in range(0, len(order), batch_size):
@@ -185,7 +186,3 @@ class ExportedTowers:
         except ImportError as error:
             raise InputError(f"gradients and decoders need torch ({error}): `pip install torch`") from error
         return TrainedTowers(self._path)
-
-
-def _torch_pays(count: int) -> bool:
-    return "torch" in sys.modules or (count >= TORCH_PAYS and find_spec("torch") is not None)

@@ -69,8 +69,8 @@ class Towers(Protocol):
     def embed_pixels(self, pixels: Pixels, batch_size: int) -> Vectors:
         """(N, 3, S, S) → unit vectors (N, D)."""
 
-    def bulk(self, count: int) -> AbstractContextManager[Bulk]:
-        """The image tower set up for some number of files, as long as the context lasts."""
+    def bulk(self) -> AbstractContextManager[Bulk]:
+        """The image tower set up for many files, as long as the context lasts."""
 
     def embed_ids(self, ids: Ids, batch_size: int) -> Vectors:
         """Sentences → unit vectors (N, D)."""

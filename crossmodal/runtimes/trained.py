@@ -54,9 +54,8 @@ class TrainedTowers:
         return np.asarray(vectors.numpy(), dtype=np.float32)
 
     @contextmanager
-    def bulk(self, count: int) -> Iterator[Bulk]:
+    def bulk(self) -> Iterator[Bulk]:
         """The image tower, batch norms folded for good, on one core for each thread."""
-        del count
         tower, transform = fused(self._model.image), self._transform
 
         def read(data: bytes) -> Pixels:

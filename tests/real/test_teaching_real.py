@@ -1,4 +1,4 @@
-"""Teaching the starter real photos: the new heads are what the maps say, and accepting encodes nothing again."""
+"""Teaching the starter real photos: the new heads are what the maps say, and accepting encodes nothing exact again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def test_the_starter_is_taught_photos_and_goes_back(shared: Path, tmp_path: Path
     assert after_scenes.rsum >= before_scenes.rsum - 6.1  # a point of each recall
     if taught.candidate is None:
         return
-    assert teaching.accept(index).embedded == 0
+    # what rounds has no export of the candidate yet, so that torch encodes anew
+    assert teaching.accept(index).embedded == (PHOTOS if encoder.rounds else 0)
     after, new = open_index(index), open_encoder(taught.candidate)
     pictures = [load_image(after.root / picture.stamp.path) for picture in after.catalogue.pictures[:8]]
     assert np.allclose(new.encode_images(pictures), after.image_vectors[:8], atol=1e-4)
