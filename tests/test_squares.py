@@ -150,11 +150,11 @@ def test_telling_that_a_file_is_read_soon_never_waits_or_fails(tmp_path: Path) -
         soon_read(tmp_path / "pipe")
 
 
-@pytest.mark.parametrize(("resize", "mean"), list(zip(RESIZERS, (0.2, 0.3, 0.2), strict=True)))
-def test_real_photos_agree_within_a_grey_level(shared: Path, resize: Resize, mean: float) -> None:
+@pytest.mark.parametrize("resize", RESIZERS)
+def test_real_photos_agree_within_a_grey_level(shared: Path, resize: Resize) -> None:
     photos = sorted((shared / "data" / "flickr8k_originals").iterdir())
     errors = [difference(path.read_bytes(), ImageTransform(224), resize).mean() for path in photos[::3]]
-    assert np.mean(errors) <= mean
+    assert np.mean(errors) <= 0.2
     assert max(errors) <= 1
 
 
