@@ -177,7 +177,7 @@ def relevance_above_background(cosines: Iterable[NDArray[Any]]) -> Relevance:
     calibrated. Nothing matches where not even half of the background is passed. Median and lower spread, since some of
     the sentences may well match. Raises InputError without any.
     """
-    best = np.concatenate([np.asarray(block, dtype=np.float64).max(1) for block in cosines] or [np.empty(0)])
+    best = np.concatenate([np.asarray(block).max(1) for block in cosines] or [np.empty(0)]).astype(np.float64)
     if not len(best):
         raise InputError("no background sentence to fit on")
     centre, low = np.quantile(best, [0.5, 0.16])

@@ -22,7 +22,7 @@ from crossmodal.index.proposers import RowSource
 
 __all__ = ["Background", "MeanRows", "Moments", "moments_of", "read_moments", "worth_moments", "write_moments"]
 
-BLOCK = 4096  # rows whose float64 copy is in memory at once
+BLOCK = 1_048_576  # numbers whose float64 copy, 8 MB, is in memory at once
 NEXT = 10  # cosines after the best that are looked at
 ROWS_A_DIMENSION = 4  # with fewer rows, all cosines cost no more than the covariance does
 
@@ -53,11 +53,11 @@ def moments_of(vectors: RowSource) -> Moments:
     count, dimension = vectors.shape
     first, mean = np.zeros(dimension), np.zeros(dimension)
     second = np.zeros((dimension, dimension))
-    for start in range(0, count, BLOCK):
-        rows = np.arange(start, min(start + BLOCK, count))
-        block = np.asarray(vectors[rows], dtype=np.float64)
+    size = max(BLOCK // dimension, 1)
+    for start in range(0, count, size):
+        block = np.array(vectors[np.arange(start, min(start + size, count))], dtype=np.float64)
         first = block[0].copy() if not start else first  # a shift near the mean keeps the digits
-        block = block - first
+        block -= first
         mean += block.sum(0)
         second += block.T @ block
     mean /= count

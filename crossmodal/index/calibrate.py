@@ -32,6 +32,7 @@ FEWEST_QUERIES = 200
 BACKGROUND = 256  # sentences
 FEWEST = 20  # captioned pictures; with less there is nothing to fit
 BLOCK = 64  # queries whose cosines are in memory at once
+AT_ONCE = 4_000_000  # cosines with background sentences, 16 MB, if those of one are not more
 FRAMES = ("a photo of {}", "{} in the foreground", "a close-up of {}", "someone looks at {}", "{} at night")
 THINGS = """
     a bridge|a birthday cake|a motorcycle|a bookshelf|a football match|a waterfall|a keyboard|a wedding|a market
@@ -67,7 +68,8 @@ def _from_background(images: Vectors, encoder: Embedder) -> dict[str, Relevance]
     vectors = encoder.encode_texts(background_sentences())
     if not np.isfinite(vectors).all():
         raise CheckpointError(f"checkpoint {encoder.name} gives vectors that are not finite: take another --checkpoint")
-    blocks = (vectors[start : start + BLOCK] @ images.T for start in range(0, len(vectors), BLOCK))
+    size = max(min(BLOCK, AT_ONCE // len(images)), 1)
+    blocks = (vectors[start : start + size] @ images.T for start in range(0, len(vectors), size))
     return {WORDS_TO_IMAGES: relevance_above_background(blocks)}
 
 

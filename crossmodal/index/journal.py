@@ -14,7 +14,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,23 @@ class Outcome:
 def _outcome(key: str, reason: str, embedded: bool, facts: Sequence[Any] = ()) -> Outcome:
     """Of a row in a journal; one of before there were facts is shorter."""
     return Outcome(key, reason, embedded, tuple(facts))
+
+
+class _Mapped(Mapping[str, Vectors]):
+    """Vectors (D,) by key, each at its place in bytes in a journal's numbers."""
+
+    def __init__(self, numbers: Vectors, places: Mapping[str, int], dimension: int) -> None:
+        self._numbers, self._places, self._dimension = numbers, places, dimension
+
+    def __getitem__(self, key: str) -> Vectors:
+        start = self._places[key] // 4
+        return self._numbers[start : start + self._dimension]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 class Journal:
@@ -121,12 +138,12 @@ class Journal:
             self._places.setdefault(key, place)
             place += 4 * self._dimension
 
-    def vectors(self) -> dict[str, Vectors]:
-        """The vector (D,) of every key embedded so far, mapped from the file."""
+    def vectors(self) -> Mapping[str, Vectors]:
+        """The vector (D,) of every key embedded so far, mapped from the file when it is asked for."""
         if not self._places:
             return {}
         mapped = np.asarray(np.memmap(self.path, dtype="<f4", mode="r", shape=(self._end // 4,)), dtype=np.float32)
-        return {key: mapped[place // 4 : place // 4 + self._dimension] for key, place in self._places.items()}
+        return _Mapped(mapped, self._places, self._dimension)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -29,13 +29,13 @@ KINDS = ("exact", "rabitq", "ivf")
 SCANNED = 4_000_000  # numbers, 16 MB: a scan takes about a millisecond
 SWEPT = 120_000_000  # numbers: the one-bit codes are 15 MB and a sweep takes about 1.5 ms
 FEWEST_DIMENSIONS = 192  # for one bit each
-BLOCK = 4_194_304  # numbers handled at once: 16 MB
+BLOCK = 1_048_576  # numbers handled at once: 4 MB
 SEED = 5
 DIRECTIONS = 128  # that the product codes keep at most
 CELLS = 4  # times the square root of N
 PROBED = 24  # cells of which one is looked through
 LEARNED = 50  # rows a cell that k-means learns from
-SAMPLED = 12_800_000  # numbers of the rows that directions and codes are learned from
+SAMPLED = {"rabitq": 1_600_000, "ivf": 12_800_000}  # numbers of the rows that codes are learned from
 ALONE = 11  # FAISS's fast-scan kernel with a reservoir and without groups of queries
 NEAR = 8  # cells that a row's second one is chosen among
 RABITQ = ("IndexPreTransform", "IndexRaBitQFastScan")  # FAISS types, from the outside in
@@ -119,7 +119,7 @@ def build_proposer(vectors: RowSource, kind: str | None = None) -> Any | None:
     plan = plan_search(count, dimension, kind)
     if plan.kind == "exact" or not count:
         return None
-    size = min(count, max(SAMPLED // dimension, 1))
+    size = min(count, max(SAMPLED[plan.kind] // dimension, 1))
     sample = np.asarray(vectors[np.arange(size) * count // size], dtype=np.float32)
     return _rabitq(vectors, sample) if plan.kind == "rabitq" else _ivf(vectors, sample)
 

@@ -45,9 +45,9 @@ class Shelf:
 
     def gather(self, keys: Sequence[str]) -> Iterator[Vectors]:
         """The vectors of some keys, in order, as blocks (n, D)."""
-        vectors = self.journal.vectors() | self.known
+        known, own = self.known, self.journal.vectors()
         for start in range(0, len(keys), BLOCK):
-            yield np.stack([vectors[key] for key in keys[start : start + BLOCK]])
+            yield np.stack([known[key] if key in known else own[key] for key in keys[start : start + BLOCK]])
 
     def close(self) -> None:
         """Let go of the journal."""
