@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from crossmodal.data.images import load_image
+from crossmodal.data.transforms import one_torch_thread
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CheckpointError
 from crossmodal.index import build_index, open_index
@@ -86,6 +87,17 @@ def test_torch_on_all_cores_agrees_with_torch_by_batches(tmp_path: Path) -> None
     plain = encoder.encode_images([load_image(path) for path in paths])
     assert torch.get_num_threads() == threads
     assert float((fast * plain).sum(1).min()) >= 0.99999
+
+
+def test_of_two_at_once_the_last_gives_torch_its_threads_back() -> None:
+    threads = torch.get_num_threads()
+    one, other = one_torch_thread(), one_torch_thread()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert torch.get_num_threads() == 1
+    other.__exit__(None, None, None)
+    assert torch.get_num_threads() == threads
 
 
 def test_a_real_encoders_index_is_that_of_the_plain_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ def run_export(options: argparse.Namespace) -> int:
         raise InputError("to check on your own photos give --images DIR and --captions FILE (and --split FILE)")
 
     def samples(checkpoint: Checkpoint) -> Samples:
+        """The person's own photos and captions."""
         from crossmodal.data.pairs import load_pairs
         from crossmodal.data.splits import listed_records
         from crossmodal.exporting import record_samples

@@ -32,6 +32,7 @@ VALUE_RANGES = {  # mean and deviation of values in [0, 1], and so what pixels b
 }
 
 _of_this_thread = threading.local()
+_turn, _threads_before = threading.Lock(), list[int]()
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,22 @@ def resize_by_simd(image: Image, height: int, width: int) -> NDArray[np.uint8]:
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch compute each call on the calling thread alone, so that several threads keep one core each."""
+    """Let torch compute each call on the calling thread alone, so that several threads keep one core each.
+
+    It holds for the whole process: whoever leaves last gives the threads back.
+    """
     import torch
 
-    former = torch.get_num_threads()
-    torch.set_num_threads(1)  # for threads yet to begin too
+    with _turn:
+        _threads_before.append(torch.get_num_threads())
+        torch.set_num_threads(1)  # for threads yet to begin too
     try:
         yield
     finally:
-        torch.set_num_threads(former)
+        with _turn:
+            before = _threads_before.pop()
+            if not _threads_before:
+                torch.set_num_threads(before)
 
 
 def augment(
