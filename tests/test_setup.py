@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DISTRIBUTIONS = {  # import name -> name on the list, where the two differ
     "PIL": "pillow",
+    "cykooz_resizer": "cykooz-resizer",
     "faiss": "faiss-cpu",
     "sklearn": "scikit-learn",
     "umap": "umap-learn",

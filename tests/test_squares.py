@@ -132,6 +132,15 @@ def test_broken_files_are_refused_with_the_reasons_of_the_plain_way() -> None:
     assert len(set(reasons)) > 10
 
 
+def test_what_fails_in_resizing_is_not_laid_to_the_file() -> None:
+    def broken(*_: object) -> NDArray[np.uint8]:
+        raise ModuleNotFoundError("no resizer")
+
+    for mode in ("RGB", "RGBA"):
+        with pytest.raises(ModuleNotFoundError, match="no resizer"):
+            load_resized(encode(photo(60, 40).convert(mode), "PNG"), ImageTransform(48).scaled, broken)
+
+
 def test_a_cut_large_jpeg_is_refused_though_decoded_small() -> None:
     data = encode(photo(800, 600), "JPEG")
     for share in (0.3, 0.7, 0.95):

@@ -112,10 +112,16 @@ def load_resized(
         if header.format == "JPEG" and picture.mode in ("RGB", "L"):
             picture.draft(picture.mode, (SPARE * wide, SPARE * high))
         picture.load()
-        if not _is_plain(picture):
-            return resize(_upright(_to_rgb(picture), orientation), *target)
-        pixels = resize(picture if picture.mode == "RGB" else picture.convert("RGB"), high, wide)
-        profile = picture.info.get("icc_profile")
+        rgb: Image.Image = picture
+        plain, profile = _is_plain(picture), picture.info.get("icc_profile")
+        if not plain:
+            rgb = _upright(_to_rgb(picture), orientation)
+        elif picture.mode != "RGB":
+            rgb = picture.convert("RGB")
+    if not plain:
+        return resize(rgb, *target)
+    pixels = resize(rgb, high, wide)  # out of the context: what fails here is no fault of the file's
+    with _translated(header.format):
         foreign = isinstance(profile, bytes) and profile and _srgb_transform(profile, "RGB") is not None
         if foreign or orientation != 1:
             small = Image.fromarray(pixels)
