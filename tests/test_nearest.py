@@ -78,6 +78,19 @@ def quick(request: pytest.FixtureRequest) -> Nearest:
     return Nearest(VECTORS_MANY, build_proposer(VECTORS_MANY, request.param))
 
 
+def test_the_codes_of_every_cell_that_holds_any_are_put_in_large_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+    monkeypatch.setattr("crossmodal.index.proposers.use_huge_pages", asked.append)
+    write_proposer(tmp_path / "a", build_proposer(VECTORS_MANY, "ivf"))
+    read_proposer(tmp_path / "a", VECTORS_MANY.shape, bytes_beside(tmp_path / "a"))
+    assert len(asked) == 2
+    for addresses in asked:
+        assert len(set(addresses)) == len(addresses) > 100
+        assert min(addresses) > 0
+
+
 class TestProposed:
     def test_it_agrees_with_the_scan(self, quick: Nearest, monkeypatch: pytest.MonkeyPatch) -> None:
         plain, found = Nearest(VECTORS_MANY), 0
