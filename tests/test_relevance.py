@@ -12,12 +12,15 @@ from crossmodal import cli
 from crossmodal.errors import IndexStoreError, InputError
 from crossmodal.index import build_index, open_index
 from crossmodal.index.calibrate import (
+    WORDS_TO_IMAGES,
     background_sentences,
+    calibrate,
     caption_means,
     fill_uncaptioned,
     picture_examples,
     word_examples,
 )
+from crossmodal.index.catalogue import Catalogue
 from crossmodal.relevance import (
     Example,
     Relevance,
@@ -116,6 +119,19 @@ def test_wrong_shapes_and_nothing_to_fit_on_are_refused() -> None:
         fit_relevance([Example((np.zeros((1, 3)),), np.zeros((1, 3), dtype=bool))])
     with pytest.raises(InputError, match="no background"):
         relevance_above_background([])
+
+
+def test_the_background_is_the_same_however_few_cosines_are_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(0).normal(size=(30, 16)).astype(np.float32)
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+
+    def fitted() -> dict[str, Relevance]:
+        return calibrate(Catalogue((), (), ()), images, images[:0], FakeEncoder())
+
+    whole = fitted()
+    for at_once in (1, 30 * 7):
+        monkeypatch.setattr("crossmodal.index.calibrate.AT_ONCE", at_once)
+        assert fitted()[WORDS_TO_IMAGES].hit == pytest.approx(whole[WORDS_TO_IMAGES].hit, abs=1e-3)
 
 
 def test_background_alone_puts_the_middle_two_spreads_above_it() -> None:
