@@ -12,7 +12,7 @@ that lie ready in memory, freed memory kept. cos: mean cosine of each method's v
     python -m benchmarks.indexing_speed --memory 1000 10000 100000
 
 shows instead whether our memory grows with the number of pictures: drawn ones of 64 pixels and a network of a few
-layers, 1,024 numbers a picture all the same, so that it does not take hours.
+layers, 1,024 numbers a picture all the same, so that it does not take hours; with --captions N each has N sentences.
 
 Shapes: N pictures, D embedding, S side in pixels.
 """
@@ -78,11 +78,11 @@ def spread_out(source: Path, folder: Path, count: int) -> None:
         (folder / f"photo-{number:06d}{photo.suffix.lower()}").write_bytes(data)
 
 
-def index_here(photos: Path, checkpoint: Path, index: Path) -> None:
+def index_here(photos: Path, checkpoint: Path, index: Path, captions: Path | None = None) -> None:
     """What our process does: the public build, with its own report. Prints JSON."""
     import build_index
 
-    report = build_index.build(photos, None, checkpoint, index)
+    report = build_index.build(photos, captions, checkpoint, index)
     print(json.dumps({"seconds": report.seconds, "count": report.embedded}))
 
 
@@ -152,20 +152,33 @@ def clip_retrieval(name: str, model: Path, batch: int, workers: int, env: dict[s
     return Method(name, once)
 
 
-def memory_table(counts: Sequence[int]) -> str:
-    """A row a number of pictures, each indexed afresh by a process of its own."""
+def memory_table(counts: Sequence[int], each: int) -> str:
+    """A row a number of pictures with so many captions each, all indexed afresh by a process of its own."""
     lines = ["| pictures | images/s | memory MB | of it no file's |", "|---|---|---|---|"]
     network = make_network(cache().with_name("small_resnet"), "small_resnet", 1024, 28)
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
-            drawn, photos, index = (Path(folder) / name for name in ("drawn", "photos", "index"))
+            drawn, photos, index, captions = (Path(folder) / name for name in ("drawn", "photos", "index", "a.csv"))
             draw_few(drawn)
             spread_out(drawn, photos, count)
             command = [sys.executable, "-m", "benchmarks.indexing_speed", "--images", str(photos)]
-            done = run([*command, "--here", str(network), str(index)], cwd=ROOT, every=0.1)
+            command += ["--here", str(network), str(index)]
+            if each:
+                write_sentences(captions, photos, each)
+                command.append(str(captions))
+            done = run(command, cwd=ROOT, every=0.1)
         rate = count / done.said["seconds"]
         lines.append(f"| {count:,} | {rate:,.0f} | {done.memory / 1e6:,.0f} | {done.own / 1e6:,.0f} |")
     return "\n".join(lines)
+
+
+def write_sentences(path: Path, photos: Path, each: int) -> None:
+    """A captions file with some sentences for each photo, no two alike."""
+    names = sorted(photo.name for photo in photos.iterdir())
+    rows = [
+        f"{name},someone looks at {name.partition('.')[0]} for the {n}th time" for name in names for n in range(each)
+    ]
+    path.write_text("\n".join(["image,caption", *rows]) + "\n")
 
 
 def draw_few(folder: Path) -> None:
@@ -281,6 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, metavar="DIR", help="photos to repeat")
     parser.add_argument("--memory", type=int, nargs="+", metavar="N", help="numbers of pictures; nothing is compared")
+    parser.add_argument("--captions", type=int, default=0, metavar="N", help="of each picture, with --memory")
     parser.add_argument("--files", type=int, default=256, metavar="N")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds")
     parser.add_argument("--peers", action="store_true", help="those that `python -m benchmarks.peers` installed")
@@ -297,7 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             (encode_here if len(options.here) == 1 else index_here)(options.images, *options.here)
             return 0
         if options.memory:
-            print(memory_table(options.memory))
+            print(memory_table(options.memory, options.captions))
             return 0
         if min(options.files, options.repeat) < 1:
             raise InputError("nothing to measure: --files and --repeat must be at least 1")

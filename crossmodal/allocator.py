@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-__all__ = ["hold_memory", "use_huge_pages"]
+__all__ = ["hold_memory", "sparing_memory", "use_huge_pages"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MMAP_THRESHOLDS = (2**30, 2**25)  # bytes; an older glibc takes no more than the second
+USUAL = 1 << 17  # bytes, glibc's own start for both
 HUGE_PAGE = 1 << 21  # bytes
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 NEVER = -1  # of trimming: the greatest number of bytes there is room for, 2 GiB, is less than a fine-tuning step frees
@@ -22,14 +24,36 @@ def hold_memory() -> None:
     A batch's activations are some hundred megabytes, freed and asked for again at every step; the page faults of
     getting them anew halve the speed of inference and training. On other C libraries nothing happens.
     """
-    if not sys.platform.startswith("linux"):
-        return
+    _set(NEVER, MMAP_THRESHOLDS)
+
+
+@contextmanager
+def sparing_memory() -> Iterator[None]:
+    """Inside, freed blocks go back to the kernel at once, also those of before; afterwards they are held (again).
+
+    For work between batches that is large in itself and should not come on top of a batch's freed memory.
+    """
+    _set(USUAL, (USUAL,))
+    _libc("malloc_trim", 0)
     try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        yield
+    finally:
+        hold_memory()
+
+
+def _set(trim: int, mmap_thresholds: Iterable[int]) -> None:
+    _libc("mallopt", M_TRIM_THRESHOLD, trim)
+    any(_libc("mallopt", M_MMAP_THRESHOLD, size) for size in mmap_thresholds)
+
+
+def _libc(name: str, *values: int) -> int:
+    """What a function of glibc returns; 0 where there is none."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    try:
+        return int(getattr(ctypes.CDLL("libc.so.6"), name)(*values))
     except (OSError, AttributeError):
-        return
-    mallopt(M_TRIM_THRESHOLD, NEVER)
-    any(mallopt(M_MMAP_THRESHOLD, size) for size in MMAP_THRESHOLDS)
+        return 0
 
 
 def use_huge_pages(addresses: Iterable[int]) -> threading.Thread | None:

@@ -68,6 +68,12 @@ def test_pictures_without_captions_count_as_the_mean(pictures: int) -> None:
         assert background.features(query) == pytest.approx(expected, abs=1e-6)
 
 
+def test_several_queries_at_once_are_answered_as_each_alone() -> None:
+    means = MeanRows(GALLERY[: BOUNDS[60]], BOUNDS[:61])
+    together = means @ QUERIES.T
+    assert together == pytest.approx(np.stack([means @ query for query in QUERIES], axis=1), abs=1e-6)
+
+
 def test_moments_come_back_and_another_file_is_refused(tmp_path: Path) -> None:
     moments = moments_of(GALLERY)
     write_moments(tmp_path / "m.npy", moments)

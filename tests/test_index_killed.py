@@ -166,17 +166,19 @@ class TestJournal:
     def test_remembers_units_and_vectors(self, tmp_path: Path) -> None:
         self.write(tmp_path / "j")
         journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
-        assert journal.units == {
-            0: [Outcome("x", "", True), Outcome("", "torn")],
-            1: [Outcome("y", "", True), Outcome("x")],
-        }
+        assert [outcome for outcome, _ in journal.outcomes()] == [
+            Outcome("x", "", True), Outcome("", "torn"), Outcome("y", "", True), Outcome("x"),
+        ]  # fmt: skip
+        numbers = journal.numbers()
+        assert [numbers[at : at + 2].tolist() for _, at in journal.outcomes() if at >= 0] == [[1, 2], [3, 4]]
+        assert (list(journal.units), journal.counts()) == ([0, 1], (4, 1))
         assert {key: vector.tolist() for key, vector in journal.vectors().items()} == {"x": [1, 2], "y": [3, 4]}
         journal.close()
 
     def test_other_settings_start_afresh(self, tmp_path: Path) -> None:
         self.write(tmp_path / "j")
         journal = Journal(tmp_path / "j", {"fingerprint": "b"}, 2)
-        assert (journal.units, journal.vectors()) == ({}, {})
+        assert (journal.units, journal.vectors(), journal.counts()) == ({}, {}, (0, 0))
         journal.close()
 
     def test_cut_anywhere_it_keeps_the_whole_units_before_the_cut_and_goes_on(self, tmp_path: Path) -> None:

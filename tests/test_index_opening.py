@@ -65,6 +65,16 @@ def test_rows_come_one_by_one_and_all_at_once_alike():
         found[12]
 
 
+def test_going_through_rows_one_by_one_keeps_none_of_them():
+    found = rows(b'[0, "x"]\n[1, "y"]\n')
+    assert list(found.each()) == [Caption(0, "x"), Caption(1, "y")]
+    assert found._all is None
+    assert found == rows(b'[0,"x"]\n[1,"y"]\n')
+    assert found._all is None
+    assert (found == rows(b'[0, "x"]\n'), found == rows(b'[0, "x"]\n[1, "z"]\n'), found == [1]) == (False, False, False)
+    assert tuple(found) == tuple(found.each())
+
+
 @pytest.mark.parametrize("line", ['["x", "y"]', "[1]", '[true, "y"]', '{"a": 1}', "[1, 2", '[1.5, "y"]'])
 def test_a_row_of_another_shape_is_refused_when_it_is_read(line: str):
     with pytest.raises(IndexStoreError, match=r"captions\.jsonl"):

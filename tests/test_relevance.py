@@ -129,9 +129,28 @@ def test_the_background_is_the_same_however_few_cosines_are_in_memory(monkeypatc
         return calibrate(Catalogue((), (), ()), images, images[:0], FakeEncoder())
 
     whole = fitted()
+    monkeypatch.setattr("crossmodal.index.calibrate.LEAST", 1)
     for at_once in (1, 30 * 7):
         monkeypatch.setattr("crossmodal.index.calibrate.AT_ONCE", at_once)
         assert fitted()[WORDS_TO_IMAGES].hit == pytest.approx(whole[WORDS_TO_IMAGES].hit, abs=1e-3)
+
+
+def test_captions_say_the_same_however_few_cosines_are_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    images = draw.normal(size=(90, 16)).astype(np.float32)
+    owner = np.sort(draw.integers(0, 60, 200))
+    captions = images[owner] + draw.normal(size=(200, 16)).astype(np.float32)
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+    captions /= np.linalg.norm(captions, axis=1, keepdims=True)
+    whole = fit_relevance(word_examples(images, captions, owner))
+    assert len(whole.gallery) == 9
+    for at_once, judged in ((1, 1), (200 * 3, 90 * 2), (200 * 20, 90 * 7)):
+        monkeypatch.setattr("crossmodal.index.calibrate.LEAST", 1)
+        monkeypatch.setattr("crossmodal.index.calibrate.AT_ONCE", at_once)
+        monkeypatch.setattr("crossmodal.index.calibrate.JUDGED", judged)
+        examples = list(word_examples(images, captions, owner))
+        assert max(len(example.own) for example in examples) <= max(judged // 90, 1)
+        assert fit_relevance(examples).hit == pytest.approx(whole.hit, rel=1e-3, abs=1e-3)
 
 
 def test_background_alone_puts_the_middle_two_spreads_above_it() -> None:

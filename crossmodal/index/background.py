@@ -22,7 +22,7 @@ from crossmodal.index.proposers import RowSource
 
 __all__ = ["Background", "MeanRows", "Moments", "moments_of", "read_moments", "worth_moments", "write_moments"]
 
-BLOCK = 1_048_576  # numbers whose float64 copy, 8 MB, is in memory at once
+BLOCK = 524_288  # numbers whose float64 copy, 4 MB, is in memory at once
 NEXT = 10  # cosines after the best that are looked at
 ROWS_A_DIMENSION = 4  # with fewer rows, all cosines cost no more than the covariance does
 
@@ -61,7 +61,9 @@ def moments_of(vectors: RowSource) -> Moments:
         mean += block.sum(0)
         second += block.T @ block
     mean /= count
-    return Moments(mean + first, second / count - np.outer(mean, mean))
+    second /= count
+    second -= np.outer(mean, mean)
+    return Moments(mean + first, second)
 
 
 def write_moments(path: Path, moments: Moments) -> None:
@@ -110,9 +112,10 @@ class MeanRows:
         return np.asarray(sums / counts[:, None].astype(np.float32), dtype=np.float32)
 
     def __matmul__(self, query: Vectors) -> Vectors:
-        """The mean product of a query with each picture's captions, (N,)."""
+        """The mean product of each picture's captions with a query (D,), or each of several (D, Q): (N,) or (N, Q)."""
         sums = np.add.reduceat(self._captions @ query, self._starts)
-        return np.asarray(sums / self._counts.astype(np.float32), dtype=np.float32)
+        counts = self._counts.astype(np.float32)
+        return np.asarray(sums / counts.reshape(-1, *[1] * (query.ndim - 1)), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,29 @@ import json
 import os
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmodal.allocator import sparing_memory
 from crossmodal.data.pairs import Pairs, load_pairs
 from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
+from crossmodal.index.assembly import Assembly, assemble, changes_between, rows_kept
 from crossmodal.index.calibrate import calibrate
-from crossmodal.index.catalogue import Caption, Catalogue, Picture, Skipped, Stamp, scan
+from crossmodal.index.catalogue import Caption, Catalogue, Skipped, Stamp, caption_lines, scan, stamp_lines
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
 from crossmodal.index.embedder import Embedder, Vectors, rounding
-from crossmodal.index.facts import UNKNOWN, Facts, gather_facts
-from crossmodal.index.journal import Outcome
+from crossmodal.index.facts import UNKNOWN, Facts, add_unread
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
+from crossmodal.index.rows import Rows
 from crossmodal.index.shelf import Shelf
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
+from crossmodal.index.vectors import vectors_by_key
 from crossmodal.relevance import Relevance
 
 __all__ = ["BuildReport", "Progress", "build_index"]
@@ -92,11 +98,10 @@ def build_index(
     started = time.monotonic()
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, not {batch_size}")
-    pairs = load_pairs(images, captions)
+    build = _Build(load_pairs(images, captions), captions, encoder, index, progress or (lambda _: None), given)
     try:
         _make_room(index)
         with _locked(index):
-            build = _Build(pairs, captions, encoder, index, progress or (lambda _: None), given)
             return build.run(started, batch_size)
     except OSError as error:
         raise IndexStoreError(f"cannot build {index}: {error}; the former index is untouched, run again") from error
@@ -124,7 +129,10 @@ def _locked(index: Path) -> Iterator[None]:
 
 
 class _Build:
-    """One run of `build_index`, under the lock."""
+    """One run of `build_index`.
+
+    former: the index that stands there, reusable: the same where its vectors may be used again; both from `run` on.
+    """
 
     def __init__(
         self,
@@ -135,16 +143,20 @@ class _Build:
         progress: Callable[[Progress], None],
         given: Given,
     ) -> None:
-        self.pairs = pairs
         self.captions = captions
         self.encoder = encoder
         self.index = index
         self.progress = progress
         self.given = given
         self.root = pairs.root.resolve()
+        self.format, self.missing, self.problems = pairs.format, pairs.missing, pairs.problems
+        texts = {record.image: record.captions for record in pairs.records if record.captions}
+        self.paths = sorted({*(record.image for record in pairs.records), *pairs.uncaptioned})
+        said = (Caption(place, text) for place, path in enumerate(self.paths) for text in texts.get(path, ()))
+        self.texts = caption_lines().pack(said)
         self.notes: list[str] = []
-        self.former = self._open_former()
-        self.reusable = self.former if self._fits(self.former) else None
+        self.former: Index | None = None
+        self.reusable: Index | None = None
 
     def _open_former(self) -> Index | None:
         if not (self.index / MANIFEST).exists():
@@ -172,48 +184,51 @@ class _Build:
 
     def run(self, started: float, batch_size: int) -> BuildReport:
         """Embed what is new, publish if anything differs, and tidy up."""
-        texts = {record.image: record.captions for record in self.pairs.records}
-        stamps = scan(self.root, sorted({*texts, *self.pairs.uncaptioned}))
+        self.former = self._open_former()
+        self.reusable = self.former if self._fits(self.former) else None
+        stamps = scan(self.root, self.paths)
+        self.paths.clear()
         kept = self._kept(stamps)
-        plan = [stamp for stamp in stamps if stamp not in kept]
+        plan = stamps if (kept < 0).all() else stamp_lines().pack(compress(stamps.each(), kept < 0))
         with closing(self._picture_shelf(plan, batch_size)) as images:
             tick = self._ticker("pictures", len(plan))
-            outcomes = embed_pictures(self.root, plan, self.encoder, images.known, images.journal, batch_size, tick)
-            catalogue = _catalogue(kept, plan, outcomes, texts)
-            facts = self._facts(catalogue, outcomes)
-            texts_wanted = [caption.text for caption in catalogue.captions]
-            with closing(self._caption_shelf(texts_wanted, len(catalogue.skipped))) as captions:
-                generation = self._publish(catalogue, facts, images, captions)
+            embed_pictures(self.root, plan, self.encoder, images.known, images.journal, batch_size, tick)
+            rows = assemble(stamps, kept, images.journal.outcomes(), self.reusable, self.texts)
+            del stamps, plan
+            self.texts = caption_lines().rows()
+            rows = replace(rows, facts=self._facts(rows))
+            with closing(self._caption_shelf(rows.catalogue)) as captions:
+                generation = self._publish(rows, images, captions)
         shutil.rmtree(self.index / BUILDING, ignore_errors=True)
         remove_old_generations(self.index, keep=generation)
-        fresh = {outcome.key for outcome in outcomes if outcome.embedded}
-        return self._report(catalogue, fresh, time.monotonic() - started)
+        return self._report(rows, time.monotonic() - started)
 
-    def _kept(self, stamps: list[Stamp]) -> dict[Stamp, Picture]:
-        """Pictures of the former index whose file looks untouched; none where the folder is another one."""
+    def _kept(self, stamps: Rows[Stamp]) -> NDArray[np.int64]:
+        """Rows of the former index whose file looks untouched; none where the folder is another one."""
         if self.reusable is None or self.reusable.root.resolve() != self.root:
-            return {}
-        pictures = {picture.stamp: picture for picture in self.reusable.catalogue.pictures}
-        return {stamp: pictures[stamp] for stamp in stamps if stamp in pictures}
+            return np.full(len(stamps), -1, dtype=np.int64)
+        return rows_kept(stamps, self.reusable)
 
-    def _picture_shelf(self, plan: list[Stamp], batch_size: int) -> Shelf:
-        known = dict(self.given[0])
+    def _picture_shelf(self, plan: Rows[Stamp], batch_size: int) -> Shelf:
+        known = [self.given[0]]
         if self.reusable is not None:
-            keys = [picture.sha256 for picture in self.reusable.catalogue.pictures]
-            known |= zip(keys, self.reusable.image_vectors, strict=True)
-        facts = [str(self.root), batch_size, [astuple(stamp) for stamp in plan]]
-        return Shelf(self.index / BUILDING, "pictures", facts, self.encoder, known)
+            keys = (picture.sha256 for picture in self.reusable.catalogue.each_picture())
+            known.insert(0, vectors_by_key(keys, self.reusable.image_vectors))
+        about = json.dumps([str(self.root), batch_size]).encode()
+        return Shelf(self.index / BUILDING, "pictures", (about, plan.data), self.encoder, known)
 
-    def _caption_shelf(self, texts: list[str], skipped: int) -> Shelf:
+    def _caption_shelf(self, catalogue: Catalogue) -> Shelf:
         """Embed the texts that are new; by length, so that a batch wastes little on padding."""
-        known = dict(self.given[1])
+        known = [self.given[1]]
         if self.reusable is not None:
-            keys = [caption.text for caption in self.reusable.catalogue.captions]
-            known |= zip(keys, self.reusable.caption_vectors, strict=True)
-        plan = sorted(set(texts) - known.keys(), key=lambda text: (len(text), text))
-        shelf = Shelf(self.index / BUILDING, "captions", [CAPTIONS_PER_UNIT, plan], self.encoder, known)
+            keys = (caption.text for caption in self.reusable.catalogue.each_caption())
+            known.insert(0, vectors_by_key(keys, self.reusable.caption_vectors))
+        texts = {caption.text for caption in catalogue.each_caption()}
+        plan = sorted((text for text in texts if not any(text in each for each in known)), key=_by_length)
+        about = json.dumps([CAPTIONS_PER_UNIT, plan]).encode()
+        shelf = Shelf(self.index / BUILDING, "captions", (about,), self.encoder, known)
         try:
-            tick = self._ticker("captions", len(plan), skipped)
+            tick = self._ticker("captions", len(plan), len(catalogue.skipped))
             embed_captions(plan, self.encoder, shelf.known, shelf.journal, tick)
         except BaseException:
             shelf.close()
@@ -232,26 +247,23 @@ class _Build:
 
         return tick
 
-    def _facts(self, catalogue: Catalogue, outcomes: list[Outcome]) -> tuple[Facts, ...]:
+    def _facts(self, rows: Assembly) -> Rows[Facts]:
         """What each picture says of itself: read with it just now, or by a former build, else from its header."""
-        read = [(outcome.key, Facts(*outcome.facts)) for outcome in outcomes if outcome.facts]
-        if self.former is not None and self.former.facts is not None:
-            keys = [picture.sha256 for picture in self.former.catalogue.pictures]
-            read += zip(keys, self.former.facts, strict=True)
-        known = {key: facts for key, facts in read if facts != UNKNOWN}
-        unread = sum(picture.sha256 not in known for picture in catalogue.pictures)
+        unread = [row for row, facts in enumerate(rows.facts.each()) if facts == UNKNOWN]
         if self.reusable is not None and self.reusable.facts is None:
-            self.notes.append(f"the former index knew no sizes and dates: read from the headers of {unread:,} pictures")
-        tick = self._ticker("pictures", unread, len(catalogue.skipped))
-        return gather_facts(self.root, catalogue.pictures, known, tick)
+            count = len(unread)
+            self.notes.append(f"the former index knew no sizes and dates: read from the headers of {count:,} pictures")
+        tick = self._ticker("pictures", len(unread), len(rows.catalogue.skipped))
+        return add_unread(self.root, rows.catalogue.pictures, rows.facts, unread, tick)
 
-    def _publish(self, catalogue: Catalogue, facts: tuple[Facts, ...], images: Shelf, captions: Shelf) -> str:
+    def _publish(self, rows: Assembly, images: Shelf, captions: Shelf) -> str:
         """Write and publish the next generation, unless the former one says the same; returns the one that counts."""
+        catalogue = rows.catalogue
         manifest = self._manifest(catalogue)
         former = self.reusable
         same = former is not None and former.catalogue == catalogue and _says_the_same(former.manifest, manifest)
         relevance = former.relevance if former is not None and same else None
-        if former is not None and relevance is not None and former.facts == facts and not former.lacking:
+        if former is not None and relevance is not None and rows.facts == former.facts and not former.lacking:
             return former.manifest.generation
         self.progress(Progress("writing", 0, 1, len(catalogue.skipped)))
 
@@ -261,16 +273,19 @@ class _Build:
         def tell(note: str) -> None:
             self.progress(Progress("writing", 0, 1, len(catalogue.skipped), note=note))
 
-        generation, files = write_generation(
-            self.index,
-            catalogue,
-            facts,
-            self.encoder.dimension,
-            images.gather([picture.sha256 for picture in catalogue.pictures]),
-            captions.gather([caption.text for caption in catalogue.captions]),
-            fit,
-            tell,
-        )
+        texts = (caption.text for caption in catalogue.each_caption())
+        starts = captions.starts(caption.text for caption in catalogue.each_caption())
+        with sparing_memory():
+            generation, files = write_generation(
+                self.index,
+                catalogue,
+                rows.facts,
+                self.encoder.dimension,
+                images.gather(rows.wanted()),
+                captions.gather(zip(texts, starts, strict=True)),
+                fit,
+                tell,
+            )
         write_manifest(self.index, replace(manifest, generation=generation, files=files))
         self.progress(Progress("writing", 1, 1, len(catalogue.skipped)))
         return generation
@@ -280,7 +295,7 @@ class _Build:
         captions: dict[str, str | None] | None = None
         if self.captions is not None:
             sha256 = hash_file(self.captions) if self.captions.is_file() else None
-            captions = {"path": str(self.captions.resolve()), "sha256": sha256, "format": self.pairs.format}
+            captions = {"path": str(self.captions.resolve()), "sha256": sha256, "format": self.format}
         path = getattr(self.encoder, "path", None)
         return Manifest(
             schema=SCHEMA,
@@ -304,48 +319,31 @@ class _Build:
             files={},
         )
 
-    def _report(self, catalogue: Catalogue, fresh: set[str], seconds: float) -> BuildReport:
-        before = {} if self.former is None else _hashes(self.former.catalogue)
-        after = _hashes(catalogue)
-        gone = Counter(before[path] for path in before.keys() - after.keys())
-        new = Counter(after[path] for path in after.keys() - before.keys())
-        renamed = (gone & new).total()
-        embedded = sum(sha256 in fresh for sha256 in after.values())
-        if self.pairs.missing:
-            count, first = len(self.pairs.missing), self.pairs.missing[0]
+    def _report(self, rows: Assembly, seconds: float) -> BuildReport:
+        catalogue = rows.catalogue
+        changes = changes_between(Catalogue() if self.former is None else self.former.catalogue, catalogue)
+        if self.missing:
+            count, first = len(self.missing), self.missing[0]
             self.notes.append(f"{count:,} captioned pictures are not in the folder, {first} the first")
         if self.former is not None and self.former.catalogue.captions and self.captions is None:
             self.notes.append("the former index had captions; no captions file was given, so this one has none")
         return BuildReport(
-            indexed=len(after),
-            embedded=embedded,
-            reused=len(after) - embedded,
-            added=new.total() - renamed,
-            changed=sum(before[path] != after[path] for path in before.keys() & after.keys()),
-            renamed=renamed,
-            removed=gone.total() - renamed,
+            indexed=len(catalogue.pictures),
+            embedded=rows.embedded,
+            reused=len(catalogue.pictures) - rows.embedded,
+            added=changes.added,
+            changed=changes.changed,
+            renamed=changes.renamed,
+            removed=changes.removed,
             captions=len(catalogue.captions),
             skipped=catalogue.skipped,
             seconds=seconds,
-            notes=(*self.notes, *self.pairs.problems),
+            notes=(*self.notes, *self.problems),
         )
 
 
-def _catalogue(
-    kept: dict[Stamp, Picture],
-    plan: list[Stamp],
-    outcomes: list[Outcome],
-    texts: dict[str, tuple[str, ...]],
-) -> Catalogue:
-    """Rows of all pictures that can be read, and of their captions."""
-    read = list(zip(plan, outcomes, strict=True))
-    fresh = [Picture(stamp, outcome.key) for stamp, outcome in read if not outcome.reason]
-    pictures = sorted([*kept.values(), *fresh], key=lambda picture: picture.stamp.path)
-    skipped = (Skipped(stamp.path, outcome.reason) for stamp, outcome in read if outcome.reason)
-    captions = (
-        Caption(row, text) for row, picture in enumerate(pictures) for text in texts.get(picture.stamp.path, ())
-    )
-    return Catalogue(tuple(pictures), tuple(captions), tuple(skipped))
+def _by_length(text: str) -> tuple[int, str]:
+    return len(text), text
 
 
 def _says_the_same(former: Manifest, manifest: Manifest) -> bool:
@@ -357,7 +355,3 @@ def _seen_from(index: Path, root: Path) -> str:
         return Path(os.path.relpath(root, index)).as_posix()
     except ValueError:  # on another drive
         return str(root)
-
-
-def _hashes(catalogue: Catalogue) -> dict[str, str]:
-    return {picture.stamp.path: picture.sha256 for picture in catalogue.pictures}

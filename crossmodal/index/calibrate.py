@@ -6,7 +6,7 @@ Shapes: Q queries, N pictures, M captions, D embedding.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import CheckpointError, IndexStoreError, InputError
+from crossmodal.index.background import MeanRows
 from crossmodal.index.catalogue import Catalogue
 from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.relevance import Example, Relevance, fit_relevance, relevance_above_background, relevance_from_dict
@@ -31,8 +32,10 @@ COSINES = 8_000_000  # are not exceeded; but at least
 FEWEST_QUERIES = 200
 BACKGROUND = 256  # sentences
 FEWEST = 20  # captioned pictures; with less there is nothing to fit
-BLOCK = 64  # queries whose cosines are in memory at once
-AT_ONCE = 4_000_000  # cosines with background sentences, 16 MB, if those of one are not more
+AT_ONCE = 2_000_000  # cosines, 8 MB, that are computed at once; of no more queries than
+MOST = 64  # and, since each time every vector is read, of no fewer than
+LEAST = 16
+JUDGED = 250_000  # cosines whose features are computed at once, or those of one query
 FRAMES = ("a photo of {}", "{} in the foreground", "a close-up of {}", "someone looks at {}", "{} at night")
 THINGS = """
     a bridge|a birthday cake|a motorcycle|a bookshelf|a football match|a waterfall|a keyboard|a wedding|a market
@@ -52,7 +55,7 @@ def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder:
     """
     if not len(images):
         return {}
-    owner = np.array([caption.picture for caption in catalogue.captions], dtype=np.int64)
+    owner = catalogue.owners()
     counts = np.bincount(owner, minlength=len(images))
     if (counts > 0).sum() < FEWEST:
         return _from_background(images, encoder)
@@ -68,7 +71,7 @@ def _from_background(images: Vectors, encoder: Embedder) -> dict[str, Relevance]
     vectors = encoder.encode_texts(background_sentences())
     if not np.isfinite(vectors).all():
         raise CheckpointError(f"checkpoint {encoder.name} gives vectors that are not finite: take another --checkpoint")
-    size = max(min(BLOCK, AT_ONCE // len(images)), 1)
+    size = _queries_at_once(len(images))
     blocks = (vectors[start : start + size] @ images.T for start in range(0, len(vectors), size))
     return {WORDS_TO_IMAGES: relevance_above_background(blocks)}
 
@@ -90,17 +93,19 @@ def word_examples(
     rows = np.arange(len(owner)) if asked is None else asked
     rows = rows[counts[owner[rows]] > 1] if several else rows
     rows = _spread(rows, QUERIES, len(images)) if asked is None else rows
-    means = caption_means(captions, owner, len(images)) if several else captions[:0]
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
+    means = MeanRows(captions, np.searchsorted(owner, np.arange(len(images) + 1)))
+    size = _queries_at_once(len(captions) if several else len(images))
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
         queries, picture = np.asarray(captions[block]), owner[block]
         channels = [queries @ images.T]
         if several:
-            texts, place, many = queries @ means.T, np.arange(len(block)), counts[picture]
+            texts, place, many = np.zeros_like(channels[0]), np.arange(len(block)), counts[picture]
+            texts[:, means.pictures] = (means @ queries.T).T
             itself = (queries * queries).sum(1)
             texts[place, picture] = (texts[place, picture] * many - itself) / (many - 1)
             channels.append(fill_uncaptioned(texts, counts))
-        yield Example(tuple(channels), picture[:, None] == np.arange(len(images)))
+        yield from _portions(channels, picture, np.arange(len(images)))
 
 
 def picture_examples(
@@ -108,9 +113,28 @@ def picture_examples(
 ) -> Iterator[Example]:
     """Pictures as queries for captions. asked: rows of the pictures to ask; left out, some hundred of the captioned."""
     rows = _spread(np.unique(owner), PICTURE_QUERIES, len(captions)) if asked is None else asked
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
-        yield Example((np.asarray(images[block]) @ captions.T,), block[:, None] == owner)
+    size = _queries_at_once(len(captions))
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
+        yield from _portions([np.asarray(images[block]) @ captions.T], block, owner)
+
+
+def _queries_at_once(items: int) -> int:
+    """Of how many queries the cosines with so many items are computed at once."""
+    return min(max(AT_ONCE // items, LEAST), MOST)
+
+
+def _portions(
+    channels: Sequence[NDArray[Any]], wanted: NDArray[np.int64], items: NDArray[np.int64]
+) -> Iterator[Example]:
+    """Cosines (Q, N) as examples of a few queries each, as what is computed of them takes several times their memory.
+
+    wanted (Q,), items (N,): what is the same for a query and an item that match.
+    """
+    size = max(JUDGED // len(items), 1)
+    for start in range(0, len(wanted), size):
+        some = slice(start, start + size)
+        yield Example(tuple(channel[some] for channel in channels), wanted[some, None] == items)
 
 
 def _spread(rows: NDArray[np.int64], most: int, items: int) -> NDArray[np.int64]:

@@ -6,11 +6,11 @@ belongs to row i here. Everything is JSON lines: readable, appendable by nobody,
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
-from crossmodal.index.rows import Rows, read_bytes, read_rows
+from crossmodal.index.rows import Lines, Rows, read_bytes, read_rows
 
 __all__ = [
     "CATALOGUE_FILES",
@@ -27,13 +27,18 @@ __all__ = [
     "Picture",
     "Skipped",
     "Stamp",
+    "caption_lines",
+    "picture_lines",
     "read_catalogue",
-    "read_rows",
     "scan",
+    "stamp_lines",
+    "stamp_of",
     "write_catalogue",
 ]
 
 CATALOGUE_FILES = PICTURES, CAPTIONS, SKIPPED = "pictures.jsonl", "captions.jsonl", "skipped.jsonl"
+STAMP_TYPES, PICTURE_TYPES = (str, int, int), (str, int, int, str)
+CAPTION_TYPES, SKIPPED_TYPES = (int, str), (str, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All rows of an index; those of an opened one are parsed as they are asked for."""
+    """All rows of an index; those of an opened or new one are parsed as they are asked for."""
 
     pictures: Sequence[Picture] = ()
     captions: Sequence[Caption] = ()
@@ -83,13 +88,22 @@ class Catalogue:
             return self.captions.numbers()
         return np.array([caption.picture for caption in self.captions], dtype=np.int64)
 
+    def each_picture(self) -> Iterator[Picture]:
+        """One after the other, of which none is kept."""
+        return self.pictures.each() if isinstance(self.pictures, Rows) else iter(self.pictures)
 
-def scan(root: Path, paths: Iterable[str]) -> list[Stamp]:
-    """Stamp every path below root, in the order given; size -1 marks what is no plain file or cannot be looked at."""
-    return [_stamp(root, path) for path in paths]
+    def each_caption(self) -> Iterator[Caption]:
+        """Likewise."""
+        return self.captions.each() if isinstance(self.captions, Rows) else iter(self.captions)
 
 
-def _stamp(root: Path, path: str) -> Stamp:
+def scan(root: Path, paths: Iterable[str]) -> Rows[Stamp]:
+    """Stamp every path below root, in the order given."""
+    return stamp_lines().pack(stamp_of(root, path) for path in paths)
+
+
+def stamp_of(root: Path, path: str) -> Stamp:
+    """A file as it looks now; size -1 marks what is no plain file or cannot be looked at."""
     try:
         path.encode()
         status = os.stat(root / path)
@@ -98,32 +112,24 @@ def _stamp(root: Path, path: str) -> Stamp:
     return Stamp(path, status.st_size if stat.S_ISREG(status.st_mode) else -1, status.st_mtime_ns)
 
 
-def write_catalogue(folder: Path, catalogue: Catalogue) -> None:
-    """Write the three files."""
-    tables: dict[str, Iterator[list[Any]]] = {
-        PICTURES: ([p.stamp.path, p.stamp.size, p.stamp.modified_ns, p.sha256] for p in catalogue.pictures),
-        CAPTIONS: ([caption.picture, caption.text] for caption in catalogue.captions),
-        SKIPPED: ([skipped.path, skipped.reason] for skipped in catalogue.skipped),
-    }
-    for name, rows in tables.items():
-        with open(folder / name, "w", encoding="ascii", newline="\n") as file:
-            file.writelines(
-                json.dumps(row) + "\n" for row in rows
-            )  # ASCII: file names may hold bytes that are no UTF-8
+def stamp_lines() -> Lines[Stamp]:
+    """What stamps are written into."""
+    return Lines("stamps", STAMP_TYPES, _stamp, attrgetter("path", "size", "modified_ns"))
 
 
-def read_catalogue(folder: Path) -> Catalogue:
-    """Read what `write_catalogue` wrote.
+def picture_lines() -> Lines[Picture]:
+    """What pictures are written into."""
+    values = attrgetter("stamp.path", "stamp.size", "stamp.modified_ns", "sha256")
+    return Lines(PICTURES, PICTURE_TYPES, _picture, values)
 
-    Raises IndexStoreError if a file cannot be read or a caption is no picture's; later, for a row of another shape,
-    when it is asked for.
-    """
-    pictures = Rows(folder / PICTURES, read_bytes(folder / PICTURES), (str, int, int, str), _picture)
-    captions = Rows(folder / CAPTIONS, read_bytes(folder / CAPTIONS), (int, str), _caption)
-    owners = captions.numbers()
-    if len(owners) and not 0 <= owners.min() <= owners.max() < len(pictures):
-        raise IndexStoreError(f"{folder / CAPTIONS} names a picture that {PICTURES} does not hold")
-    return Catalogue(pictures, captions, tuple(Skipped(*row) for row in read_rows(folder / SKIPPED, (str, str))))
+
+def caption_lines() -> Lines[Caption]:
+    """What captions are written into."""
+    return Lines(CAPTIONS, CAPTION_TYPES, _caption, attrgetter("picture", "text"))
+
+
+def _stamp(row: list[Any]) -> Stamp:
+    return Stamp(*row)
 
 
 def _picture(row: list[Any]) -> Picture:
@@ -133,3 +139,32 @@ def _picture(row: list[Any]) -> Picture:
 
 def _caption(row: list[Any]) -> Caption:
     return Caption(*row)
+
+
+def _skipped(row: list[Any]) -> Skipped:
+    return Skipped(*row)
+
+
+def write_catalogue(folder: Path, catalogue: Catalogue) -> None:
+    """Write the three files."""
+    tables: tuple[Rows[Any], ...] = (
+        picture_lines().pack(catalogue.pictures),
+        caption_lines().pack(catalogue.captions),
+        Lines(SKIPPED, SKIPPED_TYPES, _skipped, attrgetter("path", "reason")).pack(catalogue.skipped),
+    )
+    for name, rows in zip(CATALOGUE_FILES, tables, strict=True):
+        (folder / name).write_bytes(rows.data)
+
+
+def read_catalogue(folder: Path) -> Catalogue:
+    """Read what `write_catalogue` wrote.
+
+    Raises IndexStoreError if a file cannot be read or a caption is no picture's; later, for a row of another shape,
+    when it is asked for.
+    """
+    pictures = Rows(folder / PICTURES, read_bytes(folder / PICTURES), PICTURE_TYPES, _picture)
+    captions = Rows(folder / CAPTIONS, read_bytes(folder / CAPTIONS), CAPTION_TYPES, _caption)
+    owners = captions.numbers()
+    if len(owners) and not 0 <= owners.min() <= owners.max() < len(pictures):
+        raise IndexStoreError(f"{folder / CAPTIONS} names a picture that {PICTURES} does not hold")
+    return Catalogue(pictures, captions, tuple(map(_skipped, read_rows(folder / SKIPPED, SKIPPED_TYPES))))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from crossmodal.data.images import load_image, read_image_file, soon_read
 from crossmodal.errors import CheckpointError, ImageError
-from crossmodal.index.catalogue import Stamp, scan
+from crossmodal.index.catalogue import Stamp, stamp_of
 from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.facts import facts_in
 from crossmodal.index.journal import Journal, Outcome
@@ -49,28 +49,25 @@ def embed_pictures(
     journal: Journal,
     batch_size: int,
     tick: Tick,
-) -> list[Outcome]:
+) -> None:
     """Embed the pictures of a plan on all cores; what the journal holds is not done again.
 
-    known: SHA-256 of pictures whose vector is at hand already; they are read but not decoded. Returns one outcome per
-    picture of the plan.
+    known: SHA-256 of pictures whose vector is at hand already; they are read but not decoded. The journal then holds an
+    outcome of every picture of the plan.
     """
-    units = [plan[start : start + batch_size] for start in range(0, len(plan), batch_size)]
-    done = sum(len(units[unit]) for unit in journal.units)
-    skipped = sum(bool(outcome.reason) for outcomes in journal.units.values() for outcome in outcomes)
+    done, skipped = journal.counts()
     tick(done, skipped)
-    pending = [unit for unit in range(len(units)) if unit not in journal.units]
+    pending = [unit for unit in range(-(-len(plan) // batch_size)) if unit not in journal.units]
     if pending:
         with (
             _way(root, encoder, known, batch_size) as way,
-            closing(_finished(way, pending, units)) as coming,
+            closing(_finished(way, pending, lambda unit: plan[unit * batch_size : (unit + 1) * batch_size])) as coming,
         ):
             for unit, outcomes, vectors in coming:
                 journal.append(unit, outcomes, vectors)
                 done += len(outcomes)
                 skipped += sum(bool(outcome.reason) for outcome in outcomes)
                 tick(done, skipped)
-    return [outcome for unit in range(len(units)) for outcome in journal.units[unit]]
 
 
 @contextmanager
@@ -85,7 +82,7 @@ def _way(root: Path, encoder: Embedder, known: Container[str], batch_size: int) 
 
 
 def _finished(
-    way: _Way, pending: Sequence[int], units: Sequence[Sequence[Stamp]]
+    way: _Way, pending: Sequence[int], stamps_of: Callable[[int], Sequence[Stamp]]
 ) -> Generator[tuple[int, list[Outcome], Vectors], None, None]:
     """Each pending unit with its outcomes and vectors, in any order."""
     work: Callable[[Sequence[Stamp]], Any] = way.embed if way.threads_encode else way.decode
@@ -95,9 +92,10 @@ def _finished(
         try:
             while True:
                 while len(waiting) < way.bulk.threads + UNITS_WAITING and (unit := next(coming, None)) is not None:
-                    for stamp in units[unit]:
+                    stamps = stamps_of(unit)
+                    for stamp in stamps:
                         soon_read(way.root / stamp.path)
-                    waiting[pool.submit(work, units[unit])] = unit
+                    waiting[pool.submit(work, stamps)] = unit
                 if not waiting:
                     return
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
@@ -136,7 +134,7 @@ class _Way:
             if key in self.known:
                 return Outcome(key, facts=astuple(facts_in(data))), None
             pixels = self.bulk.read(data)
-            if scan(self.root, [stamp.path]) != [stamp]:
+            if stamp_of(self.root, stamp.path) != stamp:
                 return Outcome("", "changed while it was read: run again"), None
             return Outcome(key, embedded=True, facts=astuple(facts_in(data))), pixels
         except ImageError as error:
@@ -161,7 +159,7 @@ def embed_captions(
     texts: Sequence[str], encoder: Embedder, known: Container[str], journal: Journal, tick: Tick
 ) -> None:
     """Embed the sentences of a plan, best sorted by length; what the journal holds or is known is not done again."""
-    tick(sum(map(len, journal.units.values())), 0)
+    tick(journal.counts()[0], 0)
     done = 0
     for unit, start in enumerate(range(0, len(texts), CAPTIONS_PER_UNIT)):
         part = texts[start : start + CAPTIONS_PER_UNIT]

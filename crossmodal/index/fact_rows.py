@@ -5,24 +5,26 @@ No picture is opened here, so that a search needs nothing that can.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.catalogue import Stamp
-from crossmodal.index.rows import parse_rows, read_bytes
+from crossmodal.index.rows import Lines, parse_rows, read_bytes
 
-__all__ = ["FACTS", "UNKNOWN", "Facts", "days_of", "facts_reader", "read_facts", "write_facts"]
+__all__ = ["FACTS", "UNKNOWN", "Facts", "days_of", "fact_lines", "facts_reader", "read_facts", "write_facts"]
 
 FACTS = "facts.jsonl"
+TYPES = (int, int, str)
 TAKEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 MOST = 1 << 31  # pixels; what a side cannot exceed
 
@@ -42,10 +44,18 @@ class Facts:
 UNKNOWN = Facts(0, 0)
 
 
+def fact_lines() -> Lines[Facts]:
+    """What facts are written into, one a picture."""
+    return Lines(FACTS, TYPES, _facts, attrgetter("width", "height", "taken"))
+
+
+def _facts(row: list[Any]) -> Facts:
+    return Facts(*row)
+
+
 def write_facts(path: Path, facts: Sequence[Facts]) -> None:
     """Write a row a picture."""
-    with open(path, "w", encoding="ascii", newline="\n") as file:
-        file.writelines(json.dumps(astuple(row)) + "\n" for row in facts)
+    path.write_bytes(fact_lines().pack(facts).data)
 
 
 def read_facts(path: Path, count: int) -> tuple[Facts, ...]:
@@ -59,7 +69,7 @@ def facts_reader(path: Path, count: int) -> Callable[[], tuple[Facts, ...]]:
 
 
 def _parsed(path: Path, data: bytes, count: int) -> tuple[Facts, ...]:
-    facts = tuple(Facts(*row) for row in parse_rows(path, data, (int, int, str)))
+    facts = tuple(map(_facts, parse_rows(path, data, TYPES)))
     if len(facts) != count:
         raise IndexStoreError(f"{path} has {len(facts):,} rows for {count:,} pictures")
     for number, row in enumerate(facts, 1):

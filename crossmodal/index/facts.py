@@ -6,15 +6,16 @@ reads the headers of its pictures and adds them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crossmodal.data.images import describe_image, read_image_file
 from crossmodal.errors import ImageError
-from crossmodal.index.catalogue import Picture, Stamp, scan
-from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, read_facts, write_facts
+from crossmodal.index.catalogue import Picture, Stamp, stamp_of
+from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, fact_lines, read_facts, write_facts
+from crossmodal.index.rows import Rows
 
-__all__ = ["FACTS", "UNKNOWN", "Facts", "days_of", "facts_in", "gather_facts", "read_facts", "write_facts"]
+__all__ = ["FACTS", "UNKNOWN", "Facts", "add_unread", "days_of", "facts_in", "read_facts", "write_facts"]
 
 TICKS = 64  # pictures between two words about progress
 BEGINNING = 1 << 18  # bytes; most JPEG files say all of it there
@@ -28,23 +29,23 @@ def facts_in(data: bytes) -> Facts:
         return UNKNOWN
 
 
-def gather_facts(
-    root: Path, pictures: Sequence[Picture], known: Mapping[str, Facts], tick: Callable[[int, int], None]
-) -> tuple[Facts, ...]:
-    """The facts of every picture, from those known by SHA-256, else from the headers of its file.
+def add_unread(
+    root: Path, pictures: Sequence[Picture], facts: Rows[Facts], unread: Sequence[int], tick: Callable[[int, int], None]
+) -> Rows[Facts]:
+    """The facts of every picture: those given, but at some rows from the headers of the files.
 
-    UNKNOWN where the file can no longer be read or is not the one that was indexed. tick: told how many of the files to
+    UNKNOWN where a file can no longer be read or is not the one that was indexed. tick: told how many of the files to
     be read are done, and 0.
     """
-    unread = [row for row, picture in enumerate(pictures) if picture.sha256 not in known]
-    facts = [known.get(picture.sha256, UNKNOWN) for picture in pictures]
+    if not unread:
+        return facts
+    read = {}
     for done, row in enumerate(unread):
         if done % TICKS == 0:
             tick(done, 0)
-        facts[row] = _read(root, pictures[row].stamp)
-    if unread:
-        tick(len(unread), 0)
-    return tuple(facts)
+        read[row] = _read(root, pictures[row].stamp)
+    tick(len(unread), 0)
+    return fact_lines().pack(read.get(row, known) for row, known in enumerate(facts.each()))
 
 
 def _read(root: Path, stamp: Stamp) -> Facts:
@@ -58,4 +59,4 @@ def _read(root: Path, stamp: Stamp) -> Facts:
             facts = facts_in(read_image_file(root / stamp.path))
     except ImageError:
         return UNKNOWN
-    return facts if scan(root, [stamp.path]) == [stamp] else UNKNOWN
+    return facts if stamp_of(root, stamp.path) == stamp else UNKNOWN

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from crossmodal.index.embedder import Vectors
+from crossmodal.index.vectors import VectorsByKey
 
 __all__ = ["Journal", "Outcome"]
 
@@ -49,34 +50,18 @@ def _outcome(key: str, reason: str, embedded: bool, facts: Sequence[Any] = ()) -
     return Outcome(key, reason, embedded, tuple(facts))
 
 
-class _Mapped(Mapping[str, Vectors]):
-    """Vectors (D,) by key, each at its place in bytes in a journal's numbers."""
-
-    def __init__(self, numbers: Vectors, places: Mapping[str, int], dimension: int) -> None:
-        self._numbers, self._places, self._dimension = numbers, places, dimension
-
-    def __getitem__(self, key: str) -> Vectors:
-        start = self._places[key] // 4
-        return self._numbers[start : start + self._dimension]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-
 class Journal:
     """The units that are done. Only the process that holds the index's lock may open one.
 
-    settings: JSON values that the vectors depend on. A file with other settings is started afresh.
+    What became of each item stays in the file and is read again when it is asked for. settings: JSON values that the
+    vectors depend on; a file with other settings is started afresh. units: where the record of each begins, in bytes.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], dimension: int) -> None:
         self.path = path
-        self.units: dict[int, list[Outcome]] = {}
+        self.units: dict[int, int] = {}
         self._dimension = dimension
-        self._places: dict[str, int] = {}
+        self._done = self._skipped = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
         self._end = 0
@@ -98,7 +83,7 @@ class Journal:
             self._write(header, b"")
 
     def _records(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """Each whole record's JSON and where its vectors begin in the file (0 where it has none)."""
+        """Each whole record's JSON and where it begins in the file."""
         self._file.seek(0)
         while True:
             prefix = self._file.read(_PREFIX.size)
@@ -111,7 +96,7 @@ class Journal:
             body = self._file.read(text_size + vector_size)
             if len(body) < text_size + vector_size or zlib.crc32(body) != checksum:
                 return
-            place = self._end + _PREFIX.size + text_size if vector_size else 0
+            place = self._end
             self._end += _PREFIX.size + len(body)
             yield json.loads(body[:text_size]), place
 
@@ -124,26 +109,49 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         os.fsync(self._file.fileno())
         self._end += len(record)
-        return self._end - len(vectors)
+        return self._end - len(record)
 
     def append(self, unit: int, outcomes: Sequence[Outcome], vectors: Vectors) -> None:
         """Record a unit for good: vectors (n, D), one for each embedded outcome, in order."""
         rows = [[o.key, o.reason, o.embedded, *([o.facts] if o.facts else [])] for o in outcomes]
         place = self._write({"unit": unit, "outcomes": rows}, np.ascontiguousarray(vectors, dtype="<f4").tobytes())
-        self._remember(unit, list(outcomes), place)
+        self._remember(unit, outcomes, place)
 
-    def _remember(self, unit: int, outcomes: list[Outcome], place: int) -> None:
-        self.units[unit] = outcomes
-        for key in (outcome.key for outcome in outcomes if outcome.embedded):
-            self._places.setdefault(key, place)
-            place += 4 * self._dimension
+    def _remember(self, unit: int, outcomes: Sequence[Outcome], place: int) -> None:
+        self.units[unit] = place
+        self._done += len(outcomes)
+        self._skipped += sum(bool(outcome.reason) for outcome in outcomes)
+
+    def counts(self) -> tuple[int, int]:
+        """How many items the units hold, and how many of these were skipped."""
+        return self._done, self._skipped
+
+    def outcomes(self) -> Iterator[tuple[Outcome, int]]:
+        """What became of each item, unit by unit, and where its vector begins among `numbers`; -1 where it has none."""
+        for unit in sorted(self.units):
+            self._file.seek(self.units[unit])
+            size, _, _ = _PREFIX.unpack(self._file.read(_PREFIX.size))
+            rows = json.loads(self._file.read(size))["outcomes"]
+            start = (self.units[unit] + _PREFIX.size + size) // 4
+            for outcome in (_outcome(*row) for row in rows):
+                yield outcome, start if outcome.embedded else -1
+                start += self._dimension if outcome.embedded else 0
+
+    def numbers(self) -> Vectors:
+        """The file so far as one row of numbers, mapped; a vector (D,) of it is where `outcomes` says."""
+        return np.asarray(np.memmap(self.path, dtype="<f4", mode="r", shape=(self._end // 4,)), dtype=np.float32)
+
+    def starts(self) -> dict[str, int]:
+        """Where the vector of every key embedded so far begins among `numbers`."""
+        starts: dict[str, int] = {}
+        for outcome, start in self.outcomes():
+            if start >= 0:
+                starts.setdefault(outcome.key, start)
+        return starts
 
     def vectors(self) -> Mapping[str, Vectors]:
         """The vector (D,) of every key embedded so far, mapped from the file when it is asked for."""
-        if not self._places:
-            return {}
-        mapped = np.asarray(np.memmap(self.path, dtype="<f4", mode="r", shape=(self._end // 4,)), dtype=np.float32)
-        return _Mapped(mapped, self._places, self._dimension)
+        return VectorsByKey(self.numbers(), self.starts(), self._dimension)
 
     def close(self) -> None:
         """Let go of the file."""

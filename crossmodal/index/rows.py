@@ -1,18 +1,20 @@
-"""JSON lines as a sequence of which each row is parsed when it is asked for."""
+"""JSON lines as a sequence of which each row is parsed when it is asked for, and takes little memory until then."""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import eq
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
 
-__all__ = ["Rows", "parse_rows", "read_bytes", "read_rows"]
+__all__ = ["Lines", "Rows", "parse_rows", "read_bytes", "read_rows"]
 
 T = TypeVar("T")
 DIGITS = 18  # of the largest number that is read
@@ -27,7 +29,8 @@ class Rows(Sequence[T]):
     """
 
     def __init__(self, path: Path, data: bytes, types: tuple[type, ...], make: Callable[[list[Any]], T]) -> None:
-        self._path, self._data, self._types, self._make = path, data, types, make
+        self.data = data
+        self._path, self._types, self._make = path, types, make
         ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == NEWLINE) + 1
         if data and (not len(ends) or ends[-1] != len(data)):
             ends = np.append(ends, len(data))
@@ -54,19 +57,26 @@ class Rows(Sequence[T]):
 
     def __iter__(self) -> Iterator[T]:
         if self._all is None:
-            rows = parse_rows(self._path, self._data, self._types)
-            self._all = tuple(self._make(row) for row in rows)
+            self._all = tuple(self.each())
         return iter(self._all)
 
+    def each(self) -> Iterator[T]:
+        """One row after the other, of which none is kept."""
+        if self._all is not None:
+            return iter(self._all)
+        return (self._make(row) for row in parse_rows(self._path, self.data, self._types))
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (Rows, tuple)) and tuple(self) == tuple(other)
+        if isinstance(other, Rows):
+            return self.data == other.data or (len(self) == len(other) and all(map(eq, self.each(), other.each())))
+        return isinstance(other, tuple) and tuple(self) == other
 
     def __hash__(self) -> int:
         return hash(tuple(self))
 
     def numbers(self) -> NDArray[np.int64]:
         """The first value of each row, (len,), where that is a number. Raises IndexStoreError where it is none."""
-        data = np.frombuffer(self._data, dtype=np.uint8)
+        data = np.frombuffer(self.data, dtype=np.uint8)
         places = self._starts[:-1] + 1
         found = np.zeros(len(places), dtype=np.int64)
         going = data[self._starts[:-1]] == BRACKET
@@ -87,8 +97,38 @@ class Rows(Sequence[T]):
         return found
 
     def _parsed(self, number: int) -> T:
-        line = self._data[self._starts[number] : self._starts[number + 1]]
+        line = self.data[self._starts[number] : self._starts[number + 1]]
         return self._make(next(parse_rows(self._path, line, self._types, number + 1)))
+
+
+class Lines(Generic[T]):
+    """Rows as they are made: the lines of a file of this name, which nobody need write. values: of a row, for JSON."""
+
+    def __init__(
+        self,
+        name: str,
+        types: tuple[type, ...],
+        make: Callable[[list[Any]], T],
+        values: Callable[[T], Sequence[Any]],
+    ) -> None:
+        self._name, self._types, self._make, self._values = name, types, make, values
+        self._written = io.BytesIO()
+
+    def add(self, row: T) -> None:
+        """Write the next line; in ASCII, since names of files may hold bytes that are no UTF-8."""
+        self._written.write(json.dumps(self._values(row)).encode("ascii") + b"\n")
+
+    def rows(self) -> Rows[T]:
+        """What was added so far."""
+        return Rows(Path(self._name), self._written.getvalue(), self._types, self._make)
+
+    def pack(self, rows: Iterable[T]) -> Rows[T]:
+        """Add all rows; those that are lines already are taken as they are."""
+        if isinstance(rows, Rows):
+            return rows
+        for row in rows:
+            self.add(row)
+        return self.rows()
 
 
 def read_bytes(path: Path) -> bytes:
@@ -106,9 +146,8 @@ def read_rows(path: Path, types: tuple[type, ...]) -> Iterator[list[Any]]:
 
 def parse_rows(path: Path, data: bytes, types: tuple[type, ...], first: int = 1) -> Iterator[list[Any]]:
     """The same of bytes that were read already. first: the number of their first line."""
-    lines = data.split(b"\n")
     try:
-        for number, line in enumerate(lines if lines[-1] else lines[:-1], first):
+        for number, line in enumerate(io.BytesIO(data), first):
             row = json.loads(line.decode("ascii"))
             if not isinstance(row, list) or tuple(map(type, row)) != types:
                 raise IndexStoreError(f"{path}, line {number}: not a row of {len(types)} values")

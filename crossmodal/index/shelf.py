@@ -6,8 +6,10 @@ Shapes: n vectors gathered at once, D embedding.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +26,46 @@ BLOCK = 1024
 class Shelf:
     """Vectors of one kind, "pictures" or "captions", and the journal of the plan under way.
 
-    journal: of just this plan, so that a resumed build repeats the units of the killed one. known: the vectors (D,) at
-    hand before this plan began, by key; journals of other plans (the folder changed since the kill) count among them.
+    plan: bytes that say what is to be embedded, and how it is divided. former: vectors (D,) by key, the first to hold
+    a key counts. journal: of just this plan, so that a resumed build repeats the units of the killed one. known: all
+    vectors at hand before this plan began; journals of other plans (the folder changed since the kill) count last.
     """
 
     def __init__(
-        self, folder: Path, kind: str, plan: Sequence[Any], encoder: Embedder, former: Mapping[str, Vectors]
+        self,
+        folder: Path,
+        kind: str,
+        plan: Iterable[bytes],
+        encoder: Embedder,
+        former: Iterable[Mapping[str, Vectors]],
     ) -> None:
         settings = {"fingerprint": encoder.fingerprint, "preprocessing": encoder.preprocessing}
         settings |= {"runtime": rounds} if (rounds := rounding(encoder)) else {}
-        name = f"{kind}-{hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:16]}.journal"
-        self.known: dict[str, Vectors] = {}
-        for path in sorted(folder.glob(f"{kind}-*.journal")):
+        digest = hashlib.sha256()
+        for piece in plan:
+            digest.update(piece)
+        name = f"{kind}-{digest.hexdigest()[:16]}.journal"
+        at_hand: list[Any] = list(former)
+        for path in sorted(folder.glob(f"{kind}-*.journal"), reverse=True):
             if path.name != name:
                 earlier = Journal(path, settings, encoder.dimension)
-                self.known.update(earlier.vectors())
+                at_hand.append(earlier.vectors())
                 earlier.close()
-        self.known.update(former)
+        self.known: Mapping[str, Vectors] = ChainMap(*at_hand)
         self.journal = Journal(folder / name, settings, encoder.dimension)
+        self._dimension = encoder.dimension
 
-    def gather(self, keys: Sequence[str]) -> Iterator[Vectors]:
-        """The vectors of some keys, in order, as blocks (n, D)."""
-        known, own = self.known, self.journal.vectors()
-        for start in range(0, len(keys), BLOCK):
-            yield np.stack([known[key] if key in known else own[key] for key in keys[start : start + BLOCK]])
+    def starts(self, keys: Iterable[str]) -> Sequence[int]:
+        """Where the vector of each key begins among the journal's numbers, -1 where it is none of its keys."""
+        starts = self.journal.starts()
+        return array("q", (starts.get(key, -1) for key in keys))
+
+    def gather(self, wanted: Iterable[tuple[str, int]]) -> Iterator[Vectors]:
+        """The vectors of some keys, in order, as blocks (n, D); each known, or else where the journal's numbers say."""
+        numbers, size = self.journal.numbers(), self._dimension
+        rows = (self.known[key] if key in self.known else numbers[start : start + size] for key, start in wanted)
+        while block := list(islice(rows, BLOCK)):
+            yield np.stack(block)
 
     def close(self) -> None:
         """Let go of the journal."""

@@ -238,7 +238,7 @@ def write_generation(
         read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), dimension),
     )
     write_relevance(folder / RELEVANCE, calibrate(*written))
-    bounds = np.searchsorted([caption.picture for caption in catalogue.captions], np.arange(len(written[0]) + 1))
+    bounds = np.searchsorted(catalogue.owners(), np.arange(len(written[0]) + 1))
     sets: dict[str, RowSource] = {"images": written[0], "captions": written[1], "means": MeanRows(written[1], bounds)}
     searching = write_search_files(folder, sets, tell)
     files: dict[str, dict[str, int | str]] = {}

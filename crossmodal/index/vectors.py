@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.embedder import Vectors
 
-__all__ = ["CAPTION_VECTORS", "IMAGE_VECTORS", "SparselyRead", "read_vectors", "write_vectors"]
+__all__ = [
+    "CAPTION_VECTORS",
+    "IMAGE_VECTORS",
+    "SparselyRead",
+    "VectorsByKey",
+    "read_vectors",
+    "vectors_by_key",
+    "write_vectors",
+]
 
 IMAGE_VECTORS, CAPTION_VECTORS = "images.npy", "captions.npy"
 FEW = 1000  # rows up to which reading one by one is quick
@@ -45,6 +53,32 @@ def read_vectors(path: Path, count: int, dimension: int) -> Vectors:
         mapping: Any = rows
         mapping._mmap.madvise(mmap.MADV_NOHUGEPAGE)  # else one row read may count as 2 MB of resident memory
     return np.asarray(rows, dtype=np.float32)
+
+
+class VectorsByKey(Mapping[str, Vectors]):
+    """Vectors (D,) by key, cut out of a row of numbers when they are asked for. starts: where that of a key begins."""
+
+    def __init__(self, numbers: Vectors, starts: Mapping[str, int], dimension: int) -> None:
+        self._numbers, self._starts, self._dimension = numbers, starts, dimension
+
+    def __getitem__(self, key: str) -> Vectors:
+        start = self._starts[key]
+        return self._numbers[start : start + self._dimension]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._starts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._starts)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+
+def vectors_by_key(keys: Iterable[str], rows: Vectors) -> VectorsByKey:
+    """Rows (N, D) by their keys, of which there are N."""
+    dimension = rows.shape[1]
+    return VectorsByKey(rows.reshape(-1), {key: row * dimension for row, key in enumerate(keys)}, dimension)
 
 
 class SparselyRead:
