@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import Vectors
 from crossmodal.index.nearest import Nearest, exact_cosines
-from crossmodal.index.proposers import build_proposer, bytes_beside, plan_search, read_proposer, write_proposer
+from crossmodal.index.proposers import ask, build_proposer, bytes_beside, plan_search, read_proposer, write_proposer
 from crossmodal.index.vectors import SparselyRead, read_vectors, write_vectors
 
 VECTORS: Vectors = np.array([[1, 0], [0, 1], [1, 0], [0.6, 0.8], [1, 0]], dtype=np.float32)
@@ -187,3 +189,23 @@ def test_the_size_decides() -> None:
     ]  # fmt: skip
     assert plan_search(1_000_000, 256).bytes <= 0.4 * 1_000_000 * 256 * 4
     assert build_proposer(VECTORS) is None
+
+
+def test_a_query_keeps_one_thread_busy_and_leaves_their_number_as_it_was() -> None:
+    class Watched:
+        def search(self, queries: Vectors, count: int) -> tuple[Vectors, Any]:
+            threads.append(faiss.omp_get_max_threads())
+            if count == 13:
+                raise RuntimeError("broken")
+            return np.zeros((1, count), dtype=np.float32), np.zeros((1, count), dtype=np.int64)
+
+    threads: list[int] = []
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        ask(Watched(), np.ones(4, dtype=np.float32), 2, 5)
+        with pytest.raises(RuntimeError, match="broken"):
+            ask(Watched(), np.ones(4, dtype=np.float32), 2, 13)
+        assert (threads, faiss.omp_get_max_threads()) == ([1, 1], 3)
+    finally:
+        faiss.omp_set_num_threads(before)
