@@ -197,7 +197,7 @@ def test_a_query_keeps_one_thread_busy_and_leaves_their_number_as_it_was() -> No
             threads.append(faiss.omp_get_max_threads())
             if count == 13:
                 raise RuntimeError("broken")
-            return np.zeros((1, count), dtype=np.float32), np.zeros((1, count), dtype=np.int64)
+            return np.zeros((len(queries), count), np.float32), np.zeros((len(queries), count), np.int64)
 
     threads: list[int] = []
     before = faiss.omp_get_max_threads()
