@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,17 @@ def test_pictures_without_captions_count_as_the_mean(pictures: int) -> None:
     for query in QUERIES:
         expected = query_features(fill_uncaptioned((every @ query)[None], np.diff(bounds)))[0]
         assert background.features(query) == pytest.approx(expected, abs=1e-6)
+
+
+def test_means_of_few_and_of_many_captions_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds = np.array([0, 1, 1, 5, 45, 47])
+    means = MeanRows(GALLERY, bounds)
+    expected = [GALLERY[start:end].mean(0) for start, end in pairwise(bounds) if end > start]
+    rows = np.array([3, 0, 2, 2, 1])
+    assert means[rows] == pytest.approx(np.stack(expected)[rows], abs=1e-6)
+    for loops in (1, 1000):
+        monkeypatch.setattr("crossmodal.index.background.LOOPS", loops)
+        assert means[rows] == pytest.approx(np.stack(expected)[rows], abs=1e-6)
 
 
 def test_several_queries_at_once_are_answered_as_each_alone() -> None:

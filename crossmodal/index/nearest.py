@@ -103,7 +103,8 @@ class Nearest:
             return None
         few = len(rows) <= BLOCK  # so that each is fetched once
         source, places = (self._vectors[rows], np.arange(len(rows))) if few else (self._vectors, rows)
-        quick = source @ query if few else self._products(query, rows)
+        # unlike @, vecdot keeps to this thread: numpy's others would stay awake and take a core from what comes next
+        quick = np.vecdot(np.asarray(source), query) if few else self._products(query, rows)
         last = np.partition(quick, len(quick) - wanted)[len(quick) - wanted]
         if (estimates[np.abs(quick - last) <= NOISE] <= floor).any():
             return None  # equals of the last hit may have been cut off

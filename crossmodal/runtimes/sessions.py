@@ -37,6 +37,7 @@ class OnnxSession:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = max(1, cores() // lanes)
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # or a search waits for its core
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
