@@ -123,6 +123,24 @@ def test_a_picture_changed_since_the_kill_is_read_again(tmp_path: Path) -> None:
     assert contents(open_index(tmp_path / "index")) == contents(open_index(tmp_path / "unbroken"))
 
 
+def test_what_a_killed_build_was_given_and_this_one_is_not_is_embedded(tmp_path: Path) -> None:
+    captions = paint_many(tmp_path / "photos", 16)
+    build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "unbroken", batch_size=4)
+    unbroken = open_index(tmp_path / "unbroken")
+    hashes = [picture.sha256 for picture in unbroken.catalogue.pictures]
+    given = dict(zip(hashes[2:6], unbroken.image_vectors[2:6], strict=True))
+    index, encoder = tmp_path / "index", FakeEncoder()
+    with pytest.raises(Killed):
+        build_index(tmp_path / "photos", captions, FakeEncoder(), index, die_after(12), 4, given=(given, {}))
+    with pytest.raises(Killed):
+        build_index(tmp_path / "photos", captions, encoder, index, die_after(16), 4)
+    assert encoder.pictures == 12  # two units relied on what was given, and one was not begun
+    steps: list[Progress] = []
+    build_index(tmp_path / "photos", captions, encoder, index, steps.append, 4)
+    assert (encoder.pictures, steps[0].done) == (12, 16)
+    assert contents(open_index(index)) == contents(unbroken)
+
+
 def test_a_journal_of_another_checkpoint_is_thrown_away(tmp_path: Path) -> None:
     captions = paint_many(tmp_path / "photos", 16)
     with pytest.raises(Killed):

@@ -14,8 +14,9 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Journal:
         self.path = path
         self.units: dict[int, int] = {}
         self._dimension = dimension
-        self._done = self._skipped = 0
+        self._counts: dict[int, tuple[int, int]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
         self._end = 0
@@ -119,23 +120,32 @@ class Journal:
 
     def _remember(self, unit: int, outcomes: Sequence[Outcome], place: int) -> None:
         self.units[unit] = place
-        self._done += len(outcomes)
-        self._skipped += sum(bool(outcome.reason) for outcome in outcomes)
+        self._counts[unit] = len(outcomes), sum(bool(outcome.reason) for outcome in outcomes)
 
     def counts(self) -> tuple[int, int]:
         """How many items the units hold, and how many of these were skipped."""
-        return self._done, self._skipped
+        counts = [self._counts[unit] for unit in self.units]
+        return sum(done for done, _ in counts), sum(skipped for _, skipped in counts)
+
+    def forget_without(self, known: Container[str]) -> None:
+        """Take for undone the units that relied on a vector which was at hand then, but is not among the known now."""
+        for unit in list(self.units):
+            relied = (each.key for each, start in self._unit(unit) if start < 0 and not each.reason)
+            if any(key not in known for key in relied):
+                del self.units[unit]
 
     def outcomes(self) -> Iterator[tuple[Outcome, int]]:
         """What became of each item, unit by unit, and where its vector begins among `numbers`; -1 where it has none."""
-        for unit in sorted(self.units):
-            self._file.seek(self.units[unit])
-            size, _, _ = _PREFIX.unpack(self._file.read(_PREFIX.size))
-            rows = json.loads(self._file.read(size))["outcomes"]
-            start = (self.units[unit] + _PREFIX.size + size) // 4
-            for outcome in (_outcome(*row) for row in rows):
-                yield outcome, start if outcome.embedded else -1
-                start += self._dimension if outcome.embedded else 0
+        return chain.from_iterable(map(self._unit, sorted(self.units)))
+
+    def _unit(self, unit: int) -> Iterator[tuple[Outcome, int]]:
+        self._file.seek(self.units[unit])
+        size, _, _ = _PREFIX.unpack(self._file.read(_PREFIX.size))
+        rows = json.loads(self._file.read(size))["outcomes"]
+        start = (self.units[unit] + _PREFIX.size + size) // 4
+        for outcome in (_outcome(*row) for row in rows):
+            yield outcome, start if outcome.embedded else -1
+            start += self._dimension if outcome.embedded else 0
 
     def numbers(self) -> Vectors:
         """The file so far as one row of numbers, mapped; a vector (D,) of it is where `outcomes` says."""

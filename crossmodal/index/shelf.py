@@ -53,6 +53,7 @@ class Shelf:
                 earlier.close()
         self.known: Mapping[str, Vectors] = ChainMap(*at_hand)
         self.journal = Journal(folder / name, settings, encoder.dimension)
+        self.journal.forget_without(self.known)
         self._dimension = encoder.dimension
 
     def starts(self, keys: Iterable[str]) -> Sequence[int]:
