@@ -26,6 +26,7 @@ from crossmodal.explain import explain, explain_images
 from crossmodal.exporting import Samples, export_checkpoint, scene_samples
 from crossmodal.index import build_index
 from crossmodal.models.text_towers import LabelEncoder, LetterEncoder, RecurrentEncoder
+from crossmodal.runtimes.sessions import OnnxSession
 from tests.fakes import paint_many
 from tests.test_explain import CAPTIONS, Towers, make
 
@@ -61,6 +62,12 @@ def both(exported: Path) -> tuple[Encoder, Encoder]:
 def pictures() -> list[Image.Image]:
     noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     return [Image.fromarray(values) for values in noise]
+
+
+def test_threads_of_onnx_runtime_sleep_when_they_have_nothing_to_do(exported: Path) -> None:
+    session = OnnxSession(exported / "exported" / "text-fp32.onnx")
+    options = session._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
 def copy_graph(exported: Path, path: Path) -> None:

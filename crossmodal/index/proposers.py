@@ -205,13 +205,12 @@ def ask(index: Any, query: Vectors, count: int, looked_at: int) -> tuple[Vectors
     import faiss
 
     bare: Any = faiss
-    if kind_of(index) == "rabitq":
-        with _one_thread():
-            scores, rows = index.search(query[None], looked_at)
-        return scores[0], np.asarray(rows[0], dtype=np.int64)
-    wanted = bare.IndexRefineSearchParameters(k_factor=looked_at / count)
+    refined = kind_of(index) == "ivf"
+    settings = {"params": bare.IndexRefineSearchParameters(k_factor=looked_at / count)} if refined else {}
     with _one_thread():
-        scores, rows = index.search(query[None], count, params=wanted)
+        scores, rows = index.search(query[None], count if refined else looked_at, **settings)
+    if not refined:
+        return scores[0], np.asarray(rows[0], dtype=np.int64)
     order = np.sort(np.unique(rows[0], return_index=True)[1])  # a row stands in two cells
     return scores[0][order], np.asarray(rows[0][order], dtype=np.int64)
 
