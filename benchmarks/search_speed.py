@@ -36,7 +36,7 @@ from benchmarks.peers.searchers import TOP, Answer, Method, hnswlib, scans, serv
 from crossmodal.errors import CrossmodalError
 from crossmodal.index import Vectors, open_index
 from crossmodal.index.nearest import Nearest
-from crossmodal.index.proposers import build_proposer, bytes_beside, plan_search, read_proposer, write_proposer
+from crossmodal.index.proposers import bytes_beside, plan_search, read_proposer, write_proposer
 from crossmodal.index.search_files import rows_to_fetch
 from crossmodal.index.vectors import read_vectors, write_vectors
 
@@ -93,9 +93,8 @@ def ours(vectors: Vectors, folder: Path) -> Iterator[Method]:
     print(f"expected: {plan}", file=sys.stderr)
     write_vectors(folder / VECTORS, [vectors], *vectors.shape)
     started = time.perf_counter()
-    index = build_proposer(vectors)
+    written = write_proposer(folder / PROPOSER, vectors)
     build = time.perf_counter() - started
-    written = [] if index is None else write_proposer(folder / PROPOSER, index)
     size = sum(path.stat().st_size for path in written)
     nearest = opened(folder, vectors.shape)
     yield Method(f"ours: {plan.kind}", lambda query: nearest.search(query, TOP)[0], build, size)

@@ -142,22 +142,7 @@ def _write(
     say: Say,
 ) -> Export:
     """Write all files into a folder, check them, and remove those of what does not pass."""
-    say("writing both towers in fp32")
-    side, longest = checkpoint.transform.size, checkpoint.tokenizer.max_length
-    _write_graph(_TextGraph(model.text), folder / "text-fp32.onnx", *_text_example(longest))
-    _write_graph(
-        _ImageGraph(fused(model.image), checkpoint.transform), folder / "image-fp32.onnx", *_image_example(side)
-    )
-    exact = {"image": "image-fp32.onnx", "text": "text-fp32.onnx"}
-    offered: dict[str, list[dict[str, str]]] = {"fp32": [exact], "bf16": [exact]}
-    if "int8" in precisions:
-        say("quantising to int8")
-        quantise_text(folder / "text-fp32.onnx", folder / "text-int8.onnx")
-        quantise_image(folder / "image-fp32.onnx", folder / "image-int8.onnx", samples.pixels)
-        half = {"image": "image-fp32.onnx", "text": "text-int8.onnx"}
-        offered["int8"] = [{"image": "image-int8.onnx", "text": "text-int8.onnx"}, half]
-        for file in folder.iterdir():  # onnx writes weights for their owner's eyes only
-            shutil.copymode(folder / exact["text"], file)
+    offered = _write_towers(checkpoint, model, folder, "int8" in precisions, samples, say)
     export = Export(
         schema=SCHEMA,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -185,6 +170,28 @@ def _write(
             f"no precision of {checkpoint.path} agrees with torch, so nothing is kept: run it by torch"
         )
     return _without_unused(export, folder)
+
+
+def _write_towers(
+    checkpoint: Checkpoint, model: CrossModalModel, folder: Path, rounded: bool, samples: Samples, say: Say
+) -> dict[str, list[dict[str, str]]]:
+    """Write both towers, rounded ones too if asked; returns the files that each precision may run, best first."""
+    say("writing both towers in fp32")
+    side, longest = checkpoint.transform.size, checkpoint.tokenizer.max_length
+    _write_graph(_TextGraph(model.text), folder / "text-fp32.onnx", *_text_example(longest))
+    _write_graph(
+        _ImageGraph(fused(model.image), checkpoint.transform), folder / "image-fp32.onnx", *_image_example(side)
+    )
+    exact = {"image": "image-fp32.onnx", "text": "text-fp32.onnx"}
+    if not rounded:
+        return {"fp32": [exact], "bf16": [exact]}
+    say("quantising to int8")
+    quantise_text(folder / "text-fp32.onnx", folder / "text-int8.onnx")
+    quantise_image(folder / "image-fp32.onnx", folder / "image-int8.onnx", samples.pixels)
+    half = {"image": "image-fp32.onnx", "text": "text-int8.onnx"}
+    for file in folder.iterdir():  # onnx writes weights for their owner's eyes only
+        shutil.copymode(folder / exact["text"], file)
+    return {"fp32": [exact], "bf16": [exact], "int8": [{"image": "image-int8.onnx", "text": "text-int8.onnx"}, half]}
 
 
 def _without_unused(export: Export, folder: Path) -> Export:

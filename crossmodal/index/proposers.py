@@ -1,10 +1,11 @@
 """What proposes the rows worth an exact look, chosen from a set's size by what was measured (benchmarks/RESULTS.md).
 
 "exact": every row is scanned, nothing is built; up to SCANNED numbers. "rabitq": one bit a number in FAISS fast-scan
-(Gao & Long 2024); up to SWEPT numbers. "ivf": product codes of four bits over the strongest directions, kept in the
-cells of a k-means, each row in two of them (Sun et al. 2023); only the cells next to a query are looked through, and
-what they propose is put in order by a byte a number, so that few full vectors are fetched. The latter two are built
-with an index and stored in it. Of few dimensions one bit each says too little: no "rabitq" there.
+(Gao & Long 2024); up to SWEPT numbers. "ivf": product codes of four bits over the strongest directions, of what a row
+differs in from the centre of its cell of a k-means, each row in two cells (Sun et al. 2023); only the cells next to a
+query are looked through, and what they propose is put in order by a byte a number, so that few full vectors are
+fetched. The latter two are built with an index and stored in it. Of few dimensions one bit each says too little: no
+"rabitq" there.
 
 Shapes: N rows, D embedding, E directions kept, C cells, F candidates.
 """
@@ -12,6 +13,7 @@ Shapes: N rows, D embedding, E directions kept, C cells, F candidates.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,24 +27,25 @@ from crossmodal.allocator import use_huge_pages
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.embedder import Vectors
 
-__all__ = ["KINDS", "Plan", "Proposer", "RowSource", "Scan", "build_proposer", "plan_search", "read_proposer"]
+__all__ = ["KINDS", "Plan", "Proposer", "RowSource", "Scan", "plan_search", "read_proposer", "write_proposer"]
 
 KINDS = ("exact", "rabitq", "ivf")
 SCANNED = 4_000_000  # numbers, 16 MB: a scan takes about a millisecond
-SWEPT = 120_000_000  # numbers: the one-bit codes are 15 MB and a sweep takes about 1.5 ms
+SWEPT = 64_000_000  # numbers: the one-bit codes are 8 MB and a sweep takes about a millisecond
 FEWEST_DIMENSIONS = 192  # for one bit each
 BLOCK = 1_048_576  # numbers handled at once: 4 MB
 SEED = 5
 DIRECTIONS = 128  # that the product codes keep at most
 CELLS = 4  # times the square root of N
-PROBED = 24  # cells of which one is looked through
+PROBED = 20  # cells of which one is looked through
 LEARNED = 50  # rows a cell that k-means learns from
 SAMPLED = {"rabitq": 1_600_000, "ivf": 12_800_000}  # numbers of the rows that codes are learned from
 ALONE = 11  # FAISS's fast-scan kernel with a reservoir and without groups of queries
 NEAR = 8  # cells that a row's second one is chosen among
 RABITQ = ("IndexPreTransform", "IndexRaBitQFastScan")  # FAISS types, from the outside in
 CELLS_OF_CODES, BYTES = ("IndexPreTransform", "IndexIVFPQFastScan"), ("IndexScalarQuantizer",)
-RABITQ_RATE, IVF_RATE = 4e-8, 3e-10  # seconds to build, a number and a product of rows and cells, as measured
+RABITQ_RATE = 2e-8  # seconds to build, a number, as measured, and
+ROW_RATE, CELL_RATE = 6e-5, 4e-11  # of "ivf", on one core, a row and a number compared with a cell's
 
 
 class RowSource(Protocol):
@@ -104,7 +107,7 @@ def plan_search(count: int, dimension: int, kind: str | None = None) -> Plan:
         return Plan(kind, count * ((1 << (dimension - 1).bit_length()) // 8 + 8), numbers * RABITQ_RATE)
     kept, cells = _kept(dimension), _cells(count)
     held = 2 * count * (kept // 4 + 8) + numbers + 4 * kept * (dimension + cells)
-    return Plan(kind, held, count * cells * kept * IVF_RATE / (os.cpu_count() or 1))
+    return Plan(kind, held, 1 + count * (ROW_RATE + cells * kept * CELL_RATE) / (os.cpu_count() or 1))
 
 
 def _kept(dimension: int) -> int:
@@ -115,15 +118,25 @@ def _cells(count: int) -> int:
     return max(int(CELLS * count**0.5), 1)
 
 
-def build_proposer(vectors: RowSource, kind: str | None = None) -> Any | None:
-    """The FAISS index that `plan_search` asks for over the rows, or None where they are simply scanned."""
+def write_proposer(path: Path, vectors: RowSource, kind: str | None = None) -> list[Path]:
+    """Build what `plan_search` asks for over the rows and store it as FAISS does; returns the files that it wrote.
+
+    There are none where rows are simply scanned. The bytes of "ivf" lie in a file of their own, which is mapped.
+    """
     count, dimension = vectors.shape
     plan = plan_search(count, dimension, kind)
     if plan.kind == "exact" or not count:
-        return None
+        return []
+    import faiss
+
     size = min(count, max(SAMPLED[plan.kind] // dimension, 1))
     sample = np.asarray(vectors[np.arange(size) * count // size], dtype=np.float32)
-    return _rabitq(vectors, sample) if plan.kind == "rabitq" else _ivf(vectors, sample)
+    if plan.kind == "rabitq":
+        faiss.write_index(_rabitq(vectors, sample), str(path))
+        return [path]
+    faiss.write_index(_ivf(vectors, sample), str(path))
+    _write_bytes(bytes_beside(path), vectors, sample)
+    return [path, bytes_beside(path)]
 
 
 def _blocks(vectors: RowSource) -> Iterator[Vectors]:
@@ -164,12 +177,14 @@ def _ivf(vectors: RowSource, sample: Vectors) -> Any:
     means.min_points_per_centroid, means.max_points_per_centroid = 1, LEARNED
     chosen = np.sort(np.random.default_rng(SEED).choice(count, min(LEARNED * cells, count), replace=False))
     size = max(BLOCK // dimension, 1)
-    parts = range(0, len(chosen), size)
-    learned = np.concatenate([np.asarray(vectors[chosen[at : at + size]], dtype=np.float32) @ project for at in parts])
+    learned = np.empty((len(chosen), kept), dtype=np.float32)
+    for at in range(0, len(chosen), size):
+        learned[at : at + size] = np.asarray(vectors[chosen[at : at + size]], dtype=np.float32) @ project
     means.train(learned, coarse)
     plain = bare.IndexIVFPQ(coarse, kept, cells, kept // 2, 4, faiss.METRIC_INNER_PRODUCT)
-    plain.by_residual, plain.pq.cp.min_points_per_centroid = False, 1
+    plain.by_residual, plain.pq.cp.min_points_per_centroid = True, 1
     plain.train(learned[: len(sample)])
+    del learned
     start = 0
     for block in _blocks(vectors):
         rows, short = np.arange(start, start + len(block)), block @ project
@@ -183,18 +198,22 @@ def _ivf(vectors: RowSource, sample: Vectors) -> Any:
     transform.is_trained = True
     proposing = bare.IndexPreTransform(transform, quick)
     proposing.ntotal = count  # rows, not entries in cells: both halves must agree
-    return _tuned(bare.IndexRefine(proposing, _bytes(vectors, sample)))
+    return proposing
 
 
-def _bytes(vectors: RowSource, sample: Vectors) -> Any:
-    """A byte a number."""
+def _write_bytes(path: Path, vectors: RowSource, sample: Vectors) -> None:
+    """A byte a number, in the very file that FAISS would write of them, with no more than a block in memory."""
     import faiss
 
-    codes = faiss.IndexScalarQuantizer(sample.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
+    count, dimension = vectors.shape
+    codes = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
     codes.train(sample)
-    for block in _blocks(vectors):
-        codes.add(block)
-    return codes
+    empty = faiss.serialize_index(codes).tobytes()  # the type's four letters, D, N, …, the number of bytes
+    rows, held = (number.to_bytes(8, sys.byteorder) for number in (count, count * dimension))
+    with path.open("wb") as file:
+        file.write(empty[:8] + rows + empty[16:-8] + held)
+        for block in _blocks(vectors):
+            file.write(codes.sa_encode(block).tobytes())
 
 
 def ask(index: Any, query: Vectors, count: int, looked_at: int) -> tuple[Vectors, NDArray[np.int64]]:
@@ -255,18 +274,6 @@ def kind_of(index: Any) -> str:
     import faiss
 
     return "ivf" if isinstance(index, faiss.IndexRefine) else "rabitq"
-
-
-def write_proposer(path: Path, index: Any) -> list[Path]:
-    """Store it as FAISS does, bytes in a file of their own beside it, which is mapped; returns what was written."""
-    import faiss
-
-    if kind_of(index) != "ivf":
-        faiss.write_index(index, str(path))
-        return [path]
-    faiss.write_index(faiss.downcast_index(index.base_index), str(path))
-    faiss.write_index(faiss.downcast_index(index.refine_index), str(bytes_beside(path)))
-    return [path, bytes_beside(path)]
 
 
 def bytes_beside(path: Path) -> Path:

@@ -16,7 +16,6 @@ from crossmodal.index.embedder import Vectors
 from crossmodal.index.proposers import (
     KINDS,
     RowSource,
-    build_proposer,
     plan_search,
     read_proposer,
     write_proposer,
@@ -48,7 +47,7 @@ def write_search_files(
         plan = plan_search(rows.shape[0], rows.shape[1])
         if plan.kind != KINDS[0]:
             tell(f"search among {rows.shape[0]:,} {which}: {plan}")
-            written += [path.name for path in write_proposer(folder / PROPOSER.format(which), build_proposer(rows))]
+            written += [path.name for path in write_proposer(folder / PROPOSER.format(which), rows)]
         if worth_moments(rows.shape[0], rows.shape[1]):
             write_moments(folder / MOMENTS.format(which), moments_of(rows))
             written.append(MOMENTS.format(which))
