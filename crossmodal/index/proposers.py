@@ -37,7 +37,7 @@ BLOCK = 1_048_576  # numbers handled at once: 4 MB
 SEED = 5
 DIRECTIONS = 128  # that the product codes keep at most
 CELLS = 4  # times the square root of N
-PROBED = 20  # cells of which one is looked through
+PROBED = 22  # cells of which one is looked through
 LEARNED = 50  # rows a cell that k-means learns from
 SAMPLED = {"rabitq": 1_600_000, "ivf": 12_800_000}  # numbers of the rows that codes are learned from
 ALONE = 11  # FAISS's fast-scan kernel with a reservoir and without groups of queries
@@ -183,7 +183,7 @@ def _ivf(vectors: RowSource, sample: Vectors) -> Any:
     means.train(learned, coarse)
     plain = bare.IndexIVFPQ(coarse, kept, cells, kept // 2, 4, faiss.METRIC_INNER_PRODUCT)
     plain.by_residual, plain.pq.cp.min_points_per_centroid = True, 1
-    plain.train(learned[: len(sample)])
+    plain.train(learned)
     del learned
     start = 0
     for block in _blocks(vectors):
