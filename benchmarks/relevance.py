@@ -35,6 +35,7 @@ from crossmodal.relevance import (
 Floats = NDArray[np.float64]
 BINS = 15
 SAMPLES = 1000
+LENT = 1000
 ABSENT = """a spreadsheet with quarterly tax figures|the signature page of a rental contract|an x-ray of a broken wrist
 a screenshot of a login form|a wiring diagram of a dishwasher|a jar of pickled cucumbers on a pantry shelf
 a chess board in the middle of an endgame|the cockpit instruments of an airliner|a microscope slide of onion cells
@@ -164,6 +165,11 @@ def locally_scaled(gallery: Gallery, bank: NDArray[np.int64]) -> NDArray[np.floa
     return np.asarray(0.75 * np.sort(cosines, axis=0)[-10:].mean(0), dtype=np.float32)
 
 
+def lent_of(captions: int) -> int:
+    """How many of the fitting half's captions the fit takes: as many as a build does, the rest are CSLS's bank."""
+    return min(LENT, captions // 2)
+
+
 def judge(gallery: Gallery, seed: int) -> tuple[list[Judged], list[Judged]]:
     """Every method on the judged half; and the hits' probabilities, apart."""
     rng = np.random.default_rng(seed)
@@ -174,7 +180,8 @@ def judge(gallery: Gallery, seed: int) -> tuple[list[Judged], list[Judged]]:
     gone[order[len(order) // 2 :][::2]] = True
     data = (gallery.images, gallery.captions, gallery.owner)
     lent, queries = np.flatnonzero(fitting[gallery.owner]), np.flatnonzero(~fitting[gallery.owner])
-    lent = lent[np.arange(1000) * len(lent) // 1000] if len(lent) > 1000 else lent  # as many as a build takes
+    count = lent_of(len(lent))
+    lent = lent[np.arange(count) * len(lent) // count]
     picture = gallery.owner[queries]
     fit, test = list(word_examples(*data, lent)), list(word_examples(*data, queries))
     full, alone = fit_relevance(fit), fit_relevance(pictures_only(fit))
@@ -289,9 +296,10 @@ def report(rows: Sequence[Judged], parts: Sequence[Judged], gallery: Gallery, fa
         *(verdicts(row) for row in rows if row.threshold is not None),
         "",
         f"Protocol: {facts}; gallery {len(gallery.images):,} pictures, {len(gallery.captions):,} captions; fitted on "
-        f"1,000 captions of one half of the pictures, judged on the {len(judged.truth):,} captions of the other half, "
-        f"the right picture and its captions removed for {int((~judged.truth).sum()):,} of them; a query is left out "
-        f"of its picture's captions; ECE in {BINS} bins of equal width; raw cosines have a logistic of their own; "
+        f"{lent_of(len(gallery.captions) - len(judged.truth)):,} captions of one half of the pictures, judged on the "
+        f"{len(judged.truth):,} captions of the other half, the right picture and its captions removed for "
+        f"{int((~judged.truth).sum()):,} of them; a query is left out of its picture's captions; "
+        f"ECE in {BINS} bins of equal width; raw cosines have a logistic of their own; "
         f"95 % bootstrap over pictures, {SAMPLES:,} samples; {len(gallery.absent)} off-topic sentences (in the file), "
         f"accepted at the threshold that 90 % of queries with a match reach; seed {seed}.",
     ])  # fmt: skip

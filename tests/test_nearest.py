@@ -106,6 +106,15 @@ def test_the_codes_of_every_cell_that_holds_any_are_put_in_large_pages(
     assert min(addresses) > 0
 
 
+def test_what_cells_propose_is_put_in_order_by_bytes_each_row_once(tmp_path: Path) -> None:
+    scores, rows = ask(proposed(tmp_path, VECTORS_MANY, "ivf")._index, VECTORS_MANY[7], 30, 400)
+    assert len(np.unique(rows)) == len(rows) == 30
+    assert rows[0] == 7
+    assert (np.diff(scores) <= 0).all()
+    assert np.abs(VECTORS_MANY[rows] @ VECTORS_MANY[7] - scores).max() < 0.01
+    assert np.isin(np.argsort(-(VECTORS_MANY @ VECTORS_MANY[7]))[:10], rows).sum() >= 9
+
+
 class TestProposed:
     def test_it_agrees_with_the_scan(self, quick: Nearest, monkeypatch: pytest.MonkeyPatch) -> None:
         plain, found = Nearest(VECTORS_MANY), 0

@@ -1,4 +1,4 @@
-"""The benchmarks of composed queries and of what pictures are ranked by, at a size that takes no time."""
+"""The benchmarks of composed queries, of what pictures are ranked by and of how sure, at a size that takes no time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from benchmarks import composed, scoring
+from benchmarks import composed, relevance, scoring
 from crossmodal.data.pairs import Record
 from crossmodal.data.scenes import make_scenes
 from tests.fakes import FakeEncoder, paint_many
@@ -112,3 +112,24 @@ class TestScoring:
         (tmp_path / "one.csv").write_text("image,caption\n000.png,one\n")
         assert scoring.main(["--images", str(tmp_path / "photos"), "--captions", str(tmp_path / "one.csv")]) == 2
         assert "pictures have several captions each" in capsys.readouterr().err
+
+
+class TestRelevance:
+    def test_measures_are_those_worked_out_by_hand(self) -> None:
+        score, truth = np.array([0.9, 0.4, 0.4, 0.1]), np.array([True, True, False, False])
+        assert relevance.area(score, truth) == (2 + 1.5) / 4
+        assert relevance.false_accepts(score, truth) == 0.0  # 90 % of the true ones reach 0.45
+        assert relevance.calibration_error(score, truth) == pytest.approx((0.1 + 2 * 0.1 + 0.1) / 4)
+
+    def test_it_prints_a_table_and_draws(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+        monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: FakeEncoder())
+        monkeypatch.setattr(relevance, "SAMPLES", 10)
+        captions = paint_many(tmp_path / "photos", 60)
+        (tmp_path / "split.txt").write_text("\n".join(f"{number:03d}.png" for number in range(60)))
+        data = ["--images", str(tmp_path / "photos"), "--captions", str(captions)]
+        assert relevance.main([*data, "--split", str(tmp_path / "split.txt"), "--plot", str(tmp_path / "a.png")]) == 0
+        out = capsys.readouterr().out
+        assert out.count("\n| tried: ") == 3
+        assert "gallery 60 pictures, 120 captions" in out
+        assert "judged on the 60 captions of the other half" in out
+        assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

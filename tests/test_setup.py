@@ -91,3 +91,9 @@ def test_every_file_names_the_same_lowest_python() -> None:
         assert f"--python-version {lowest} " in (ROOT / lock).read_text(encoding="utf-8").splitlines()[1]
     workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
     assert re.findall(r'"(3\.\d+)"', workflow)[0] == lowest
+
+
+def test_every_benchmark_is_run_by_a_test() -> None:
+    lines = [line for path in ROOT.glob("tests/**/*.py") for line in path.read_text(encoding="utf-8").splitlines()]
+    used = "\n".join(line for line in lines if re.search(r"import|run_path", line) and "benchmarks" in line)
+    assert [path.stem for path in ROOT.glob("benchmarks/*.py") if not re.search(rf"\b{path.stem}\b", used)] == []

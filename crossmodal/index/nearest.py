@@ -21,7 +21,6 @@ BLOCK = 4096  # rows whose float64 copy is in memory at once
 FEWEST = {"rabitq": 150, "ivf": 400}  # candidates at least, and
 TIMES = {"rabitq": 10, "ivf": 15}  # so many times k
 BITS = 76_800  # that their codes have together, at least
-ORDERED = 2  # times k and SPARE: rows that bytes put first, each of which may stand there twice
 SWEPT = 8  # where this share of the rows or more would be candidates, or less of them may be found, all are scanned
 
 Rows = NDArray[np.int64]
@@ -94,13 +93,12 @@ class Nearest:
         fetched = fetched if allowed is None else fetched * count // max(total, 1)
         if fetched * SWEPT > count or total * SWEPT < count:
             return None
-        ordered = fetched if allowed is not None or kind == "rabitq" else min(fetched, ORDERED * (wanted + SPARE))
+        ordered = fetched if allowed is not None else min(fetched, wanted + SPARE)  # that bytes put first
         estimates, rows = ask(self._index, query, ordered, fetched)
-        floor = estimates[-1]
         kept = rows >= 0 if allowed is None else (rows >= 0) & allowed[rows]
-        estimates, rows = estimates[kept], rows[kept]
-        if len(rows) < min(wanted + SPARE, total):
+        if np.count_nonzero(kept) < min(wanted + SPARE, total):
             return None
+        floor, estimates, rows = estimates[-1], estimates[kept], rows[kept]
         few = len(rows) <= BLOCK  # so that each is fetched once
         source, places = (self._vectors[rows], np.arange(len(rows))) if few else (self._vectors, rows)
         # unlike @, vecdot keeps to this thread: numpy's others would stay awake and take a core from what comes next

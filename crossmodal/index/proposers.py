@@ -216,22 +216,39 @@ def _write_bytes(path: Path, vectors: RowSource, sample: Vectors) -> None:
             file.write(codes.sa_encode(block).tobytes())
 
 
+@dataclass(frozen=True)
+class Cells:
+    """Codes in cells, and a byte a number that puts in order what they propose.
+
+    codes: the FAISS index over cells. numbers: uint8 (N, D), mapped. least, step: (D,), so that a number is about
+    least + step × its byte.
+    """
+
+    codes: Any
+    numbers: NDArray[np.uint8]
+    least: Vectors
+    step: Vectors
+
+    def search(self, queries: Vectors, count: int, /) -> tuple[Any, Any]:
+        """As `Proposer`, each row once; fewer than count, since a row stands in two cells."""
+        rows = np.sort(self.codes.search(queries, count)[1][0])
+        rows = rows[np.diff(rows, prepend=-1) > 0]  # once each, and no -1; a tenth of a millisecond less than by unique
+        bytes_of_rows = self.numbers[rows].astype(np.float32)
+        scores = np.vecdot(bytes_of_rows, queries[0] * self.step) + np.float32(np.vecdot(queries[0], self.least))
+        order = np.argsort(-scores, kind="stable")
+        return scores[order][None], rows[order][None]
+
+
 def ask(index: Any, query: Vectors, count: int, looked_at: int) -> tuple[Vectors, NDArray[np.int64]]:
     """Estimated scores (F,) and rows (F,) of the best, each row once, best first; row -1 where no more were found.
 
-    query: (D,). count: F at most. looked_at: how many rows are proposed to choose them from.
+    query: (D,). count: F at most, of "ivf". looked_at: how many rows are proposed to choose them from.
     """
-    import faiss
-
-    bare: Any = faiss
-    refined = kind_of(index) == "ivf"
-    settings = {"params": bare.IndexRefineSearchParameters(k_factor=looked_at / count)} if refined else {}
     with _one_thread():
-        scores, rows = index.search(query[None], count if refined else looked_at, **settings)
-    if not refined:
-        return scores[0], np.asarray(rows[0], dtype=np.int64)
-    order = np.sort(np.unique(rows[0], return_index=True)[1])  # a row stands in two cells
-    return scores[0][order], np.asarray(rows[0][order], dtype=np.int64)
+        scores, rows = index.search(query[None], looked_at)
+    if kind_of(index) == "ivf":
+        return scores[0, :count], rows[0, :count]
+    return scores[0], np.asarray(rows[0], dtype=np.int64)
 
 
 @contextmanager
@@ -271,9 +288,7 @@ def kind_of(index: Any) -> str:
     """Which of KINDS a proposer is."""
     if index is None or isinstance(index, Scan):
         return "exact"
-    import faiss
-
-    return "ivf" if isinstance(index, faiss.IndexRefine) else "rabitq"
+    return "ivf" if isinstance(index, Cells) else "rabitq"
 
 
 def bytes_beside(path: Path) -> Path:
@@ -288,7 +303,6 @@ def read_proposer(path: Path, shape: tuple[int, ...], bytes_path: Path | None = 
     """
     import faiss
 
-    bare: Any = faiss
     index = _read(path, shape, mapped=False)
     if _parts(index) == RABITQ:
         return index
@@ -299,7 +313,10 @@ def read_proposer(path: Path, shape: tuple[int, ...], bytes_path: Path | None = 
     codes = _read(bytes_path, shape, mapped=True)
     if _parts(codes) != BYTES:
         raise IndexStoreError(f"{bytes_path} holds {' of '.join(_parts(codes))}, not a byte a number")
-    return _tuned(bare.IndexRefine(index, codes))
+    least, span = np.array_split(faiss.vector_to_array(codes.sq.trained), 2)
+    numbers = np.memmap(bytes_path, np.uint8, "r", bytes_path.stat().st_size - shape[0] * shape[1], shape)
+    least, step = (np.asarray(part, dtype=np.float32) for part in (least + span / 510, span / 255))
+    return Cells(_tuned(index), np.asarray(numbers), least, step)
 
 
 def _read(path: Path, shape: tuple[int, ...], mapped: bool) -> Any:
@@ -320,7 +337,7 @@ def _tuned(index: Any) -> Any:
     import faiss
 
     bare: Any = faiss
-    codes = bare.downcast_index(bare.downcast_index(index.base_index).index)
+    codes = bare.downcast_index(index.index)
     codes.implem = ALONE
     lists = codes.invlists
     use_huge_pages([int(lists.get_codes(cell)) for cell in range(codes.nlist) if lists.list_size(cell)])
