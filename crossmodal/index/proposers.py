@@ -130,7 +130,7 @@ def write_proposer(path: Path, vectors: RowSource, kind: str | None = None) -> l
     import faiss
 
     size = min(count, max(SAMPLED[plan.kind] // dimension, 1))
-    sample = np.asarray(vectors[np.arange(size) * count // size], dtype=np.float32)
+    sample = np.arange(size) * count // size
     if plan.kind == "rabitq":
         faiss.write_index(_rabitq(vectors, sample), str(path))
         return [path]
@@ -139,35 +139,37 @@ def write_proposer(path: Path, vectors: RowSource, kind: str | None = None) -> l
     return [path, bytes_beside(path)]
 
 
-def _blocks(vectors: RowSource) -> Iterator[Vectors]:
+def _blocks(vectors: RowSource, chosen: NDArray[np.int64] | None = None) -> Iterator[Vectors]:
+    """All rows or those chosen, some at a time."""
     count, dimension = vectors.shape
     size = max(BLOCK // dimension, 1)
-    for start in range(0, count, size):
-        rows = np.arange(start, min(start + size, count))
+    for start in range(0, count if chosen is None else len(chosen), size):
+        rows = np.arange(start, min(start + size, count)) if chosen is None else chosen[start : start + size]
         yield np.ascontiguousarray(vectors[rows], dtype=np.float32)
 
 
-def _rabitq(vectors: RowSource, sample: Vectors) -> Any:
+def _rabitq(vectors: RowSource, sample: NDArray[np.int64]) -> Any:
     import faiss
 
     bare: Any = faiss
-    rotation = bare.HadamardRotation(sample.shape[1])  # evens the numbers out, D log D a query
+    rotation = bare.HadamardRotation(vectors.shape[1])  # evens the numbers out, D log D a query
     rotation.init(SEED)
     codes = bare.IndexRaBitQFastScan(rotation.d_out, faiss.METRIC_INNER_PRODUCT)
     codes.qb = 8
     index = bare.IndexPreTransform(rotation, codes)
-    index.train(sample)
+    index.train(np.asarray(vectors[sample], dtype=np.float32))
     for block in _blocks(vectors):
         index.add(block)
     return index
 
 
-def _ivf(vectors: RowSource, sample: Vectors) -> Any:
+def _ivf(vectors: RowSource, sample: NDArray[np.int64]) -> Any:
     import faiss
 
     bare: Any = faiss  # its stubs know neither enumerations nor pointers
-    (count, dimension), kept = vectors.shape, _kept(sample.shape[1])
-    strongest = np.linalg.eigh((sample.T @ sample).astype(np.float64))[1][:, ::-1][:, :kept]
+    (count, dimension), kept = vectors.shape, _kept(vectors.shape[1])
+    moments = sum((block.T @ block for block in _blocks(vectors, sample)), np.zeros((dimension, dimension)))
+    strongest = np.linalg.eigh(moments)[1][:, ::-1][:, :kept]
     turn = np.linalg.qr(np.random.default_rng(SEED).standard_normal((kept, kept)))[0]  # evens the directions out
     project = np.ascontiguousarray((strongest @ turn).astype(np.float32))  # (D, E)
     cells = _cells(count)
@@ -176,10 +178,10 @@ def _ivf(vectors: RowSource, sample: Vectors) -> Any:
     means.niter, means.seed, means.spherical = 8, SEED, True
     means.min_points_per_centroid, means.max_points_per_centroid = 1, LEARNED
     chosen = np.sort(np.random.default_rng(SEED).choice(count, min(LEARNED * cells, count), replace=False))
-    size = max(BLOCK // dimension, 1)
-    learned = np.empty((len(chosen), kept), dtype=np.float32)
-    for at in range(0, len(chosen), size):
-        learned[at : at + size] = np.asarray(vectors[chosen[at : at + size]], dtype=np.float32) @ project
+    learned, start = np.empty((len(chosen), kept), dtype=np.float32), 0
+    for block in _blocks(vectors, chosen):
+        learned[start : start + len(block)] = block @ project
+        start += len(block)
     means.train(learned, coarse)
     plain = bare.IndexIVFPQ(coarse, kept, cells, kept // 2, 4, faiss.METRIC_INNER_PRODUCT)
     plain.by_residual, plain.pq.cp.min_points_per_centroid = True, 1
@@ -201,13 +203,14 @@ def _ivf(vectors: RowSource, sample: Vectors) -> Any:
     return proposing
 
 
-def _write_bytes(path: Path, vectors: RowSource, sample: Vectors) -> None:
+def _write_bytes(path: Path, vectors: RowSource, sample: NDArray[np.int64]) -> None:
     """A byte a number, in the very file that FAISS would write of them, with no more than a block in memory."""
     import faiss
 
     count, dimension = vectors.shape
     codes = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-    codes.train(sample)
+    ends = [np.stack([block.min(0), block.max(0)]) for block in _blocks(vectors, sample)]
+    codes.train(np.concatenate(ends))  # all that it asks for are the least and the greatest of each number
     empty = faiss.serialize_index(codes).tobytes()  # the type's four letters, D, N, …, the number of bytes
     rows, held = (number.to_bytes(8, sys.byteorder) for number in (count, count * dimension))
     with path.open("wb") as file:
