@@ -53,6 +53,22 @@ def test_a_file_that_changed_after_it_was_opened_is_refused(
         open_index(index)
 
 
+@pytest.mark.parametrize("moment", ["pictures.jsonl", "skipped.jsonl", "facts.jsonl"])
+def test_a_generation_that_a_build_removes_while_it_is_read_gives_way_to_the_next(
+    index: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+):
+    hashed, built = seals.sealed_hash, []
+
+    def build_meanwhile(file: Path) -> str:
+        if file.name == moment and not built:
+            built.append(build_index(index.parent / "photos", None, FakeEncoder(), index))
+        return hashed(file)
+
+    monkeypatch.setattr("crossmodal.index.store.sealed_hash", build_meanwhile)
+    assert len(open_index(index).catalogue.captions) == 0
+    assert not (index / "generation-000001").exists()
+
+
 def test_rows_come_one_by_one_and_all_at_once_alike():
     written = tuple(Caption(number * 7, f"né {number}\n\u2028") for number in range(12))
     found = rows("".join(f'[{row.picture}, "n\\u00e9 {n}\\n\\u2028"]\n' for n, row in enumerate(written)).encode())

@@ -317,7 +317,10 @@ def read_proposer(path: Path, shape: tuple[int, ...], bytes_path: Path | None = 
     if _parts(codes) != BYTES:
         raise IndexStoreError(f"{bytes_path} holds {' of '.join(_parts(codes))}, not a byte a number")
     least, span = np.array_split(faiss.vector_to_array(codes.sq.trained), 2)
-    numbers = np.memmap(bytes_path, np.uint8, "r", bytes_path.stat().st_size - shape[0] * shape[1], shape)
+    try:
+        numbers = np.memmap(bytes_path, np.uint8, "r", bytes_path.stat().st_size - shape[0] * shape[1], shape)
+    except OSError as error:
+        raise IndexStoreError(f"{bytes_path} cannot be read: {error}") from error
     least, step = (np.asarray(part, dtype=np.float32) for part in (least + span / 510, span / 255))
     return Cells(_tuned(index), np.asarray(numbers), least, step)
 

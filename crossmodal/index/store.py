@@ -199,9 +199,13 @@ def _open(path: Path, manifest: Manifest, hashed: Callable[[Path], str]) -> Inde
         file = folder / name
         if not file.is_file():
             raise IndexStoreError(f"{file} is missing")
-        if file.stat().st_size != about["bytes"]:
-            raise IndexStoreError(f"{file} has {file.stat().st_size:,} bytes, not {about['bytes']:,}")
-        if hashed(file) != about["sha256"]:
+        try:
+            size, digest = file.stat().st_size, hashed(file)
+        except OSError as error:  # perhaps removed just now, by a build that has published the next generation
+            raise IndexStoreError(f"{file} cannot be read: {error}") from error
+        if size != about["bytes"]:
+            raise IndexStoreError(f"{file} has {size:,} bytes, not {about['bytes']:,}")
+        if digest != about["sha256"]:
             raise IndexStoreError(f"{file} was altered (its SHA-256 is not the manifest's)")
     catalogue = read_catalogue(folder)
     images = read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), manifest.dimension)
