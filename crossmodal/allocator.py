@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["hold_memory", "sparing_memory", "use_huge_pages"]
+__all__ = ["give_back_memory", "hold_memory", "sparing_memory", "use_huge_pages"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MMAP_THRESHOLDS = (2**30, 2**25)  # bytes; an older glibc takes no more than the second
@@ -34,11 +34,19 @@ def sparing_memory() -> Iterator[None]:
     For work between batches that is large in itself and should not come on top of a batch's freed memory.
     """
     _set(USUAL, (USUAL,))
-    _libc("malloc_trim", 0)
+    give_back_memory()
     try:
         yield
     finally:
         hold_memory()
+
+
+def give_back_memory() -> None:
+    """Let the kernel have what is free now, also between blocks in use, as glibc by itself does at its heap's end only.
+
+    It is worth while after work with very many small blocks.
+    """
+    _libc("malloc_trim", 0)
 
 
 def _set(trim: int, mmap_thresholds: Iterable[int]) -> None:

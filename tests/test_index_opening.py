@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from crossmodal import seals
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import build_index, open_index
-from crossmodal.index.catalogue import Caption, Catalogue, read_catalogue, write_catalogue
+from crossmodal.index.catalogue import Caption, Catalogue, caption_lines, read_catalogue, write_catalogue
 from crossmodal.index.rows import Rows
 from tests.fakes import FakeEncoder, paint_many
 
@@ -79,6 +81,44 @@ def test_rows_come_one_by_one_and_all_at_once_alike():
     assert (found[-1], found[3:5]) == (written[-1], written[3:5])
     with pytest.raises(IndexError):
         found[12]
+
+
+@pytest.fixture
+def little_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few lines are many already."""
+    monkeypatch.setattr("crossmodal.index.rows.HELD", 40)
+    monkeypatch.setattr("crossmodal.index.rows.AT_ONCE", 3)
+
+
+@pytest.mark.usefixtures("little_held")
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_many_lines_are_mapped_from_a_file_and_read_as_few_are(count: int):
+    written = tuple(Caption(number * 7, f"né {number}\n\u2028") for number in range(count))
+    found = caption_lines().pack(written)
+    assert isinstance(found.data.obj, mmap.mmap) == (count > 1)
+    assert (list(found.each()), [found[row] for row in range(count)]) == (list(written), list(written))
+    assert found.numbers().tolist() == [row.picture for row in written]
+    assert found == rows(bytes(found.data)) == written
+
+
+@pytest.mark.usefixtures("little_held")
+def test_an_index_of_many_lines_is_that_of_few(index: Path):
+    again = index.with_name("again")
+    build_index(index.parent / "photos", index.parent / "captions.csv", FakeEncoder(), again)
+    assert len(open_index(again).catalogue.captions) == 12
+    for name in ("pictures.jsonl", "captions.jsonl", "facts.jsonl"):
+        one, other = (folder / "generation-000001" / name for folder in (index, again))
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.usefixtures("little_held")
+def test_without_room_for_temporary_files_the_former_index_stays(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(IndexStoreError, match=r"cannot build .*absent.*; the former index is untouched, run again"):
+        build_index(index.parent / "photos", None, FakeEncoder(), index)
+    assert len(open_index(index).catalogue.captions) == 12
 
 
 def test_going_through_rows_one_by_one_keeps_none_of_them():

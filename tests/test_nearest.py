@@ -95,6 +95,22 @@ def test_bytes_are_written_as_faiss_writes_them(tmp_path: Path) -> None:
     assert bytes_beside(tmp_path / "p").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
+def test_how_much_faiss_compares_at_once_is_the_callers_again_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, meanwhile = faiss.cvar, []
+    before = settings.distance_compute_blas_query_bs
+    trained = faiss.IndexIVFPQ.train
+
+    def train(*arguments: object) -> None:
+        meanwhile.append(settings.distance_compute_blas_query_bs)
+        trained(*arguments)
+
+    monkeypatch.setattr(faiss.IndexIVFPQ, "train", train)
+    write_proposer(tmp_path / "p", VECTORS_MANY, "ivf")
+    assert meanwhile[0] < before == settings.distance_compute_blas_query_bs
+
+
 def test_the_codes_of_every_cell_that_holds_any_are_put_in_large_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,11 +42,13 @@ def read_captions(path: Path) -> CaptionTable:
         return _read_parquet(path)
     builder = TableBuilder()
     text = _decode(content, path.name, builder)
+    del content  # as text and lines below, large once more
     if not text.strip():
         raise CaptionsError(f"{path} is empty: a captions file has at least one image name and one caption")
     if text.lstrip()[0] in "{[":
         return read_json(text, path.name, builder)
     lines = re.split(r"\r\n|\n|\r", text)  # not splitlines(): captions may hold U+2028 and the like
+    del text
     sample = [line for line in lines if line.strip()][:_SAMPLE]
     if 2 * sum(_TOKEN.match(line) is not None for line in sample) > len(sample):
         return _read_token(lines, path.name, builder)
@@ -129,19 +131,20 @@ def _read_delimited(lines: list[str], path: Path, builder: TableBuilder) -> Capt
         fields = (following if leads else line).split(delimiter)
         return len(fields) >= width and _is_picture_name(fields[columns.image if leads else columns.image - width])
 
-    rows = []
-    for number, fields, complaint in _rows(lines, first + has_header, delimiter, row_ends):
-        where = f"line {number}"
-        fitted, mended = _fit(fields, width, columns, delimiter)
-        if fitted is None:
-            builder.problem(where, f"{mended}: left out")
-            continue
-        if complaint or mended:
-            builder.problem(where, "; ".join(filter(None, (complaint, mended))))
-        rows.append((where, fitted))
-    named = [_is_picture_name(row[columns.image]) for _, row in rows]
+    def rows(told: TableBuilder) -> Iterator[tuple[str, list[str]]]:
+        for number, fields, complaint in _rows(lines, first + has_header, delimiter, row_ends):
+            where = f"line {number}"
+            fitted, mended = _fit(fields, width, columns, delimiter)
+            if fitted is None:
+                told.problem(where, f"{mended}: left out")
+                continue
+            if complaint or mended:
+                told.problem(where, "; ".join(filter(None, (complaint, mended))))
+            yield where, fitted
+
+    named = [_is_picture_name(row[columns.image]) for _, row in rows(builder)]
     strict = 10 * sum(named) >= 9 * len(named)  # where names end in .jpg and so on, a row that does not is a stray
-    for (where, row), is_named in zip(rows, named, strict=True):
+    for (where, row), is_named in zip(rows(TableBuilder()), named, strict=True):  # anew: fields take much memory
         if strict and not is_named:
             builder.problem(where, f"{row[columns.image].strip()[:60]!r} is not a picture's name: left out")
             continue

@@ -3,7 +3,7 @@
 With μ the mean of the rows and Σ their covariance, the cosines q·v of a unit query have the mean q·μ and the variance
 qᵀΣq exactly; the best of them come from the search. So the cost is D² and a search instead of N·D.
 
-Shapes: N rows, D embedding, M captions, k rows gathered.
+Shapes: N rows, D embedding, M captions, Q queries, k rows gathered.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def moments_of(vectors: RowSource) -> Moments:
         second += block.T @ block
     mean /= count
     second /= count
-    second -= np.outer(mean, mean)
+    for row, value in enumerate(mean):
+        second[row] -= value * mean
     return Moments(mean + first, second)
 
 
@@ -120,10 +121,15 @@ class MeanRows:
         return np.asarray(sums / counts[:, None].astype(np.float32), dtype=np.float32)
 
     def __matmul__(self, query: Vectors) -> Vectors:
-        """The mean product of each picture's captions with a query (D,), or each of several (D, Q): (N,) or (N, Q)."""
-        sums = np.add.reduceat(self._captions @ query, self._starts)
-        counts = self._counts.astype(np.float32)
-        return np.asarray(sums / counts.reshape(-1, *[1] * (query.ndim - 1)), dtype=np.float32)
+        """The mean product of each picture's captions with a query (D,): (N,)."""
+        means: Vectors = self.averaged((self._captions @ query)[None])[0]
+        return means
+
+    def averaged(self, products: NDArray[Any]) -> Vectors:
+        """Products of queries with every caption, (Q, M), as those with each picture's mean, (Q, N)."""
+        sums = np.add.reduceat(products, self._starts, axis=1)
+        sums /= self._counts.astype(np.float32)
+        return np.asarray(sums, dtype=np.float32)
 
 
 @dataclass(frozen=True)

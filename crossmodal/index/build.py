@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.allocator import sparing_memory
+from crossmodal.allocator import give_back_memory, sparing_memory
 from crossmodal.data.pairs import Pairs, load_pairs
 from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
 from crossmodal.index.assembly import Assembly, assemble, changes_between, rows_kept
@@ -98,8 +98,8 @@ def build_index(
     started = time.monotonic()
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, not {batch_size}")
-    build = _Build(load_pairs(images, captions), captions, encoder, index, progress or (lambda _: None), given)
     try:
+        build = _Build(load_pairs(images, captions), captions, encoder, index, progress or (lambda _: None), given)
         _make_room(index)
         with _locked(index):
             return build.run(started, batch_size)
@@ -188,6 +188,7 @@ class _Build:
         self.reusable = self.former if self._fits(self.former) else None
         stamps = scan(self.root, self.paths)
         self.paths.clear()
+        give_back_memory()
         kept = self._kept(stamps)
         plan = stamps if (kept < 0).all() else stamp_lines().pack(compress(stamps.each(), kept < 0))
         with closing(self._picture_shelf(plan, batch_size)) as images:
@@ -196,6 +197,7 @@ class _Build:
             rows = assemble(stamps, kept, images.journal.outcomes(), self.reusable, self.texts)
             del stamps, plan
             self.texts = caption_lines().rows()
+            give_back_memory()
             rows = replace(rows, facts=self._facts(rows))
             with closing(self._caption_shelf(rows.catalogue)) as captions:
                 generation = self._publish(rows, images, captions)

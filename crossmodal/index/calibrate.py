@@ -101,7 +101,8 @@ def word_examples(
         channels = [queries @ images.T]
         if several:
             texts, place, many = np.zeros_like(channels[0]), np.arange(len(block)), counts[picture]
-            texts[:, means.pictures] = (means @ queries.T).T
+            # `captions @ queries.T` would be the same, and fill OpenBLAS's 32 MB a thread, which it keeps
+            texts[:, means.pictures] = means.averaged(queries @ captions.T)
             itself = (queries * queries).sum(1)
             texts[place, picture] = (texts[place, picture] * many - itself) / (many - 1)
             channels.append(fill_uncaptioned(texts, counts))
@@ -160,6 +161,8 @@ def caption_means(captions: Vectors, owner: NDArray[np.int64], pictures: int) ->
 def fill_uncaptioned(cosines: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[Any]:
     """(Q, N): a picture without captions speaks neither for nor against: it gets its query's mean."""
     captioned = counts > 0
+    if captioned.all():
+        return cosines
     return np.where(captioned, cosines, cosines[:, captioned].mean(1, keepdims=True))
 
 

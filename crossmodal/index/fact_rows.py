@@ -5,6 +5,7 @@ No picture is opened here, so that a search needs nothing that can.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def facts_reader(path: Path, count: int) -> Callable[[], tuple[Facts, ...]]:
 
 
 def _parsed(path: Path, data: bytes, count: int) -> tuple[Facts, ...]:
-    facts = tuple(map(_facts, parse_rows(path, data, TYPES)))
+    facts = tuple(map(_facts, parse_rows(path, io.BytesIO(data), TYPES)))
     if len(facts) != count:
         raise IndexStoreError(f"{path} has {len(facts):,} rows for {count:,} pictures")
     for number, row in enumerate(facts, 1):

@@ -35,7 +35,7 @@ class Shelf:
         self,
         folder: Path,
         kind: str,
-        plan: Iterable[bytes],
+        plan: Iterable[bytes | memoryview],
         encoder: Embedder,
         former: Iterable[Mapping[str, Vectors]],
     ) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal.allocator import give_back_memory
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.background import Background, MeanRows
 from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance, write_relevance
@@ -237,6 +238,7 @@ def write_generation(
     write_facts(folder / FACTS, facts)
     write_vectors(folder / IMAGE_VECTORS, images, len(catalogue.pictures), dimension)
     write_vectors(folder / CAPTION_VECTORS, captions, len(catalogue.captions), dimension)
+    give_back_memory()
     written = (
         read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), dimension),
         read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), dimension),
