@@ -12,7 +12,8 @@ that lie ready in memory, freed memory kept. cos: mean cosine of each method's v
     python -m benchmarks.indexing_speed --memory 1000 10000 100000
 
 shows instead whether our memory grows with the number of pictures: drawn ones of 64 pixels and a network of a few
-layers, 1,024 numbers a picture all the same, so that it does not take hours; with --captions N each has N sentences.
+layers, 1,024 numbers a picture all the same, so that it does not take hours; with --captions N each has N sentences,
+with --checkpoint DIR another network encodes.
 
 Shapes: N pictures, D embedding, S side in pixels.
 """
@@ -152,10 +153,13 @@ def clip_retrieval(name: str, model: Path, batch: int, workers: int, env: dict[s
     return Method(name, once)
 
 
-def memory_table(counts: Sequence[int], each: int) -> str:
-    """A row a number of pictures with so many captions each, all indexed afresh by a process of its own."""
+def memory_table(counts: Sequence[int], each: int, checkpoint: Path | None) -> str:
+    """A row a number of pictures with so many captions each, all indexed afresh by a process of its own.
+
+    checkpoint: None for a network of a few layers.
+    """
     lines = ["| pictures | images/s | memory MB | of it no file's |", "|---|---|---|---|"]
-    network = make_network(cache().with_name("small_resnet"), "small_resnet", 1024, 28)
+    network = (checkpoint or make_network(cache().with_name("small_resnet"), "small_resnet", 1024, 28)).resolve()
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
             drawn, photos, index, captions = (Path(folder) / name for name in ("drawn", "photos", "index", "a.csv"))
@@ -311,7 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             (encode_here if len(options.here) == 1 else index_here)(options.images, *options.here)
             return 0
         if options.memory:
-            print(memory_table(options.memory, options.captions))
+            print(memory_table(options.memory, options.captions, options.checkpoint))
             return 0
         if min(options.files, options.repeat) < 1:
             raise InputError("nothing to measure: --files and --repeat must be at least 1")

@@ -92,6 +92,21 @@ def test_memory_is_shown_by_number_of_pictures(here: list[str], capsys: Output) 
     assert here == ["", ""]
 
 
+def test_memory_is_shown_of_another_network_too(
+    tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+
+    def run(command: Sequence[str], **_: object) -> Run:
+        taken.extend(command)
+        return Run(1.0, said={"seconds": 2.0})
+
+    monkeypatch.setattr(indexing_speed, "run", run)
+    assert indexing_speed.main(["--memory", "4", "--checkpoint", str(tmp_path / "other")]) == 0
+    assert "| 4 | 2 |" in capsys.readouterr().out
+    assert str(tmp_path / "other") in taken
+
+
 def test_clip_retrieval_is_timed_by_its_own_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import numpy as np
 

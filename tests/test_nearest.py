@@ -187,6 +187,17 @@ class TestProposed:
             read_proposer(tmp_path / "flat", (6000, 64))
 
 
+def test_bytes_that_vanish_while_they_are_read_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_proposer(tmp_path / "p", VECTORS_MANY, "ivf")
+
+    def vanished(*_: object) -> None:
+        raise FileNotFoundError("gone")
+
+    monkeypatch.setattr(np, "memmap", vanished)
+    with pytest.raises(IndexStoreError, match=r"p\.bytes cannot be read: gone"):
+        read_proposer(tmp_path / "p", VECTORS_MANY.shape, bytes_beside(tmp_path / "p"))
+
+
 class TestSparselyRead:
     @pytest.fixture
     def file(self, tmp_path: Path) -> Path:
