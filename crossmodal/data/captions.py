@@ -7,7 +7,7 @@ import gzip
 import posixpath
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,20 +131,13 @@ def _read_delimited(lines: list[str], path: Path, builder: TableBuilder) -> Capt
         fields = (following if leads else line).split(delimiter)
         return len(fields) >= width and _is_picture_name(fields[columns.image if leads else columns.image - width])
 
-    def rows(told: TableBuilder) -> Iterator[tuple[str, list[str]]]:
-        for number, fields, complaint in _rows(lines, first + has_header, delimiter, row_ends):
-            where = f"line {number}"
-            fitted, mended = _fit(fields, width, columns, delimiter)
-            if fitted is None:
-                told.problem(where, f"{mended}: left out")
-                continue
-            if complaint or mended:
-                told.problem(where, "; ".join(filter(None, (complaint, mended))))
-            yield where, fitted
+    def fitted(told: TableBuilder) -> Iterator[tuple[str, list[str]]]:
+        """The rows of the file, each time parsed anew: all fields at once would take much memory."""
+        return _fitted(_rows(lines, first + has_header, delimiter, row_ends), width, columns, delimiter, told)
 
-    named = [_is_picture_name(row[columns.image]) for _, row in rows(builder)]
+    named = [_is_picture_name(row[columns.image]) for _, row in fitted(builder)]
     strict = 10 * sum(named) >= 9 * len(named)  # where names end in .jpg and so on, a row that does not is a stray
-    for (where, row), is_named in zip(rows(TableBuilder()), named, strict=True):  # anew: fields take much memory
+    for (where, row), is_named in zip(fitted(TableBuilder()), named, strict=True):
         if strict and not is_named:
             builder.problem(where, f"{row[columns.image].strip()[:60]!r} is not a picture's name: left out")
             continue
@@ -236,6 +229,21 @@ def _rows(
         else:
             complaint = "a quote does not close: read as a character" if delimiter in ",;" else ""
             yield number, lines[number - 1].split(delimiter), complaint
+
+
+def _fitted(
+    rows: Iterable[tuple[int, list[str], str]], width: int, columns: Columns, delimiter: str, told: TableBuilder
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the place and the fields of every row that can be brought to its width. told: gets what was wrong."""
+    for number, fields, complaint in rows:
+        where = f"line {number}"
+        fitted, mended = _fit(fields, width, columns, delimiter)
+        if fitted is None:
+            told.problem(where, f"{mended}: left out")
+            continue
+        if complaint or mended:
+            told.problem(where, "; ".join(filter(None, (complaint, mended))))
+        yield where, fitted
 
 
 def _fit(fields: list[str], width: int, columns: Columns, delimiter: str) -> tuple[list[str] | None, str]:
