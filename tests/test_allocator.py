@@ -73,6 +73,35 @@ def test_what_was_held_is_given_back_where_memory_is_spared() -> None:
     assert float(done.stdout) > 100
 
 
+OF_THREADS = """
+import threading
+from pathlib import Path
+from crossmodal.allocator import give_back_memory, hold_memory
+def megabytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+hold_memory()
+before = megabytes()
+filled = threading.Event(), threading.Event()
+def work():
+    blocks = [bytearray(b"1") * 100_000 for _ in range(500)]
+    del blocks
+    filled[0].set()
+    filled[1].wait()
+thread = threading.Thread(target=work)
+thread.start()
+filled[0].wait()
+give_back_memory()
+print(megabytes() - before)
+filled[1].set()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_what_a_thread_freed_is_given_back_too() -> None:
+    done = subprocess.run([sys.executable, "-c", OF_THREADS], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 10  # of 50
+
+
 def test_on_another_system_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(ctypes, "CDLL", None)

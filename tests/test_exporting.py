@@ -88,6 +88,17 @@ def test_vectors_are_torchs_to_float_noise(both: tuple[Encoder, Encoder], pictur
     assert exported.encode_texts([]).shape == exported.encode_images([]).shape == (0, 8)
 
 
+def test_a_rested_encoder_opens_its_towers_again(exported: Path, pictures: list[Image.Image]):
+    encoder = open_encoder(exported, "onnx-fp32")
+    towers, sentences, images = encoder._towers, encoder.encode_texts(SENTENCES), encoder.encode_images(pictures)
+    assert {"_image", "_text"} <= vars(towers).keys()
+    encoder.rest()
+    assert not {"_image", "_text"} & vars(towers).keys()
+    assert (encoder.encode_texts(SENTENCES) == sentences).all()
+    assert (encoder.encode_images(pictures) == images).all()
+    open_encoder(exported, "torch").rest()
+
+
 def test_it_is_the_same_encoder_to_an_index(both: tuple[Encoder, Encoder]):
     trained, exported = both
     for name in ("fingerprint", "dimension", "preprocessing", "name", "labels", "can_decode", "splits_images"):

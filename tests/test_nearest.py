@@ -111,6 +111,17 @@ def test_how_much_faiss_compares_at_once_is_the_callers_again_afterwards(
     assert meanwhile[0] < before == settings.distance_compute_blas_query_bs
 
 
+@pytest.mark.parametrize("kind", ["rabitq", "ivf"])
+def test_where_nothing_can_be_written_is_an_error_of_the_disk(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(OSError, match="absent"):
+        write_proposer(tmp_path / "absent" / "p", VECTORS_MANY, kind)
+
+
+def test_nothing_but_the_proposer_is_left_behind(tmp_path: Path) -> None:
+    written = write_proposer(tmp_path / "p", VECTORS_MANY, "ivf")
+    assert sorted(tmp_path.iterdir()) == sorted(written)
+
+
 def test_the_codes_of_every_cell_that_holds_any_are_put_in_large_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,14 +103,16 @@ class TableBuilder:
             self.problem(where, f"{name!r} stands in split {split!r} here and in {former!r} above: the first one kept")
 
     def table(self, format_name: str, source: str) -> CaptionTable:
-        """The table so far.
+        """The table; nothing can be added any more.
 
         Raises CaptionsError if not a single row could be used.
         """
         if not any(self.captions.values()):
             first = f"; first problem: {self.problems[0]}" if self.problems else ""
             raise CaptionsError(f"{source} ({format_name}) holds no captions{first}")
-        captions = {name: tuple(texts) for name, texts in self.captions.items()}
+        captions: dict[str, Any] = self.captions
+        for name, texts in captions.items():
+            captions[name] = tuple(texts)  # one by one: a second dictionary of everything would be large
         return CaptionTable(format_name, captions, dict(self.splits), tuple(self.problems), dict(self.other_splits))
 
 

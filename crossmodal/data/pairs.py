@@ -84,15 +84,15 @@ def pair_table(images: Path, pictures: Sequence[str], table: CaptionTable, sourc
             "folder that holds the captioned pictures with --images DIR, or the right file with --captions FILE"
         )
     problems = [*table.problems, *match.problems]
-    texts: dict[str, dict[str, None]] = {}
+    texts: dict[str, tuple[str, ...]] = {}
     splits: dict[str, str] = {}
     for name, picture in match.found.items():
-        texts.setdefault(picture, {}).update(dict.fromkeys(filter(None, table.captions[name])))
+        texts[picture] = tuple(dict.fromkeys((*texts.get(picture, ()), *filter(None, table.captions[name]))))
         split = table.splits.get(name)
         if split is not None and splits.setdefault(picture, split) != split:
             problems.append(f"{picture}: stands in splits {splits[picture]!r} and {split!r}: the first one kept")
     captioned = sorted(picture for picture, captions in texts.items() if captions)
-    records = tuple(Record(picture, tuple(texts[picture]), splits.get(picture)) for picture in captioned)
+    records = tuple(Record(picture, texts[picture], splits.get(picture)) for picture in captioned)
     uncaptioned = tuple(sorted(set(pictures).difference(captioned)))
     return Pairs(images, records, table.format, tuple(problems), match.missing, uncaptioned)
 
@@ -104,17 +104,11 @@ def match_names(names: Iterable[str], pictures: Sequence[str]) -> Match:
     without picture suffix. All but the first need one picture for the name and one name for the picture: where two
     fit, neither is taken. A name that climbs out of the folder ("../x.jpg") is refused.
     """
-    found: dict[str, str] = {}
-    problems: list[str] = []
-    waiting: list[tuple[str, str]] = []
     everything = list(dict.fromkeys(names))
-    for name in everything:
-        path = posixpath.normpath(name.replace("\\", "/"))
-        if path == ".." or path.startswith("../"):
-            problems.append(f"{name!r} points outside the images folder: refused")
-        else:
-            waiting.append((name, path))
-    for level, key in enumerate(_KEYS):
+    found, waiting, problems = _by_full_path(everything, pictures)
+    for key in _KEYS:
+        if not waiting:
+            break
         shelf: dict[str, list[str]] = {}
         taken = set(found.values())
         for picture in pictures:
@@ -124,21 +118,41 @@ def match_names(names: Iterable[str], pictures: Sequence[str]) -> Match:
             candidates = shelf.get(key(path), [])
             if len(candidates) == 1 and candidates[0] not in taken:
                 claims.setdefault(candidates[0], []).append(name)
-            elif len(candidates) > 1 and level == len(_KEYS) - 1:
+            elif len(candidates) > 1 and key is _KEYS[-1]:
                 problems.append(
                     f"{name!r} fits {len(candidates)} pictures ({', '.join(candidates[:2])}, …): none taken"
                 )
         for picture, claimants in claims.items():
-            if len(claimants) == 1 or level == 0:
-                found.update(dict.fromkeys(claimants, picture))
+            if len(claimants) == 1:
+                found[claimants[0]] = picture
             else:
                 both = f"{claimants[0]!r} and {claimants[1]!r}"
                 problems.append(f"{both} both fit {picture!r}: neither taken; write paths below the images folder")
         refused = {name for names in claims.values() for name in names}
         waiting = [(name, path) for name, path in waiting if name not in refused]
-        if not waiting:
-            break
     return Match(found, tuple(name for name in everything if name not in found), tuple(problems))
+
+
+def _by_full_path(
+    names: Iterable[str], pictures: Sequence[str]
+) -> tuple[dict[str, str], list[tuple[str, str]], list[str]]:
+    """Names that are a picture's path -> that picture; the others with the path they mean; and why some were refused.
+
+    It is what most names are, so of these nothing else is kept.
+    """
+    found: dict[str, str] = {}
+    waiting: list[tuple[str, str]] = []
+    problems: list[str] = []
+    known = {picture: picture for picture in pictures}
+    for name in names:
+        path = posixpath.normpath(name.replace("\\", "/"))
+        if path == ".." or path.startswith("../"):
+            problems.append(f"{name!r} points outside the images folder: refused")
+        elif path in known:
+            found[name] = known[path]
+        else:
+            waiting.append((name, path))
+    return found, waiting, problems
 
 
 def _folded(path: str) -> str:
@@ -152,7 +166,6 @@ def _bare(path: str) -> str:
 
 
 _KEYS: tuple[Callable[[str], str], ...] = (
-    str,
     posixpath.basename,
     _folded,
     lambda path: posixpath.basename(_folded(path)),

@@ -18,6 +18,7 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal.index.caption_plan import SHA256, first_of_each
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Skipped, Stamp, caption_lines, picture_lines
 from crossmodal.index.fact_rows import UNKNOWN, Facts, fact_lines
 from crossmodal.index.journal import Outcome
@@ -25,9 +26,6 @@ from crossmodal.index.rows import Rows
 from crossmodal.index.store import Index
 
 __all__ = ["Assembly", "Changes", "assemble", "changes_between", "rows_kept"]
-
-
-SHA256 = 32  # bytes
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def assemble(
     said = ((int(places[caption.picture]), caption.text) for caption in texts.each())
     captions = caption_lines().pack(Caption(picture, text) for picture, text in said if picture >= 0)
     catalogue = Catalogue(pictures.rows(), captions, tuple(skipped))
-    _, first, group = np.unique(np.frombuffer(digests, f"S{SHA256}"), return_index=True, return_inverse=True)
+    first, group = first_of_each(digests)
     return Assembly(catalogue, facts.rows(), np.array(starts, dtype=np.int64)[first[group]], embedded)
 
 

@@ -23,6 +23,7 @@ from crossmodal.index.proposers import RowSource
 __all__ = ["Background", "MeanRows", "Moments", "moments_of", "read_moments", "worth_moments", "write_moments"]
 
 BLOCK = 524_288  # numbers whose float64 copy, 4 MB, is in memory at once
+STRIP = 128  # columns of a covariance added to at once: what is added is 1 MB
 LOOPS = 32  # captions a picture up to which adding one after the other is quicker than numpy's sums of groups
 NEXT = 10  # cosines after the best that are looked at
 ROWS_A_DIMENSION = 4  # with fewer rows, all cosines cost no more than the covariance does
@@ -61,17 +62,23 @@ def moments_of(vectors: RowSource) -> Moments:
         first = block[0].copy() if not start else first  # a shift near the mean keeps the digits
         block -= first
         mean += block.sum(0)
-        second += block.T @ block
+        for row in range(0, dimension, STRIP):  # what lies below the diagonal, some columns at a time
+            second[row:, row : row + STRIP] += block[:, row:].T @ block[:, row : row + STRIP]
     mean /= count
     second /= count
     for row, value in enumerate(mean):
-        second[row] -= value * mean
+        second[row, : row + 1] -= value * mean[: row + 1]
+        second[:row, row] = second[row, :row]
     return Moments(mean + first, second)
 
 
 def write_moments(path: Path, moments: Moments) -> None:
     """Write the mean and, below it, the covariance: (1 + D, D) float64."""
-    np.save(path, np.concatenate([moments.mean[None], moments.covariance]))
+    header = {"descr": "<f8", "fortran_order": False, "shape": (1 + len(moments.mean), len(moments.mean))}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in (moments.mean, moments.covariance):
+            np.ascontiguousarray(part, dtype="<f8").tofile(file)
 
 
 def read_moments(path: Path, dimension: int) -> Moments:

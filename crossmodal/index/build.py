@@ -20,9 +20,10 @@ from crossmodal.data.pairs import Pairs, load_pairs
 from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
 from crossmodal.index.assembly import Assembly, assemble, changes_between, rows_kept
 from crossmodal.index.calibrate import calibrate
+from crossmodal.index.caption_plan import CaptionPlan, plan_captions
 from crossmodal.index.catalogue import Caption, Catalogue, Skipped, Stamp, caption_lines, scan, stamp_lines
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
-from crossmodal.index.embedder import Embedder, Vectors, rounding
+from crossmodal.index.embedder import Embedder, Vectors, rest, rounding
 from crossmodal.index.facts import UNKNOWN, Facts, add_unread
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
 from crossmodal.index.rows import Rows
@@ -199,8 +200,16 @@ class _Build:
             self.texts = caption_lines().rows()
             give_back_memory()
             rows = replace(rows, facts=self._facts(rows))
-            with closing(self._caption_shelf(rows.catalogue)) as captions:
-                generation = self._publish(rows, images, captions)
+            at_hand = self._captions_at_hand()
+            said = plan_captions(rows.catalogue, at_hand)
+            give_back_memory()
+            about = json.dumps([CAPTIONS_PER_UNIT]).encode()
+            shelf = Shelf(self.index / BUILDING, "captions", (about, said.texts.data), self.encoder, at_hand)
+            with closing(shelf) as captions:
+                tick = self._ticker("captions", len(said.texts), len(rows.catalogue.skipped))
+                embed_captions(said.texts, self.encoder, captions.known, captions.journal, tick)
+                rest(self.encoder)
+                generation = self._publish(rows, images, captions, said)
         shutil.rmtree(self.index / BUILDING, ignore_errors=True)
         remove_old_generations(self.index, keep=generation)
         return self._report(rows, time.monotonic() - started)
@@ -219,23 +228,12 @@ class _Build:
         about = json.dumps([str(self.root), batch_size]).encode()
         return Shelf(self.index / BUILDING, "pictures", (about, plan.data), self.encoder, known)
 
-    def _caption_shelf(self, catalogue: Catalogue) -> Shelf:
-        """Embed the texts that are new; by length, so that a batch wastes little on padding."""
-        known = [self.given[1]]
-        if self.reusable is not None:
-            keys = (caption.text for caption in self.reusable.catalogue.each_caption())
-            known.insert(0, vectors_by_key(keys, self.reusable.caption_vectors))
-        texts = {caption.text for caption in catalogue.each_caption()}
-        plan = sorted((text for text in texts if not any(text in each for each in known)), key=_by_length)
-        about = json.dumps([CAPTIONS_PER_UNIT, plan]).encode()
-        shelf = Shelf(self.index / BUILDING, "captions", (about,), self.encoder, known)
-        try:
-            tick = self._ticker("captions", len(plan), len(catalogue.skipped))
-            embed_captions(plan, self.encoder, shelf.known, shelf.journal, tick)
-        except BaseException:
-            shelf.close()
-            raise
-        return shelf
+    def _captions_at_hand(self) -> list[Mapping[str, Vectors]]:
+        """Vectors of captions by their text, those of the former index first."""
+        if self.reusable is None:
+            return [self.given[1]]
+        keys = (caption.text for caption in self.reusable.catalogue.each_caption())
+        return [vectors_by_key(keys, self.reusable.caption_vectors), self.given[1]]
 
     def _ticker(self, stage: str, total: int, skipped: int = 0) -> Callable[[int, int], None]:
         """What turns (done, skipped here) into a Progress; the rate counts only what this run did."""
@@ -258,7 +256,7 @@ class _Build:
         tick = self._ticker("pictures", len(unread), len(rows.catalogue.skipped))
         return add_unread(self.root, rows.catalogue.pictures, rows.facts, unread, tick)
 
-    def _publish(self, rows: Assembly, images: Shelf, captions: Shelf) -> str:
+    def _publish(self, rows: Assembly, images: Shelf, captions: Shelf, said: CaptionPlan) -> str:
         """Write and publish the next generation, unless the former one says the same; returns the one that counts."""
         catalogue = rows.catalogue
         manifest = self._manifest(catalogue)
@@ -276,7 +274,7 @@ class _Build:
             self.progress(Progress("writing", 0, 1, len(catalogue.skipped), note=note))
 
         texts = (caption.text for caption in catalogue.each_caption())
-        starts = captions.starts(caption.text for caption in catalogue.each_caption())
+        starts = map(int, said.starts(captions.journal.outcomes()))
         with sparing_memory():
             generation, files = write_generation(
                 self.index,
@@ -342,10 +340,6 @@ class _Build:
             seconds=seconds,
             notes=(*self.notes, *self.problems),
         )
-
-
-def _by_length(text: str) -> tuple[int, str]:
-    return len(text), text
 
 
 def _says_the_same(former: Manifest, manifest: Manifest) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from crossmodal.errors import CheckpointError, IndexStoreError, InputError
 from crossmodal.index.background import MeanRows
 from crossmodal.index.catalogue import Catalogue
-from crossmodal.index.embedder import Embedder, Vectors
+from crossmodal.index.embedder import Embedder, Vectors, rest
 from crossmodal.relevance import Example, Relevance, fit_relevance, relevance_above_background, relevance_from_dict
 
 __all__ = [
@@ -34,7 +34,7 @@ BACKGROUND = 256  # sentences
 FEWEST = 20  # captioned pictures; with less there is nothing to fit
 AT_ONCE = 2_000_000  # cosines, 8 MB, that are computed at once; of no more queries than
 MOST = 64  # and, since each time every vector is read, of no fewer than
-LEAST = 16
+LEAST = 8
 JUDGED = 250_000  # cosines whose features are computed at once, or those of one query
 FRAMES = ("a photo of {}", "{} in the foreground", "a close-up of {}", "someone looks at {}", "{} at night")
 THINGS = """
@@ -71,6 +71,7 @@ def _from_background(images: Vectors, encoder: Embedder) -> dict[str, Relevance]
     vectors = encoder.encode_texts(background_sentences())
     if not np.isfinite(vectors).all():
         raise CheckpointError(f"checkpoint {encoder.name} gives vectors that are not finite: take another --checkpoint")
+    rest(encoder)
     size = _queries_at_once(len(images))
     blocks = (vectors[start : start + size] @ images.T for start in range(0, len(vectors), size))
     return {WORDS_TO_IMAGES: relevance_above_background(blocks)}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Embedder", "Vectors", "rounding"]
+__all__ = ["Embedder", "Vectors", "rest", "rounding"]
 
 Vectors = NDArray[np.float32]  # (N, D), unit length
 
@@ -51,3 +51,8 @@ class Embedder(Protocol):
 def rounding(encoder: Embedder) -> str:
     """The run time of an encoder that computes with fewer digits than were trained, "" of an exact one."""
     return str(getattr(encoder, "rounds", ""))
+
+
+def rest(encoder: Embedder) -> None:
+    """Let an encoder give back the memory of what it can load again, where it can."""
+    getattr(encoder, "rest", lambda: None)()

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,7 +36,8 @@ SWEPT = 64_000_000  # numbers: the one-bit codes are 8 MB and a sweep takes abou
 FEWEST_DIMENSIONS = 192  # for one bit each
 BLOCK = 1_048_576  # numbers handled at once: 4 MB
 SEED = 5
-DIRECTIONS = 128  # that the product codes keep at most
+DIRECTIONS = 128  # that the product codes keep at most; to find them,
+SPARE, TURNS = 16, 6  # more are looked for, and the rows gone through so many times
 CELLS = 4  # times the square root of N
 PROBED = 22  # cells of which one is looked through
 LEARNED = 32  # rows a cell that k-means learns from
@@ -123,23 +125,35 @@ def write_proposer(path: Path, vectors: RowSource, kind: str | None = None) -> l
     """Build what `plan_search` asks for over the rows and store it as FAISS does; returns the files that it wrote.
 
     There are none where rows are simply scanned. The bytes of "ivf" lie in a file of their own, which is mapped.
+
+    Raises OSError if the disk refuses.
     """
     count, dimension = vectors.shape
     plan = plan_search(count, dimension, kind)
     if plan.kind == "exact" or not count:
         return []
-    import faiss
+    import faiss  # noqa: F401, here for the next line
 
-    give_back_memory()  # of calibration, and of importing FAISS: 20 MB
+    give_back_memory()  # of importing it: 20 MB
     size = min(count, max(SAMPLED[plan.kind] // dimension, 1))
     sample = np.arange(size) * count // size
     if plan.kind == "rabitq":
-        faiss.write_index(_rabitq(vectors, sample), str(path))
+        _write(_rabitq(vectors, sample), path)
         return [path]
-    with _few_compared():
-        faiss.write_index(_ivf(vectors, sample), str(path))
+    with _few_compared(), TemporaryDirectory(dir=path.parent) as room:
+        _write(_ivf(vectors, sample, Path(room)), path)
     _write_bytes(bytes_beside(path), vectors, sample)
     return [path, bytes_beside(path)]
+
+
+def _write(index: Any, path: Path) -> None:
+    """As FAISS writes it."""
+    import faiss
+
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def _blocks(vectors: RowSource, chosen: NDArray[np.int64] | None = None) -> Iterator[Vectors]:
@@ -166,6 +180,20 @@ def _rabitq(vectors: RowSource, sample: NDArray[np.int64]) -> Any:
     return index
 
 
+def _strongest(vectors: RowSource, sample: NDArray[np.int64], kept: int) -> Vectors:
+    """The directions (D, E) along which the rows are longest, orthonormal, with no covariance in memory.
+
+    Source: subspace iteration, Halko, Martinsson & Tropp 2011, algorithm 4.4.
+    """
+    dimension = vectors.shape[1]
+    size = min(kept + SPARE, dimension)
+    found = np.random.default_rng(SEED).standard_normal((dimension, size), dtype=np.float32)
+    for _ in range(TURNS):
+        products = sum((block.T @ (block @ found) for block in _blocks(vectors, sample)), np.zeros(found.shape))
+        found = np.linalg.qr(products)[0].astype(np.float32)
+    return found[:, :kept]
+
+
 @contextmanager
 def _few_compared() -> Iterator[None]:
     """Inside, FAISS compares fewer rows at once, in 12 MB less memory; its setting is the process's, and put back."""
@@ -180,44 +208,70 @@ def _few_compared() -> Iterator[None]:
         bare.cvar.distance_compute_blas_query_bs = rows
 
 
-def _ivf(vectors: RowSource, sample: NDArray[np.int64]) -> Any:
+def _ivf(vectors: RowSource, sample: NDArray[np.int64], room: Path) -> Any:
+    """room: a folder for what would take much memory."""
     import faiss
 
     bare: Any = faiss  # its stubs know neither enumerations nor pointers
     (count, dimension), kept = vectors.shape, _kept(vectors.shape[1])
-    moments = sum((block.T @ block for block in _blocks(vectors, sample)), np.zeros((dimension, dimension)))
-    strongest = np.linalg.eigh(moments)[1][:, ::-1][:, :kept]
     turn = np.linalg.qr(np.random.default_rng(SEED).standard_normal((kept, kept)))[0]  # evens the directions out
-    project = np.ascontiguousarray((strongest @ turn).astype(np.float32))  # (D, E)
-    cells = _cells(count)
-    coarse = faiss.IndexFlatIP(kept)
-    means = faiss.Clustering(kept, cells)
-    means.niter, means.seed, means.spherical = 8, SEED, True
-    means.min_points_per_centroid, means.max_points_per_centroid = 1, LEARNED
-    chosen = np.sort(np.random.default_rng(SEED).choice(count, min(LEARNED * cells, count), replace=False))
-    learned, start = np.empty((len(chosen), kept), dtype=np.float32), 0
-    for block in _blocks(vectors, chosen):
-        learned[start : start + len(block)] = block @ project
-        start += len(block)
-    means.train(learned, coarse)
-    plain = bare.IndexIVFPQ(coarse, kept, cells, kept // 2, 4, faiss.METRIC_INNER_PRODUCT)
-    plain.by_residual, plain.pq.cp.min_points_per_centroid = True, 1
-    plain.train(learned)
-    del learned
-    start = 0
-    for block in _blocks(vectors):
-        rows, short = np.arange(start, start + len(block)), block @ project
-        for cell in _two_cells(short, coarse):
-            plain.add_core(len(rows), *map(bare.swig_ptr, (short, rows, cell)), None)
-        start += len(block)
-    quick = bare.IndexIVFPQFastScan(plain)
-    quick.nprobe = max(cells // PROBED, 1)
+    project = np.ascontiguousarray(_strongest(vectors, sample, kept) @ turn.astype(np.float32))  # (D, E)
+    quick = bare.IndexIVFPQFastScan(_codes(vectors, project, room / "codes"))
+    quick.nprobe = max(_cells(count) // PROBED, 1)
     transform = bare.LinearTransform(dimension, kept, False)
     bare.copy_array_to_vector(project.T.ravel().copy(), transform.A)
     transform.is_trained = True
     proposing = bare.IndexPreTransform(transform, quick)
     proposing.ntotal = count  # rows, not entries in cells: both halves must agree
     return proposing
+
+
+def _codes(vectors: RowSource, project: Vectors, path: Path) -> Any:
+    """The codes of all rows in their cells, one after the other, mapped from a file of this name where that can be.
+
+    project: (D, E).
+    """
+    import faiss
+
+    bare: Any = faiss
+    count, kept = vectors.shape[0], project.shape[1]
+    cells = _cells(count)
+    coarse = faiss.IndexFlatIP(kept)
+    codes = bare.IndexIVFPQ(coarse, kept, cells, kept // 2, 4, faiss.METRIC_INNER_PRODUCT)
+    codes.by_residual, codes.pq.cp.min_points_per_centroid = True, 1
+    _learn(coarse, codes, cells, _few(vectors, project, LEARNED * cells, path.with_name("learned")))
+    start = 0
+    for block in _blocks(vectors):
+        rows, short = np.arange(start, start + len(block)), block @ project
+        for cell in _two_cells(short, coarse):
+            codes.add_core(len(rows), *map(bare.swig_ptr, (short, rows, cell)), None)
+        start += len(block)
+    if os.name != "posix":
+        return codes
+    _write(codes, path)
+    del codes  # before they are read
+    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+
+
+def _few(vectors: RowSource, project: Vectors, most: int, path: Path) -> Vectors:
+    """At most so many rows, drawn at random, by their directions (n, E), mapped from a new file."""
+    count, kept = vectors.shape[0], project.shape[1]
+    chosen = np.sort(np.random.default_rng(SEED).choice(count, min(most, count), replace=False))
+    with path.open("wb") as file:  # written, since a full disk is fatal to what writes to a mapping
+        for block in _blocks(vectors, chosen):
+            file.write((block @ project).tobytes())
+    return np.asarray(np.memmap(path, np.float32, "r", shape=(len(chosen), kept)))
+
+
+def _learn(coarse: Any, codes: Any, cells: int, few: Vectors) -> None:
+    """Learn cells and codes of rows (n, E)."""
+    import faiss
+
+    means = faiss.Clustering(few.shape[1], cells)
+    means.niter, means.seed, means.spherical = 8, SEED, True
+    means.min_points_per_centroid, means.max_points_per_centroid = 1, LEARNED
+    means.train(few, coarse)
+    codes.train(few)
 
 
 def _write_bytes(path: Path, vectors: RowSource, sample: NDArray[np.int64]) -> None:

@@ -6,9 +6,8 @@ Shapes: n vectors gathered at once, D embedding.
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -55,11 +54,6 @@ class Shelf:
         self.journal = Journal(folder / name, settings, encoder.dimension)
         self.journal.forget_without(self.known)
         self._dimension = encoder.dimension
-
-    def starts(self, keys: Iterable[str]) -> Sequence[int]:
-        """Where the vector of each key begins among the journal's numbers, -1 where it is none of its keys."""
-        starts = self.journal.starts()
-        return array("q", (starts.get(key, -1) for key in keys))
 
     def gather(self, wanted: Iterable[tuple[str, int]]) -> Iterator[Vectors]:
         """The vectors of some keys, in order, as blocks (n, D); each known, or else where the journal's numbers say."""

@@ -243,10 +243,11 @@ def write_generation(
         read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), dimension),
         read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), dimension),
     )
-    write_relevance(folder / RELEVANCE, calibrate(*written))
     bounds = np.searchsorted(catalogue.owners(), np.arange(len(written[0]) + 1))
     sets: dict[str, RowSource] = {"images": written[0], "captions": written[1], "means": MeanRows(written[1], bounds)}
     searching = write_search_files(folder, sets, tell)
+    give_back_memory()
+    write_relevance(folder / RELEVANCE, calibrate(*written))  # last, as it may wake the text tower
     files: dict[str, dict[str, int | str]] = {}
     for name in (*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS, RELEVANCE, FACTS, *searching):
         with open(folder / name, "rb+") as file:

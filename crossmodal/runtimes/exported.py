@@ -85,6 +85,11 @@ class ExportedTowers:
 
         yield Bulk(lanes, PIECE, read, encode)
 
+    def rest(self) -> None:
+        """Close both towers until they are needed again; a call under way in another thread ends well."""
+        for tower in ("_image", "_text"):
+            self.__dict__.pop(tower, None)
+
     def embed_ids(self, ids: Ids, batch_size: int) -> Vectors:
         """Sentences → unit vectors (N, D); sentences of like length share a batch.
 

@@ -72,6 +72,9 @@ class Towers(Protocol):
     def bulk(self) -> AbstractContextManager[Bulk]:
         """The image tower set up for many files, as long as the context lasts."""
 
+    def rest(self) -> None:
+        """Give back the memory of towers that are loaded again when they are needed."""
+
     def embed_ids(self, ids: Ids, batch_size: int) -> Vectors:
         """Sentences → unit vectors (N, D)."""
 

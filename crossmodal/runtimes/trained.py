@@ -69,6 +69,9 @@ class TrainedTowers:
         with one_torch_thread():
             yield Bulk(cores(), PIECE, read, encode)
 
+    def rest(self) -> None:
+        """Nothing: its networks stay loaded."""
+
     def embed_ids(self, ids: Ids, batch_size: int) -> Vectors:
         """Sentences → unit vectors (N, D)."""
         return np.asarray(self._model.embed_texts(ids, self.tokenizer, batch_size).numpy(), dtype=np.float32)
