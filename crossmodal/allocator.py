@@ -18,15 +18,18 @@ MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 NEVER = -1  # of trimming: the greatest number of bytes there is room for, 2 GiB, is less than a fine-tuning step frees
 
 
-def hold_memory() -> None:
+def hold_memory(one_heap: bool = False) -> None:
     """Tell glibc to keep freed blocks for the next batch instead of giving them back to the kernel.
 
     A batch's activations are some hundred megabytes, freed and asked for again at every step; the page faults of
-    getting them anew halve the speed of inference and training. All threads share one heap from now on: what a thread
-    of its own heap freed last would stay with it (60 MB after indexing), whatever `give_back_memory` asks for. On other
-    C libraries nothing happens.
+    getting them anew halve the speed of inference and training. On other C libraries nothing happens.
+
+    one_heap: for all threads that begin from now on; else what a thread freed last stays with its own heap (60 MB after
+    indexing by ONNX Runtime), whatever `give_back_memory` asks for. It costs ONNX Runtime and OpenVINO nothing, which
+    keep blocks themselves, and torch a twentieth of its speed.
     """
-    _libc("mallopt", M_ARENA_MAX, 1)
+    if one_heap:
+        _libc("mallopt", M_ARENA_MAX, 1)
     _set(NEVER, MMAP_THRESHOLDS)
 
 

@@ -79,7 +79,7 @@ from pathlib import Path
 from crossmodal.allocator import give_back_memory, hold_memory
 def megabytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
-hold_memory()
+hold_memory(one_heap=True)
 before = megabytes()
 filled = threading.Event(), threading.Event()
 def work():

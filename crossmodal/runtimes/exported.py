@@ -72,7 +72,7 @@ class ExportedTowers:
         """The image tower on one core for each thread; cykooz.resizer resizes where it is installed."""
         from crossmodal.data.images import load_resized
 
-        hold_memory()
+        hold_memory(one_heap=True)
         lanes = cores()
         session = self._session("image", lanes)
         resize = resize_by_simd if find_spec("cykooz_resizer") else resize_by_pillow
