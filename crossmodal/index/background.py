@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.embedder import Vectors
 from crossmodal.index.nearest import Nearest
-from crossmodal.index.proposers import RowSource
+from crossmodal.index.vectors import RowSource
 
 __all__ = ["Background", "MeanRows", "Moments", "moments_of", "read_moments", "worth_moments", "write_moments"]
 

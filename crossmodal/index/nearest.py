@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.proposers import Proposer, RowSource, Scan, ask, kind_of
+from crossmodal.index.proposers import Proposer, Scan, ask, kind_of
+from crossmodal.index.vectors import RowSource
 
 __all__ = ["Nearest", "exact_cosines", "exact_products"]
 

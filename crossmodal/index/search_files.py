@@ -13,14 +13,8 @@ from typing import Any
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.background import Moments, moments_of, read_moments, worth_moments, write_moments
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.proposers import (
-    KINDS,
-    RowSource,
-    plan_search,
-    read_proposer,
-    write_proposer,
-)
-from crossmodal.index.vectors import SparselyRead
+from crossmodal.index.proposers import KINDS, plan_search, read_proposer, write_proposer
+from crossmodal.index.vectors import RowSource, SparselyRead
 
 __all__ = ["SEARCH_FILES", "SETS", "SearchFiles", "rows_to_fetch", "write_search_files"]
 

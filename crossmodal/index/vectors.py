@@ -10,7 +10,7 @@ import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +21,41 @@ from crossmodal.index.embedder import Vectors
 __all__ = [
     "CAPTION_VECTORS",
     "IMAGE_VECTORS",
+    "RowSource",
     "SparselyRead",
     "VectorsByKey",
+    "blocks_of",
     "read_vectors",
     "vectors_by_key",
     "write_vectors",
 ]
 
 IMAGE_VECTORS, CAPTION_VECTORS = "images.npy", "captions.npy"
+BLOCK = 1_048_576  # numbers handled at once: 4 MB
 FEW = 1000  # rows up to which reading one by one is quick
+
+
+class RowSource(Protocol):
+    """Rows (N, D) that can be gathered by number, and all be multiplied with a query."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Some rows, (k, D)."""
+
+    def __matmul__(self, query: Any, /) -> Any:
+        """The product with each row, (N,)."""
+
+
+def blocks_of(vectors: RowSource, chosen: NDArray[np.int64] | None = None) -> Iterator[Vectors]:
+    """All rows or those chosen, some at a time."""
+    count, dimension = vectors.shape
+    size = max(BLOCK // dimension, 1)
+    for start in range(0, count if chosen is None else len(chosen), size):
+        rows = np.arange(start, min(start + size, count)) if chosen is None else chosen[start : start + size]
+        yield np.ascontiguousarray(vectors[rows], dtype=np.float32)
 
 
 def write_vectors(path: Path, blocks: Iterable[Vectors], count: int, dimension: int) -> None:
