@@ -26,7 +26,7 @@ def hold_memory(one_heap: bool = False) -> None:
 
     one_heap: for all threads that begin from now on; else what a thread freed last stays with its own heap (60 MB after
     indexing by ONNX Runtime), whatever `give_back_memory` asks for. It costs ONNX Runtime and OpenVINO nothing, which
-    keep blocks themselves, and torch a twentieth of its speed.
+    keep blocks themselves, and torch a thirteenth of its speed.
     """
     if one_heap:
         _libc("mallopt", M_ARENA_MAX, 1)
