@@ -76,3 +76,18 @@ def test_an_encoder_may_rest_before_an_index_is_written(tmp_path: Path, monkeypa
     with pytest.raises(Exception, match="far enough"):
         build_index(tmp_path / "photos", captions, Resting(), tmp_path / "index")
     assert happened == ["rests", "written"]
+
+
+def test_an_encoder_stays_awake_where_nothing_changed(tmp_path: Path) -> None:
+    rested: list[int] = []
+
+    class Resting(FakeEncoder):
+        def rest(self) -> None:
+            rested.append(1)
+
+    captions = paint_many(tmp_path / "photos", 3)
+    build_index(tmp_path / "photos", captions, Resting(), tmp_path / "index")
+    assert rested
+    rested.clear()
+    build_index(tmp_path / "photos", captions, Resting(), tmp_path / "index")
+    assert not rested

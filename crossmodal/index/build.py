@@ -208,7 +208,6 @@ class _Build:
             with closing(shelf) as captions:
                 tick = self._ticker("captions", len(said.texts), len(rows.catalogue.skipped))
                 embed_captions(said.texts, self.encoder, captions.known, captions.journal, tick)
-                rest(self.encoder)
                 generation = self._publish(rows, images, captions, said)
         shutil.rmtree(self.index / BUILDING, ignore_errors=True)
         remove_old_generations(self.index, keep=generation)
@@ -275,6 +274,7 @@ class _Build:
 
         texts = (caption.text for caption in catalogue.each_caption())
         starts = map(int, said.starts(captions.journal.outcomes()))
+        rest(self.encoder)  # not where nothing is written: the next search would wait for its tower
         with sparing_memory():
             generation, files = write_generation(
                 self.index,
