@@ -28,7 +28,7 @@ SEED = 5
 DIRECTIONS = 128  # that the product codes keep at most; to find them,
 SPARE, TURNS = 16, 6  # more are looked for, and the rows gone through so many times
 CELLS = 4  # times the square root of N
-PROBED = 22  # cells of which one is looked through
+PROBED = 2.87  # times the square root of C: cells that are looked through, a larger share where there are few
 LEARNED = 32  # rows a cell that k-means learns from
 COMPARED = 512  # rows that FAISS compares with cells at once; its own 4,096 take 16 MB
 NEAR = 8  # cells that a row's second one is chosen among
@@ -60,10 +60,9 @@ def _cells(vectors: RowSource, sample: NDArray[np.int64], room: Path) -> Any:
 
     bare: Any = faiss  # its stubs know neither enumerations nor pointers
     (count, dimension), kept = vectors.shape, directions_of(vectors.shape[1])
-    turn = np.linalg.qr(np.random.default_rng(SEED).standard_normal((kept, kept)))[0]  # evens the directions out
-    project = np.ascontiguousarray(_strongest(vectors, sample, kept) @ turn.astype(np.float32))  # (D, E)
+    project = np.ascontiguousarray(_strongest(vectors, sample, kept)[:, _balanced(kept)])  # (D, E)
     quick = bare.IndexIVFPQFastScan(_codes(vectors, project, room / "codes"))
-    quick.nprobe = max(cells_of(count) // PROBED, 1)
+    quick.nprobe = min(int(PROBED * cells_of(count) ** 0.5), cells_of(count))
     transform = bare.LinearTransform(dimension, kept, False)
     bare.copy_array_to_vector(project.T.ravel().copy(), transform.A)
     transform.is_trained = True
@@ -73,7 +72,7 @@ def _cells(vectors: RowSource, sample: NDArray[np.int64], room: Path) -> Any:
 
 
 def _strongest(vectors: RowSource, sample: NDArray[np.int64], kept: int) -> Vectors:
-    """The directions (D, E) along which the rows are longest, orthonormal, with no covariance in memory.
+    """The directions (D, E) along which the rows are longest, orthonormal, the strongest first, with no covariance.
 
     Source: subspace iteration, Halko, Martinsson & Tropp 2011, algorithm 4.4.
     """
@@ -84,6 +83,15 @@ def _strongest(vectors: RowSource, sample: NDArray[np.int64], kept: int) -> Vect
         products = sum((block.T @ (block @ found) for block in blocks_of(vectors, sample)), np.zeros(found.shape))
         found = np.linalg.qr(products)[0].astype(np.float32)
     return found[:, :kept]
+
+
+def _balanced(kept: int) -> NDArray[np.int64]:
+    """An order (E,) in which a strong direction shares its code with a weak one, so that most of its bits are its own.
+
+    Source: Ge et al. 2013, section 3.2.2, the allocation of eigenvalues, for codes of two numbers.
+    """
+    strong = np.arange(kept // 2)
+    return np.stack([strong, kept - 1 - strong], axis=1).ravel()
 
 
 def _codes(vectors: RowSource, project: Vectors, path: Path) -> Any:

@@ -17,9 +17,10 @@ from crossmodal.index.vectors import RowSource
 __all__ = ["Nearest", "exact_cosines", "exact_products"]
 
 SPARE = 16  # candidates beyond k of a scan, so that rounding cannot push a true hit out
+ORDERED = 8  # rows beyond k, or one for so many of k, that exact cosines look at where bytes put candidates in order
 NOISE = 2e-5  # how far float32 sums of D products may be off
 BLOCK = 4096  # rows whose float64 copy is in memory at once
-FEWEST = {"rabitq": 150, "ivf": 400}  # candidates at least, and
+FEWEST = {"rabitq": 150, "ivf": 300}  # candidates at least, and
 TIMES = {"rabitq": 10, "ivf": 15}  # so many times k
 BITS = 76_800  # that their codes have together, at least
 SWEPT = 8  # where this share of the rows or more would be candidates, or less of them may be found, all are scanned
@@ -94,10 +95,11 @@ class Nearest:
         fetched = fetched if allowed is None else fetched * count // max(total, 1)
         if fetched * SWEPT > count or total * SWEPT < count:
             return None
-        ordered = fetched if allowed is not None else min(fetched, wanted + SPARE)  # that bytes put first
+        enough = wanted + (max(ORDERED, wanted // ORDERED) if kind == "ivf" else SPARE)
+        ordered = fetched if allowed is not None else min(fetched, enough)  # that bytes put first
         estimates, rows = ask(self._index, query, ordered, fetched)
         kept = rows >= 0 if allowed is None else (rows >= 0) & allowed[rows]
-        if np.count_nonzero(kept) < min(wanted + SPARE, total):
+        if np.count_nonzero(kept) < min(enough, total):
             return None
         floor, estimates, rows = estimates[-1], estimates[kept], rows[kept]
         few = len(rows) <= BLOCK  # so that each is fetched once
