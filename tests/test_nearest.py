@@ -133,6 +133,27 @@ def test_the_codes_of_every_cell_that_holds_any_are_put_in_large_pages(
     assert min(addresses) > 0
 
 
+def test_a_code_holds_a_strong_direction_and_a_weak_one(tmp_path: Path) -> None:
+    index: Any = faiss.read_index(str(write_proposer(tmp_path / "p", VECTORS_MANY, "ivf")[0]))
+    turn = faiss.vector_to_array(faiss.downcast_VectorTransform(index.chain.at(0)).A).reshape(-1, 64)
+    assert np.allclose(turn @ turn.T, np.eye(len(turn)), atol=1e-5)
+    strong, weak = ((VECTORS_MANY @ turn.T) ** 2).mean(0).reshape(-1, 2).T
+    assert (strong > weak).all()
+    assert strong[0] == strong.max()
+    assert weak[0] == weak.min()
+
+
+def test_of_few_cells_a_larger_share_is_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = []
+    for cells in (4, 400, 4000):
+        monkeypatch.setattr("crossmodal.index.cells.cells_of", lambda _, cells=cells: cells)
+        index: Any = faiss.read_index(str(write_proposer(tmp_path / "p", VECTORS_MANY, "ivf")[0]))
+        shares.append(faiss.downcast_index(index.index).nprobe / cells)
+    assert shares[0] == 1
+    assert shares[1] > 0.1
+    assert 0.045 < shares[2] < 0.046
+
+
 def test_what_cells_propose_is_put_in_order_by_bytes_each_row_once(tmp_path: Path) -> None:
     scores, rows = ask(proposed(tmp_path, VECTORS_MANY, "ivf")._index, VECTORS_MANY[7], 30, 400)
     assert len(np.unique(rows)) == len(rows) == 30

@@ -28,7 +28,7 @@ SEED = 5
 DIRECTIONS = 128  # that the product codes keep at most; to find them,
 SPARE, TURNS = 16, 6  # more are looked for, and the rows gone through so many times
 CELLS = 4  # times the square root of N
-PROBED = 2.87  # times the square root of C: cells that are looked through, a larger share where there are few
+PROBED, OF_FEW = 22, 2.87  # one of so many cells is looked through, or so many times the square root of C if more
 LEARNED = 32  # rows a cell that k-means learns from
 COMPARED = 512  # rows that FAISS compares with cells at once; its own 4,096 take 16 MB
 NEAR = 8  # cells that a row's second one is chosen among
@@ -62,7 +62,8 @@ def _cells(vectors: RowSource, sample: NDArray[np.int64], room: Path) -> Any:
     (count, dimension), kept = vectors.shape, directions_of(vectors.shape[1])
     project = np.ascontiguousarray(_strongest(vectors, sample, kept)[:, _balanced(kept)])  # (D, E)
     quick = bare.IndexIVFPQFastScan(_codes(vectors, project, room / "codes"))
-    quick.nprobe = min(int(PROBED * cells_of(count) ** 0.5), cells_of(count))
+    cells = cells_of(count)
+    quick.nprobe = min(max(cells // PROBED, int(OF_FEW * cells**0.5)), cells)
     transform = bare.LinearTransform(dimension, kept, False)
     bare.copy_array_to_vector(project.T.ravel().copy(), transform.A)
     transform.is_trained = True
