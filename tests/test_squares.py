@@ -148,15 +148,26 @@ def test_a_cut_large_jpeg_is_refused_though_decoded_small() -> None:
             load_resized(data[: int(len(data) * share)], ImageTransform(48).scaled, resize_by_pillow)
 
 
-def test_telling_that_a_file_is_read_soon_never_waits_or_fails(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system takes no advice on files")
+def test_telling_that_a_file_is_read_soon_never_waits_or_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    advise, told = os.posix_fadvise, []
+
+    def noted(number: int, *advice: int) -> None:
+        told.append((number, os.fstat(number).st_size, *advice))
+        advise(number, *advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", noted)
     (tmp_path / "photo").write_bytes(b"x")
     soon_read(tmp_path / "photo")
+    assert [advice for _, *advice in told] == [[1, 0, 0, os.POSIX_FADV_WILLNEED]]
     soon_read(tmp_path)
     soon_read(tmp_path / "absent")
     soon_read(str(tmp_path) + "\0")
-    if hasattr(os, "mkfifo"):
-        os.mkfifo(tmp_path / "pipe")
-        soon_read(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe")
+    soon_read(tmp_path / "pipe")
+    for number, *_ in told:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(number)
 
 
 @pytest.mark.parametrize("resize", RESIZERS)
