@@ -94,7 +94,7 @@ def _being_made(job: Job | None) -> None:
         st.markdown("**The demo gallery is being made**")
         st.html(
             f'<p class="cm-quiet">{demo.DEMO_COUNT:,} pictures are drawn by code and indexed on this machine. It '
-            "happens once and takes less than a minute. Ask already: the answer comes as soon as it can.</p>"
+            "happens once and takes about a minute. Ask already: the answer comes as soon as it can.</p>"
         )
         if job is not None:
             watch(job)

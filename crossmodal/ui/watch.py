@@ -34,7 +34,7 @@ def _draw_anew() -> None:
 def in_words(step: Step) -> str:
     """One line: what is done, how far it is, how fast it goes and how long it takes yet."""
     parts = [step.words]
-    if step.total:
+    if step.total > 1:
         parts.append(f"{step.done:,} of {step.total:,}")
     if step.skipped:
         parts.append(f"{step.skipped:,} skipped")

@@ -9,6 +9,7 @@ import pytest
 
 from crossmodal.index import build_index
 from crossmodal.ui import demo
+from crossmodal.ui.jobs import Step
 from tests.app.frame import ColourEncoder, app, html_of, tiles, until
 
 
@@ -18,6 +19,12 @@ def test_the_first_start_makes_the_demo_gallery_and_answers():
     until(at, lambda at: bool(tiles(at)))
     until(at, lambda at: any(">30<" in body for body in html_of(at)))  # five captions a picture, said at the side
     assert any("Showing 6 of 6 pictures" in body for body in html_of(at))
+
+
+def test_making_it_counts_pictures_and_captions_alone():
+    steps: list[Step] = []
+    demo.prepare(ColourEncoder, steps.append)
+    assert {step.total for step in steps if step.total} == {6, 30}
 
 
 def test_a_half_made_demo_gallery_is_completed():

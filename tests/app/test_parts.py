@@ -81,6 +81,7 @@ def test_a_file_name_that_is_no_text_can_be_shown():
 def test_progress_says_how_far_how_fast_and_how_long():
     words = in_words(Step("Indexing", done=1200, total=4000, skipped=2, rate=98.6, seconds_left=28.4))
     assert words == "Indexing · 1,200 of 4,000 · 2 skipped · 99 a second · 28 s left"
+    assert in_words(Step("Writing the index", done=0, total=1)) == "Writing the index"
 
 
 def test_a_job_runs_once_however_often_it_is_started():
