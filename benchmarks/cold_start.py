@@ -29,6 +29,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.peers import lacking, program, python_of
+from benchmarks.peers.running import environment
 from crossmodal.checkpoint_files import STARTER, fingerprint
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.runtimes.export_files import has_export, read_export
@@ -99,7 +100,7 @@ def run_once(command: Sequence[str], name: str, env: dict[str, str]) -> Run:
     """One process from start to end. Raises InputError, with the name, if it fails."""
     started = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, env=os.environ | env, stdout=subprocess.DEVNULL, stderr=errors)
+        process = subprocess.Popen(command, env=environment(env), stdout=subprocess.DEVNULL, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - started

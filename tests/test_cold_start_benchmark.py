@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,10 @@ def test_a_search_that_fails_is_an_error_with_its_reason(tmp_path: Path):
 def test_nothing_to_measure_is_refused(capsys: pytest.CaptureFixture[str]):
     assert cold_start.main([]) == 2
     assert "nothing to measure" in capsys.readouterr().err
+
+
+def test_a_start_is_timed_with_compiled_modules_as_a_user_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "module.py").write_text("x = 1\n")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    cold_start.run_once([sys.executable, "-c", "import module"], "a start", {"PYTHONPATH": str(tmp_path)})
+    assert list((tmp_path / "__pycache__").iterdir())

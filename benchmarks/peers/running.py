@@ -14,7 +14,7 @@ from typing import Any
 
 from crossmodal.errors import InputError
 
-__all__ = ["KEEP_FREED_MEMORY", "Run", "run"]
+__all__ = ["KEEP_FREED_MEMORY", "Run", "environment", "run"]
 
 # glibc's counterpart of crossmodal.allocator, for a program that does not set it itself
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
@@ -34,6 +34,11 @@ class Run:
     own: int = 0
 
 
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's and more, but Python keeps what it compiles, as by itself: else that is most of every start."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(more or {})
+
+
 def run(
     command: Sequence[str],
     env: Mapping[str, str] | None = None,
@@ -44,7 +49,7 @@ def run(
     """Run to the end. every: seconds between looks at the memory. Raises InputError if it fails or takes too long."""
     started, most, own, ended = time.perf_counter(), 0, 0, threading.Event()
     process = subprocess.Popen(
-        list(command), env=os.environ | dict(env or {}), cwd=cwd, text=True, errors="replace", process_group=0,
+        list(command), env=environment(env), cwd=cwd, text=True, errors="replace", process_group=0,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
