@@ -341,7 +341,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def protocol(taking_part: Sequence[Method], options: argparse.Namespace) -> str:
     """What was run on what."""
     rounds = max((len(method.runs) for method in taking_part), default=0)
-    packages = [name for name in ("torch", "onnxruntime", "openvino", "pillow", "numpy") if _installed(name)]
+    listed = ("torch", "onnxruntime", "openvino", "pillow", "cykooz.resizer", "numpy")
+    packages = [name for name in listed if _installed(name)]
     return (
         f"{options.files} photos, {rounds} rounds in turn; {os.cpu_count()} cores; peers' batch {options.batch}, "
         f"clip-retrieval's workers {options.workers}; Python {platform.python_version()}, "
@@ -350,7 +351,7 @@ def protocol(taking_part: Sequence[Method], options: argparse.Namespace) -> str:
 
 
 def _installed(name: str) -> bool:
-    return bool(find_spec({"pillow": "PIL"}.get(name, name)))
+    return bool(find_spec({"pillow": "PIL", "cykooz.resizer": "cykooz_resizer"}.get(name, name)))
 
 
 if __name__ == "__main__":
