@@ -57,6 +57,7 @@ class TestEnvironments:
             else [["-m", "venv"], ["-m", "pip"], ["-m", "pip"]]
         )
         assert all("==" in package for step in steps[1:] for package in step[-2:])
+        assert all("--compile-bytecode" in step for step in steps[1:]) == bool(uv)  # pip does so by itself
         assert peers.python_of("sentence-transformers") == home / "sentence-transformers" / "bin" / "python"
         assert command.main(["sentence-transformers"]) == 0
         assert len(steps) == 3

@@ -111,12 +111,13 @@ def make(name: str, say: Callable[[str], object] = print) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     say(f"{name}: {peer.why}, into {folder}")
     uv = _uv()
+    by_uv = [*uv, "pip", "install", "--compile-bytecode", "--python"]  # pip compiles by itself: else first starts do
     if peer.beside:
-        pip = [*uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
+        pip = [*by_uv, sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
         steps = [[*pip, "--no-deps", "--target", str(folder), *peer.packages]]
     elif uv:
         steps = [[*uv, "venv", "--python", sys.executable, str(folder)]]
-        steps += [[*uv, "pip", "install", "--python", str(_interpreter(folder)), *peer.packages]]
+        steps += [[*by_uv, str(_interpreter(folder)), *peer.packages]]
     else:
         steps = [[sys.executable, "-m", "venv", str(folder)]]
         steps += [[str(_interpreter(folder)), "-m", "pip", "install", *peer.packages]]
