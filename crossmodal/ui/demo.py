@@ -21,7 +21,7 @@ from crossmodal.ui.jobs import JOBS, Job, Report, Step
 if TYPE_CHECKING:
     from crossmodal.index.embedder import Embedder
 
-__all__ = ["DEMO", "DEMO_COUNT", "DEMO_EXAMPLES", "is_whole", "key", "prepare", "start"]
+__all__ = ["DEMO", "DEMO_COUNT", "DEMO_EXAMPLES", "drawn", "is_whole", "key", "prepare", "start"]
 
 DEMO = Path("indexes/demo")
 DEMO_PICTURES = Path("indexes/demo-pictures")
@@ -51,6 +51,11 @@ def is_whole(images: int, captions: int) -> bool:
     return images >= DEMO_COUNT and captions >= DEMO_COUNT
 
 
+def drawn(most: int) -> list[Path]:
+    """The first of the pictures that are drawn already."""
+    return sorted((DEMO_PICTURES / "images").glob("*.jpg"))[:most]
+
+
 def prepare(encoder: Callable[[], Embedder], report: Report) -> None:
     """Draw what is missing of the pictures, then index them, then their captions.
 
@@ -60,13 +65,13 @@ def prepare(encoder: Callable[[], Embedder], report: Report) -> None:
 
     began = time.monotonic()
 
-    def drawn(done: int, total: int) -> None:
+    def tell(done: int, total: int) -> None:
         rate = done / max(time.monotonic() - began, 1e-6)
         report(Step("Drawing the demo pictures", done, total, 0, rate, (total - done) / rate if rate else 0.0))
 
     with ThreadPoolExecutor(1) as beside:
         loading = beside.submit(encoder)
-        captions = write_scenes(DEMO_PICTURES, DEMO_COUNT, seed=0, split=DEMO_SPLIT, progress=drawn)
+        captions = write_scenes(DEMO_PICTURES, DEMO_COUNT, seed=0, split=DEMO_SPLIT, progress=tell)
         report(Step("Loading the model"))
         loaded = loading.result()
     images = DEMO_PICTURES / "images"

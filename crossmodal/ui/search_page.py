@@ -19,10 +19,11 @@ from crossmodal.ui.finding import Asked, Found, ask_of, find, mask_of
 from crossmodal.ui.galleries import encoder_of, has_captions, labels_of, searcher_of, starter
 from crossmodal.ui.jobs import JOBS, Job
 from crossmodal.ui.listening import listen
-from crossmodal.ui.look import heading, plain_markdown
+from crossmodal.ui.look import heading, plain_markdown, thumbs
 from crossmodal.ui.paging import pager
 from crossmodal.ui.sidebar import address_of, gallery
 from crossmodal.ui.taking import export
+from crossmodal.ui.thumbnails import thumbnail
 from crossmodal.ui.view import Part, View
 from crossmodal.ui.watch import watch
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from crossmodal.search import Searcher
 
 SAMPLE = 18
+SMALL_PIXELS = 160
 LONGEST_EXAMPLE = 60
 NOUNS = {"images": "pictures", "captions": "captions"}
 TARGETS = {"images": "Pictures", "captions": "Captions"}
@@ -97,7 +99,14 @@ def _being_made(job: Job | None) -> None:
             "happens once and takes about a minute. Ask already: the answer comes as soon as it can.</p>"
         )
         if job is not None:
-            watch(job)
+            watch(job, _drawn_so_far)
+
+
+def _drawn_so_far() -> None:
+    """The first pictures of the demo gallery, as they come."""
+    made = [(thumbnail(path, SMALL_PIXELS), path.name) for path in demo.drawn(SAMPLE)]
+    if made:
+        st.html(thumbs(made))
 
 
 def _welcome(searcher: Searcher, view: View, labels: Sequence[str]) -> None:

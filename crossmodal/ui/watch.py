@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from crossmodal.ui.jobs import Job, Step
@@ -9,16 +11,22 @@ from crossmodal.ui.look import plain_markdown
 
 __all__ = ["in_words", "watch"]
 
+EVERY = 1.5  # seconds; each look takes the interpreter from the work it looks at
 
-def watch(job: Job) -> None:
-    """Draw the job's progress twice a second; the whole page is drawn anew when the job ends or its work changes."""
+
+def watch(job: Job, below: Callable[[], None] = lambda: None) -> None:
+    """Draw the job's progress, again and again; the whole page is drawn once more when it ends or its work changes.
+
+    below: draws what is to be seen of the work so far.
+    """
     words = job.step.words
 
-    @st.fragment(run_every=0.5)
+    @st.fragment(run_every=EVERY)
     def follow() -> None:
         if job.finished or job.step.words != words:
             _draw_anew()
         st.progress(job.step.share, text=plain_markdown(in_words(job.step)))
+        below()
 
     if job.finished:  # since the page looked: without another run it would wait for ever
         _draw_anew()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
+from crossmodal.data.scenes import write_scenes
 from crossmodal.index import build_index
 from crossmodal.ui import demo
-from crossmodal.ui.jobs import Step
+from crossmodal.ui.jobs import Report, Step
 from tests.app.frame import ColourEncoder, app, html_of, tiles, until
 
 
@@ -53,6 +55,23 @@ def test_two_sessions_make_the_demo_gallery_once(monkeypatch: pytest.MonkeyPatch
     until(first, lambda at: any("From this gallery of 6" in body for body in html_of(at)))
     until(second, lambda at: any("From this gallery of 6" in body for body in html_of(at)))
     assert calls == [1]
+
+
+def test_pictures_of_the_demo_gallery_are_shown_as_they_are_drawn(monkeypatch: pytest.MonkeyPatch):
+    some_drawn, go_on = threading.Event(), threading.Event()
+
+    def prepare(_: object, report: Report) -> None:
+        write_scenes(demo.DEMO_PICTURES, 2, seed=0, split=demo.DEMO_SPLIT)
+        report(Step("Drawing the demo pictures", 2, 6))
+        some_drawn.set()
+        go_on.wait(60)
+
+    monkeypatch.setattr(demo, "prepare", prepare)
+    at = app().run()
+    assert some_drawn.wait(60)
+    at.run()
+    go_on.set()
+    assert sum(body.count("<img") for body in html_of(at) if "cm-thumbs" in body) == 2
 
 
 def test_an_error_while_the_demo_is_made_is_shown(monkeypatch: pytest.MonkeyPatch):

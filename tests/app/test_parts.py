@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tomllib
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from crossmodal.ui.jobs import Jobs, Step
 from crossmodal.ui.look import plain_markdown, shown, tile
 from crossmodal.ui.sphere import between, middle
 from crossmodal.ui.view import Part, View
-from crossmodal.ui.watch import in_words
-from tests.app.frame import HOSTILE
+from crossmodal.ui.watch import EVERY, in_words
+from tests.app.frame import HOSTILE, ROOT
 
 
 def test_the_address_bears_nonsense():
@@ -127,6 +128,16 @@ def test_there_is_no_way_between_opposite_vectors_and_no_middle():
 
 def test_the_middle_of_vectors_is_a_unit_vector():
     assert np.allclose(middle(np.eye(2, dtype=np.float32)), [0.5**0.5] * 2)
+
+
+def test_a_page_looks_at_a_job_every_one_to_two_seconds():
+    assert 1 <= EVERY <= 2
+
+
+def test_the_app_keeps_to_this_machine_and_collects_no_garbage_after_a_run():
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))
+    assert settings["server"]["address"] == "localhost"
+    assert settings["runner"]["postScriptGC"] is False
 
 
 def test_a_job_that_ended_before_it_was_watched_is_not_waited_for():
