@@ -6,7 +6,7 @@ Shapes: T terms, N pictures, D embedding.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +38,10 @@ class Composed:
     weights: NDArray[np.float64]
 
 
-def compose_vectors(query: Query, index: Index, encoder: Embedder) -> Composed:
+def compose_vectors(query: Query, index: Index, encoder: Callable[[], Embedder]) -> Composed:
     """Encode the terms and add them up: Σ aᵢ uᵢ / |Σ aᵢ uᵢ|, with the weights aᵢ of `balanced`.
+
+    encoder: gives the encoder; called only where a term is not a whole picture of the index.
 
     Raises InputError if the terms cancel each other out, or an indexed picture is not in the index; ImageError if a
     picture cannot be decoded.
@@ -76,7 +78,7 @@ def balanced(weights: NDArray[np.float64], units: Vectors, gallery: Vectors) -> 
     return counted
 
 
-def term_vectors(terms: Sequence[Term], index: Index, encoder: Embedder) -> Vectors:
+def term_vectors(terms: Sequence[Term], index: Index, encoder: Callable[[], Embedder]) -> Vectors:
     """The unit vector of each term, (T, D), whatever its weight. Raises as `compose_vectors`."""
     vectors = np.empty((len(terms), index.manifest.dimension), dtype=np.float32)
     words = [place for place, term in enumerate(terms) if term.is_words]
@@ -87,9 +89,9 @@ def term_vectors(terms: Sequence[Term], index: Index, encoder: Embedder) -> Vect
     ]
     seen = sorted(set(range(len(terms))) - {*words, *(place for place, _ in stored)})
     if words:
-        vectors[words] = encoder.encode_texts([str(terms[place].content) for place in words])
+        vectors[words] = encoder().encode_texts([str(terms[place].content) for place in words])
     if seen:
-        vectors[seen] = encoder.encode_images([picture_of(terms[place], index) for place in seen])
+        vectors[seen] = encoder().encode_images([picture_of(terms[place], index) for place in seen])
     for place, content in stored:
         vectors[place] = index.image_vectors[row_of(content.path, index)]
     return vectors

@@ -5,7 +5,8 @@ Shapes: N items, D embedding, k hits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -89,14 +90,37 @@ class Answer:
 class Searcher:
     """An index together with the encoder it was built with.
 
-    Raises IndexMismatchError if the index was built with another checkpoint or other preprocessing.
+    encoder: the encoder, or what loads it; then the first question that needs it has it loaded.
+
+    Raises IndexMismatchError if the index was built with another checkpoint or other preprocessing; where the encoder
+    is yet to be loaded, the use of `encoder` raises it.
     """
 
-    def __init__(self, index: Index, encoder: Embedder) -> None:
-        check_encoder(index.manifest, encoder, index.path)
+    def __init__(self, index: Index, encoder: Embedder | Callable[[], Embedder]) -> None:
         self.index = index
-        self.encoder = encoder
+        self._encoder: Embedder | None = None
+        self._loading = threading.Lock()
         self._channels: dict[tuple[str, str], Channel] = {}
+        if callable(encoder):
+            self._load = encoder
+        else:
+            check_encoder(index.manifest, encoder, index.path)
+            self._encoder = encoder
+
+    @property
+    def encoder(self) -> Embedder:
+        """What encodes questions, loaded by the first use. Raises what its loading does, or IndexMismatchError."""
+        with self._loading:
+            if self._encoder is None:
+                loaded = self._load()
+                check_encoder(self.index.manifest, loaded, self.index.path)
+                self._encoder = loaded
+            return self._encoder
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the encoder is loaded."""
+        return self._encoder is not None
 
     @property
     def image_count(self) -> int:
@@ -168,7 +192,7 @@ class Searcher:
         within = None if within is None else np.asarray(within)
         self._check(k, target, by, within)
         by = by if self.caption_count else "pictures"
-        composed = compose_vectors(asked, self.index, self.encoder)
+        composed = compose_vectors(asked, self.index, lambda: self.encoder)
         allowed = self._allowed(asked, target, within, own)
         found = self._channel(target, by).nearest(composed, k, allowed)
         if single is None:
@@ -199,7 +223,7 @@ class Searcher:
 
     def encode(self, query: QueryLike) -> Vectors:
         """The unit vector (D,) of a query. Raises InputError if it is empty, ImageError if a picture is unreadable."""
-        return compose_vectors(compose(query), self.index, self.encoder).vector
+        return compose_vectors(compose(query), self.index, lambda: self.encoder).vector
 
     def image_vectors(self, paths: Sequence[str]) -> Vectors:
         """The vectors (N, D) of indexed pictures. Raises InputError if one is not indexed."""

@@ -177,6 +177,23 @@ def test_another_encoder_is_refused(searcher: Searcher) -> None:
         Searcher(searcher.index, FakeEncoder("0" * 64))
 
 
+def test_an_encoder_yet_to_be_loaded_is_loaded_by_the_first_question_that_needs_it(searcher: Searcher) -> None:
+    loaded: list[FakeEncoder] = []
+    late = Searcher(searcher.index, lambda: loaded.append(FakeEncoder()) or loaded[0])
+    assert names(late.similar("red.png", k=1)) == names(searcher.similar("red.png", k=1))
+    assert (loaded, late.is_ready) == ([], False)
+    assert late.search("red") == searcher.search("red")
+    assert late.search("blue") == searcher.search("blue")
+    assert (len(loaded), late.is_ready) == (1, True)
+
+
+def test_another_encoder_yet_to_be_loaded_is_refused_by_the_first_question(searcher: Searcher) -> None:
+    late = Searcher(searcher.index, lambda: FakeEncoder("0" * 64))
+    for _ in range(2):
+        with pytest.raises(IndexMismatchError, match="this is 00000000"):
+            late.search("red")
+
+
 def test_index_and_photos_can_be_moved_together(photos: Path, tmp_path: Path) -> None:
     build_index(photos, None, FakeEncoder(), tmp_path / "index")
     (tmp_path / "moved").mkdir()

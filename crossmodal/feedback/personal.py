@@ -109,11 +109,11 @@ def _asked(key: str, query: Query, marks: dict[str, int], index: Index, encoder:
     liked = [path for path, mark in marks.items() if mark > 0]
     disliked = [path for path, mark in marks.items() if mark < 0]
     rows = [index.row_of[path] for path in (*marks, *_pictures(query))]
-    before = compose_vectors(query, index, encoder).vector
+    before = compose_vectors(query, index, lambda: encoder).vector
     ranks: tuple[list[int], list[int]] = ([], [])
     for path in liked:
         others = rocchio_terms([other for other in liked if other != path], disliked)
-        after = compose_vectors(compose(query, others), index, encoder).vector
+        after = compose_vectors(compose(query, others), index, lambda: encoder).vector
         for found, vector in zip(ranks, (before, after), strict=True):
             scores = index.image_vectors @ vector
             own = scores[index.row_of[path]]

@@ -91,7 +91,7 @@ def make_lesson(index: Index, encoder: Embedder, seed: int, feedback: Feedback |
             f"{index.path} counts as one picture stored many times; build the index with another --checkpoint DIR"
         )
     keys, marked, left_out = _marks(index, feedback, set(train.tolist()))
-    vectors = [compose_vectors(query_of(key), index, encoder).vector for key in keys]
+    vectors = [compose_vectors(query_of(key), index, lambda: encoder).vector for key in keys]
     queries = np.array(vectors, dtype=np.float32).reshape(len(keys), index.manifest.dimension)
     numbers: dict[str, int] = {}
     spoken = [*(caption.text for caption in index.catalogue.captions), *keys]

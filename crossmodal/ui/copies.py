@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,4 +49,3 @@ def _prepare(searcher: Searcher, kept: dict[str, NDArray[np.int64]]) -> None:
         Filter(words="a").mask(searcher.index)
         for by in ("captions", "both"):
             searcher.search(Indexed(searcher.index.catalogue.pictures[0].stamp.path), 1, "images", by=by)
-    gc.freeze()  # as when a gallery is opened

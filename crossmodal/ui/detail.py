@@ -89,6 +89,8 @@ def _draw(view: _Shown) -> None:
         photo = opened(view.searcher, view.path)
     except ImageError as error:
         st.warning(plain_markdown(f"The picture cannot be shown: {error.reason}. This is what the index knows of it."))
+    if photo is not None and not view.searcher.is_ready:
+        _meanwhile(view.searcher, photo)
     with st.container(key="cm-detail"):
         if photo is not None:
             _reasons(view, photo)
@@ -98,6 +100,16 @@ def _draw(view: _Shown) -> None:
         with right:
             st.html('<div class="cm-label">The file</div>' + facts(_facts(view, photo)))
         _neighbours(view, photo)
+
+
+def _meanwhile(searcher: Searcher, photo: Photo) -> None:
+    """The picture by itself, until the model is loaded that can say more of it."""
+    place = st.empty()
+    with place.container():
+        plain(photo)
+        with st.spinner("Loading the model …"):
+            searcher.encoder  # noqa: B018 - its first use loads it
+    place.empty()
 
 
 def _head(view: _Shown) -> None:

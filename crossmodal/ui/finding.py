@@ -182,7 +182,8 @@ def _answer(asked: Asked, view: View, k: int) -> Answer:
     if answer is None or len(answer.hits) < min(k, answer.total):
         began = time.perf_counter()
         answer = asked.answer(k)
-        st.session_state.searched = (time.perf_counter() - began, getattr(asked.searcher.encoder, "runtime", ""))
+        runtime = getattr(asked.searcher.encoder, "runtime", "") if asked.searcher.is_ready else ""
+        st.session_state.searched = (time.perf_counter() - began, runtime)
     kept[key] = answer
     while len(kept) > KEPT_ANSWERS:
         del kept[next(iter(kept))]

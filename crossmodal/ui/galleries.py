@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import threading
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from crossmodal.index.manifest import MANIFEST, read_manifest
 from crossmodal.runtimes.export_files import EXPORTED
 from crossmodal.runtimes.export_files import MANIFEST as EXPORT_MANIFEST
 from crossmodal.ui.demo import DEMO
+from crossmodal.ui.jobs import JOBS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,12 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXPLAINER_FACES", "INDEXES", "LockedEncoder", "LockedScorer", "can", "checkpoints", "encoder_of", "galleries",
-    "gallery_can", "has_captions", "labels_of", "scorer_of", "searcher_of", "starter",
+    "gallery_can", "has_captions", "labels_of", "make_ready", "scorer_of", "searcher_of", "starter",
 ]  # fmt: skip
 
 INDEXES = Path("indexes")
 CHECKPOINT_FOLDERS = (Path("model-checkpoints"), Path("runs"))
 EXPLAINER_FACES = ("words", "unread", "image_parts", "text_parts", "image_weights", "text_weights")
+FIRST_THE_PICTURES = 1.0  # seconds: importing torch stops all threads, also the one that sends the page
 _LOADING = threading.Lock()
 
 
@@ -178,8 +181,12 @@ def gallery_can(index: Path, ability: str) -> bool:
 
 
 def labels_of(index: Path) -> tuple[str, ...]:
-    """The only words that can be asked of a gallery; empty where any words can. Raises as `searcher_of`."""
-    return searcher_of(index).encoder.labels if gallery_can(index, "labels") else ()  # type: ignore[attr-defined]
+    """The only words that can be asked of a gallery; empty where any words can."""
+    from crossmodal.checkpoint_files import read_config
+
+    if not gallery_can(index, "labels"):
+        return ()
+    return tuple(read_config(_checkpoint_of(read_manifest(index)))["labels"])
 
 
 def has_captions(index: Path) -> bool:
@@ -218,11 +225,24 @@ def scorer_of(checkpoint: Path) -> LockedScorer:
 def searcher_of(index: Path) -> Searcher:
     """The one searcher of a gallery, opened on first use and again when a build has replaced the index.
 
-    Raises IndexStoreError or CheckpointError.
+    Its encoder is loaded by the first question, or by `make_ready`: pictures can be shown without it.
+
+    Raises IndexStoreError; a question may raise CheckpointError.
     """
     read_manifest(index)  # says what to do where there is none
     manifest = hashlib.sha256((index / MANIFEST).read_bytes()).hexdigest()
     return _opened(str(index.resolve()), manifest)
+
+
+def make_ready(searcher: Searcher) -> None:
+    """Load the encoder beside the page, a moment after its pictures were sent; the first question tells of an error."""
+    if not searcher.is_ready:
+        JOBS.start(f"encoder of {searcher.index.path.resolve()}", lambda _: _load_later(searcher))
+
+
+def _load_later(searcher: Searcher) -> None:
+    time.sleep(FIRST_THE_PICTURES)
+    searcher.encoder  # noqa: B018 - its first use loads it
 
 
 @lru_cache(maxsize=2)
@@ -251,9 +271,14 @@ def _opened(index: str, manifest: str) -> Searcher:  # noqa: ARG001 - the manife
     from crossmodal.search import Searcher
 
     opened = open_index(index)
-    searcher = Searcher(opened, encoder_of(_checkpoint_of(opened.manifest)))
-    gc.freeze()  # Streamlit collects garbage after every run: a quarter of a second, had it to look at all rows
-    return searcher
+    return Searcher(opened, lambda: _settled(encoder_of(_checkpoint_of(opened.manifest))))
+
+
+def _settled(encoder: LockedEncoder) -> LockedEncoder:
+    """The same, after rows and modules, which stay, were taken out of the garbage collector's sight."""
+    gc.collect()
+    gc.freeze()
+    return encoder
 
 
 def _checkpoint_of(manifest: Manifest) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from crossmodal.ui.copies import group_of
 from crossmodal.ui.exports import Results
 from crossmodal.ui.filtering import filters
 from crossmodal.ui.finding import Asked, Found, ask_of, find, mask_of
-from crossmodal.ui.galleries import encoder_of, has_captions, labels_of, searcher_of, starter
+from crossmodal.ui.galleries import encoder_of, has_captions, labels_of, make_ready, searcher_of, starter
 from crossmodal.ui.jobs import JOBS, Job
 from crossmodal.ui.listening import listen
 from crossmodal.ui.look import heading, plain_markdown, thumbs
@@ -65,6 +66,7 @@ def main() -> None:
     opening.show(searcher)
     listen(searcher.manifest.generation, partial(_act, searcher), _given)
     asking.publish(address_of(gallery()))
+    make_ready(searcher)
 
 
 def _open() -> tuple[Searcher | None, Job | None]:
@@ -111,7 +113,6 @@ def _drawn_so_far() -> None:
 
 def _welcome(searcher: Searcher, view: View, labels: Sequence[str]) -> None:
     """Queries to begin with, and some of the pictures that may answer."""
-    group_of(searcher)  # begun now, it is there when something is asked
     try:
         mask = mask_of(searcher, view)
     except InputError as error:
@@ -129,6 +130,7 @@ def _welcome(searcher: Searcher, view: View, labels: Sequence[str]) -> None:
     count = searcher.image_count if mask is None else int(mask.sum())
     st.html(f'<div class="cm-label">From {whose} {count:,} pictures</div>')
     results.sample_grid(searcher, _paths(searcher, SAMPLE, mask))
+    group_of(searcher)  # begun now, it is there when something is asked
 
 
 def _paths(searcher: Searcher, most: int, mask: NDArray[np.bool_] | None = None) -> list[str]:
@@ -157,7 +159,8 @@ def _asked(searcher: Searcher, view: View, labels: tuple[str, ...], captioned: b
         return
     try:
         asked = ask_of(searcher, view, target, () if marks is None else marks.terms())
-        found = find(asked, view)
+        with nullcontext() if searcher.is_ready else st.spinner("Loading the model …"):
+            found = find(asked, view)
     except (InputError, ImageError) as error:
         st.error(plain_markdown(str(error)))
         return

@@ -22,6 +22,7 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["app.py"])
     monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: ColourEncoder())
+    monkeypatch.setattr(galleries, "make_ready", lambda _: None)  # a thread that may outlive its test
     monkeypatch.setattr(demo, "DEMO_COUNT", 6)
     # all pictures of one colour are near-duplicates to the fake encoder
     monkeypatch.setattr("crossmodal.ui.copies.compare", lambda index: group_of(index, 1.0))

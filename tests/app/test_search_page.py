@@ -12,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 from crossmodal.index import build_index
 from crossmodal.search import Searcher
 from crossmodal.ui import galleries
+from crossmodal.ui.galleries import make_ready  # itself, which the fixture takes off the pages
+from crossmodal.ui.jobs import JOBS
 from tests.app.frame import (
     COLOURS,
     HOSTILE,
@@ -22,6 +24,7 @@ from tests.app.frame import (
     app,
     asked_for,
     checkpoint,
+    html_of,
     jpeg,
     pressed,
     rows,
@@ -249,6 +252,29 @@ def test_the_model_is_loaded_once_for_all_runs_and_sessions(monkeypatch: pytest.
     asked_for(asked_for(app().run(), "red"), "blue")
     asked_for(app().run(), "green")
     assert len(loaded) == 1
+
+
+@pytest.mark.usefixtures("gallery")
+def test_the_first_pictures_are_shown_without_the_model(monkeypatch: pytest.MonkeyPatch):
+    loaded: list[Path] = []
+    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda path: loaded.append(path) or ColourEncoder())
+    at = app().run()
+    assert sum("<figure" in body for body in html_of(at)) == 12
+    assert loaded == []
+    at.query_params["picture"] = "red-0.jpg"
+    at.run()
+    assert said(at, "red-0.jpg")
+    assert len(loaded) == 1
+
+
+def test_the_model_is_loaded_beside_the_page_before_anything_is_asked(gallery: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(galleries, "FIRST_THE_PICTURES", 0.0)
+    searcher = galleries.searcher_of(gallery)
+    make_ready(searcher)
+    job = JOBS.get(f"encoder of {gallery.resolve()}")
+    assert job
+    assert job.wait(30)
+    assert searcher.is_ready
 
 
 def test_two_galleries_of_one_checkpoint_share_its_encoder(gallery: Path, photos: Path):
