@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = build(options.images, options.captions, checkpoint, index)
         print(describe(report, index, example_query(checkpoint)))
     except CrossmodalError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error.in_full}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped: nothing is lost, the same command goes on from here", file=sys.stderr)
@@ -117,9 +117,10 @@ def describe(report: BuildReport, index: Path, example: str) -> str:
         lines += [f"  {plain(skipped.path)}: {skipped.reason}" for skipped in report.skipped[:SHOWN]]
     if len(report.skipped) > SHOWN:
         lines.append(f"  … and {len(report.skipped) - SHOWN:,} more, all in {skipped_list(index)}")
-    lines += [f"note: {plain(note)}" for note in report.notes[:SHOWN]]
-    if len(report.notes) > SHOWN:
-        lines.append(f"note: … and {len(report.notes) - SHOWN:,} more; `python -m crossmodal validate` lists them")
+    notes = (*report.notes, *report.problems)
+    lines += [f"note: {plain(note)}" for note in notes[:SHOWN]]
+    if len(notes) > SHOWN:
+        lines.append(f"note: … and {len(notes) - SHOWN:,} more; `python -m crossmodal validate` lists them")
     if not report.captions:
         lines.append("without captions, words find pictures; a picture finds only pictures like it (--to images)")
     return "\n".join(

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return train(options)
     except CrossmodalError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error.in_full}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped: the same command with --resume goes on from the last save", file=sys.stderr)

@@ -115,7 +115,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except CrossmodalError:
         raise
     except Exception as error:  # safetensors and torch raise many kinds for a broken or unfitting file
-        raise CheckpointError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise CheckpointError(f"{path} cannot be loaded", f"{type(error).__name__}: {error}") from error
     return Checkpoint(model.eval(), tokenizer, transform, config, path)
 
 
@@ -161,4 +161,6 @@ def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             position = json.loads(file.metadata()["position"])
             return {name: file.get_tensor(name) for name in file.keys()}, position  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"cannot resume from {path}: {error}; start anew without --resume") from error
+        raise CheckpointError(
+            f"cannot resume from {path}: start from the beginning without --resume", str(error)
+        ) from error

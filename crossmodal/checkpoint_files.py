@@ -32,10 +32,13 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads((path / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is no checkpoint: cannot read its config.json ({error})") from error
+        raise CheckpointError(f"{path} is no checkpoint: cannot read its config.json", str(error)) from error
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
         found = config.get("schema") if isinstance(config, dict) else type(config).__name__
-        raise CheckpointError(f"{path} has schema {found!r}, this version reads {SCHEMA}: train or download it again")
+        raise CheckpointError(
+            f"{path} is not of schema {SCHEMA}, which this version reads: train or download it again",
+            f"its schema is {found!r}",
+        )
     return config
 
 

@@ -12,7 +12,8 @@
     └── IndexStoreError          an index directory is absent or unusable
         └── IndexMismatchError   the index was built with another checkpoint or other settings
 
-Every message says what is wrong, the value, and the next command.
+Every message says what is wrong, the value, and the next command. What a file holds stands in `excerpt`, never in the
+message: a page shows messages to whoever asks, also to one who may not read that file. The shell shows both.
 """
 
 from __future__ import annotations
@@ -33,7 +34,21 @@ __all__ = [
 
 
 class CrossmodalError(Exception):
-    """Root of the tree: catch this to catch everything the project raises on purpose."""
+    """Root of the tree: catch this to catch everything the project raises on purpose.
+
+    excerpt: what the file at fault holds, in words; empty where that does not matter. A traceback shows it as a note.
+    """
+
+    def __init__(self, message: str = "", excerpt: str = "") -> None:
+        super().__init__(message)
+        self.excerpt = excerpt
+        if excerpt:
+            self.add_note(excerpt)
+
+    @property
+    def in_full(self) -> str:
+        """The message with the excerpt, for the shell, whose user can read the file anyhow."""
+        return f"{self} ({self.excerpt})" if self.excerpt else str(self)
 
 
 class InputError(CrossmodalError, ValueError):

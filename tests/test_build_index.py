@@ -56,6 +56,13 @@ def test_an_error_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("photos")
+def test_the_shell_quotes_what_a_broken_captions_file_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("captions.csv").write_text("hello\nworld\n")
+    assert script.main(["--images", "photos", "--captions", "captions.csv"]) == 2
+    assert "(its first line is 'hello')" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("photos")
 def test_interrupted_it_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

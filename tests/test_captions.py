@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -216,10 +217,10 @@ def test_empty_and_repeated_captions_stay_in_the_table(tmp_path: Path) -> None:
         ("", "is empty"),
         (" \n", "is empty"),
         ("image,caption\n", "holds no captions"),
-        ("a.jpg\nb.jpg\n", "just 'a.jpg': this looks like a split list"),
-        ("hello\nworld\n", "no known format; its first line is 'hello'"),
+        ("a.jpg\nb.jpg\n", "this looks like a split list.*first line is 'a.jpg'"),
+        ("hello\nworld\n", "no known format.*first line is 'hello'"),
         ("image,width\na.jpg,3\n", "no known format"),
-        ('{"info": {}, "licenses": []}', "unknown shape .*info, licenses.*known shapes"),
+        ('{"info": {}, "licenses": []}', "unknown shape.*known shapes.*info, licenses"),
         ('{"images": [', "is not"),
         ("[1, 2]", "record 1: not a JSON object"),
         ("[" * 100_000, "nested too deeply"),
@@ -232,8 +233,9 @@ def test_empty_and_repeated_captions_stay_in_the_table(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_is_a_captions_error(tmp_path: Path, content: Any, message: str) -> None:
-    with pytest.raises(CaptionsError, match=message):
+    with pytest.raises(CaptionsError) as caught:
         read(tmp_path, content)
+    assert re.search(message, caught.value.in_full)
 
 
 def test_an_absent_file_names_the_option(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class TestBuild:
     def test_captioned_pictures_that_are_missing_are_noted(self, photos: Path, captions: Path, tmp_path: Path) -> None:
         captions.write_text(captions.read_text() + "gone.png,nobody sees it\n")
         assert build_index(photos, captions, FakeEncoder(), tmp_path / "index").notes == (
-            "1 captioned pictures are not in the folder, gone.png the first",
+            "1 captioned picture is not in the folder: see `python -m crossmodal validate`",
         )
 
     def test_broken_pictures_are_skipped_with_reasons_and_shift_no_row(self, tmp_path: Path) -> None:

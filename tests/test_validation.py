@@ -181,8 +181,9 @@ def test_what_is_no_list_of_names_is_not_taken_for_one(room: Room) -> None:
 
 def test_lists_of_other_pictures_are_an_error(room: Room) -> None:
     lists = room.write("lists/train.txt", "z.jpg\n").parent
-    with pytest.raises(CaptionsError, match=r"names 'z\.jpg', the folder holds 'a\.jpg'.*--splits"):
+    with pytest.raises(CaptionsError, match="--splits") as caught:
         validate(room.images, room.captions, lists)
+    assert caught.value.excerpt == "it names 'z.jpg', the folder holds 'a.jpg'"
 
 
 def test_absent_and_empty_folders_are_errors(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[options.command].run(options)
     except CrossmodalError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error.in_full}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -95,7 +95,7 @@ def _tell(facts: dict[str, object], as_json: bool) -> int:
 def _built(index: Path, report: BuildReport) -> dict[str, object]:
     from crossmodal.index import read_manifest
 
-    for note in report.notes:
+    for note in (*report.notes, *report.problems):
         print(f"note: {note}", file=sys.stderr)
     checkpoint = read_manifest(index).checkpoint
     return {

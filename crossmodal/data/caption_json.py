@@ -40,7 +40,7 @@ def read_json(text: str, source: str, builder: TableBuilder) -> CaptionTable:
             builder.add(f"entry {number}", name, captions)
         return builder.table("JSON mapping", source)
     keys = ", ".join(list(content)[:5]) if isinstance(content, dict) else type(content).__name__
-    raise CaptionsError(f"{source} is JSON of an unknown shape (top level: {keys or 'empty'}); {_KNOWN}")
+    raise CaptionsError(f"{source} is JSON of an unknown shape; {_KNOWN}", f"its top level: {keys or 'empty'}")
 
 
 def _is_text(value: Any) -> bool:

@@ -108,8 +108,8 @@ class TableBuilder:
         Raises CaptionsError if not a single row could be used.
         """
         if not any(self.captions.values()):
-            first = f"; first problem: {self.problems[0]}" if self.problems else ""
-            raise CaptionsError(f"{source} ({format_name}) holds no captions{first}")
+            first = f"first problem: {self.problems[0]}" if self.problems else ""
+            raise CaptionsError(f"{source} ({format_name}) holds no captions", first)
         captions: dict[str, Any] = self.captions
         for name, texts in captions.items():
             captions[name] = tuple(texts)  # one by one: a second dictionary of everything would be large

@@ -77,7 +77,7 @@ def _read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise CaptionsError(f"{path} does not exist: give the captions file with --captions FILE") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CaptionsError(f"{path} is a damaged gzip file ({error}): fetch or pack it again") from None
+        raise CaptionsError(f"{path} is a damaged gzip file: fetch or pack it again", str(error)) from None
     except OSError as error:
         raise CaptionsError(f"{path} cannot be read: {error.strerror or error}") from None
     if len(content) > MAX_BYTES:
@@ -163,12 +163,14 @@ def _layout(line: str, path: Path) -> tuple[str, Columns, int, bool]:
             return delimiter, Columns(0, (caption,), None), caption + 1, False
     if _is_picture_name(line):
         raise CaptionsError(
-            f"{path} holds no captions, its first line is just {line.strip()!r}: this looks like a split list: give "
-            "its folder with --splits DIR, and the captions file with --captions FILE"
+            f"{path} holds no captions, its first line is just a picture's name: this looks like a split list: give "
+            "its folder with --splits DIR, and the captions file with --captions FILE",
+            f"its first line is {line.strip()!r}",
         )
     raise CaptionsError(
-        f"{path} is of no known format; its first line is {line.strip()[:80]!r}. A table needs a header that names an "
-        "image and a caption column (image,caption), or rows that start with a picture's name"
+        f"{path} is of no known format. A table needs a header that names an image and a caption column "
+        "(image,caption), or rows that start with a picture's name",
+        f"its first line is {line.strip()[:80]!r}",
     )
 
 
@@ -278,7 +280,8 @@ def _read_parquet(path: Path) -> CaptionTable:
         ]
         columns = find_columns(plain) or find_columns(schema.names)
         if columns is None:
-            raise CaptionsError(f"{path} has no image and caption column; its columns are {', '.join(schema.names)}")
+            named = f"its columns are {', '.join(schema.names)}"
+            raise CaptionsError(f"{path} has no image and no caption column", named)
         image = schema.names[columns.image]
         # of an image column {bytes, path} the bytes stay on disk
         wanted = {image: f"{image}.path" if pa.types.is_struct(schema.types[columns.image]) else image}
@@ -292,7 +295,7 @@ def _read_parquet(path: Path) -> CaptionTable:
                 for column in columns.captions:
                     _add_row(builder, number, row[image], row[schema.names[column]], split)
     except (pa.ArrowException, OSError) as error:
-        raise CaptionsError(f"{path} is a damaged Parquet file: {error}") from None
+        raise CaptionsError(f"{path} is a damaged Parquet file", str(error)) from None
     return builder.table("Parquet", path.name)
 
 

@@ -80,8 +80,9 @@ def pair_table(images: Path, pictures: Sequence[str], table: CaptionTable, sourc
     if not match.found:
         raise CaptionsError(
             f"none of the {len(table.captions):,} names in {source} fits one of the {len(pictures):,} pictures in "
-            f"{images}: the file names {next(iter(table.captions))!r}, the folder holds {pictures[0]!r}. Give the "
-            "folder that holds the captioned pictures with --images DIR, or the right file with --captions FILE"
+            f"{images}. Give the folder that holds the captioned pictures with --images DIR, or the right file with "
+            "--captions FILE",
+            f"the file names {next(iter(table.captions))!r}, the folder holds {pictures[0]!r}",
         )
     problems = [*table.problems, *match.problems]
     texts: dict[str, tuple[str, ...]] = {}

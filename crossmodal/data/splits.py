@@ -68,7 +68,8 @@ def read_split_list(path: Path) -> tuple[str, ...]:
     if not names:
         raise CaptionsError(f"{path} is empty: a split list has one picture name a line")
     if "\t" in names[0] or len(names[0]) > 255 or names[0].count(" ") > 8 or names[0][0] in "{[":
-        raise CaptionsError(f"{path} is no split list (one picture name a line): its first line is {names[0][:80]!r}")
+        first = f"its first line is {names[0][:80]!r}"
+        raise CaptionsError(f"{path} is no split list (one picture name a line)", first)
     return tuple(names)
 
 
@@ -144,7 +145,10 @@ def split_records(
         side = {record.image: split_role(record.split) for record in records if record.split}
         if not any(side.values()):
             written = sorted({record.split for record in records if record.split})
-            raise CaptionsError(f"the captions file names splits {written[:5]}, none of them train, val or test")
+            raise CaptionsError(
+                "no split that the captions file names is train, val or test: give lists with --splits DIR",
+                f"it names splits {written[:5]}",
+            )
     else:
         if min(shares) < 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
             raise InputError(f"shares {shares} must be 0 or more and sum to 1")
@@ -166,7 +170,10 @@ def _listed_sides(records: Sequence[Record], lists: Path) -> dict[str, str | Non
                 )
     if images and not side:
         example = next(iter(groups.values()))[0]
-        raise CaptionsError(f"no name in {lists} fits a record: it names {example!r}, the records {images[0]!r}")
+        raise CaptionsError(
+            f"no name in {lists} fits a captioned picture: give the lists of these pictures with --splits DIR",
+            f"it names {example!r}, the captions {images[0]!r}",
+        )
     return side
 
 

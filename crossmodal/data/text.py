@@ -143,7 +143,7 @@ class TextTokenizer:
         try:
             return cls(path.read_text("utf-8"), max_length)
         except Exception as error:  # the tokenizers library raises bare Exception for a broken file
-            raise CheckpointError(f"cannot read the tokeniser {path}: {error}") from error
+            raise CheckpointError(f"cannot read the tokeniser {path}", str(error)) from error
 
     def save(self, path: Path) -> None:
         """Write the `tokenizer.json`."""

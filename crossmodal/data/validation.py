@@ -199,8 +199,8 @@ def _sides(
                 sides.setdefault(picture, []).append(role)
         if not sides:
             raise CaptionsError(
-                f"no name in {splits} fits a picture: it names {absent[0]['name']!r}, the folder holds {pictures[0]!r}:"
-                " give the lists of these pictures with --splits DIR"
+                f"no name in {splits} fits a picture: give the lists of these pictures with --splits DIR",
+                f"it names {absent[0]['name']!r}, the folder holds {pictures[0]!r}",
             )
         return sides, absent
     for name, picture in match_names(table.splits, pictures).found.items():

@@ -60,7 +60,8 @@ class BuildReport:
 
     indexed: pictures in the index now; of them embedded had to be encoded, reused had a vector already. added,
     changed, renamed, removed: pictures, compared with the former index. captions: in the index now. skipped: pictures
-    left out. notes: what else a person should know, one sentence each. seconds: wall clock of this run.
+    left out. notes: what else a person should know, one sentence each. problems: what was wrong with the captions file,
+    quoted, so only for those who may read it. seconds: wall clock of this run.
     """
 
     indexed: int
@@ -74,6 +75,7 @@ class BuildReport:
     renamed: int = 0
     embedded: int = 0
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def build_index(
@@ -323,8 +325,9 @@ class _Build:
         catalogue = rows.catalogue
         changes = changes_between(Catalogue() if self.former is None else self.former.catalogue, catalogue)
         if self.missing:
-            count, first = len(self.missing), self.missing[0]
-            self.notes.append(f"{count:,} captioned pictures are not in the folder, {first} the first")
+            count, several = len(self.missing), len(self.missing) > 1
+            words = f"{count:,} captioned pictures are" if several else "1 captioned picture is"
+            self.notes.append(f"{words} not in the folder: see `python -m crossmodal validate`")
         if self.former is not None and self.former.catalogue.captions and self.captions is None:
             self.notes.append("the former index had captions; no captions file was given, so this one has none")
         return BuildReport(
@@ -338,7 +341,8 @@ class _Build:
             captions=len(catalogue.captions),
             skipped=catalogue.skipped,
             seconds=seconds,
-            notes=(*self.notes, *self.problems),
+            notes=tuple(self.notes),
+            problems=self.problems,
         )
 
 

@@ -240,7 +240,7 @@ def _transformer(model: str, config: dict[str, Any] | None) -> nn.Module:
             transformer = AutoModel.from_pretrained(model, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         if config is not None:
-            raise CheckpointError(f"the text tower's config is not one transformers knows: {error}") from error
+            raise CheckpointError("the text tower's config is not one transformers knows", str(error)) from error
         where = "is not a folder with a model" if Path(model).exists() else "cannot be loaded without a network"
         raise WeightsError(
             f"text model {model!r} {where} ({type(error).__name__}): name a local folder with --text-model PATH"

@@ -52,7 +52,7 @@ def _opened(checkpoint: Path) -> Any:
     try:
         return safe_open(checkpoint / WEIGHTS, framework="pt")
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{checkpoint / WEIGHTS} cannot be read: {error}") from error
+        raise CheckpointError(f"{checkpoint / WEIGHTS} cannot be read", str(error)) from error
 
 
 def _head(tensors: dict[str, Any], side: str) -> NDArray[np.float64]:

@@ -110,6 +110,12 @@ def _show(index: Path, job: Job) -> None:
             _done(index, job.result)
 
 
+def _complaint(count: int) -> str:
+    """How much was wrong with a captions file; what it says there may not be for whoever is looking."""
+    places = f"{count:,} places of the captions file were" if count > 1 else "One place of the captions file was"
+    return f"{places} corrected or left out: `python -m crossmodal validate` lists them."
+
+
 def _done(index: Path, report: BuildReport) -> None:
     skipped = f", {len(report.skipped):,} skipped" if report.skipped else ""
     st.success(
@@ -122,6 +128,8 @@ def _done(index: Path, report: BuildReport) -> None:
     )
     for note in report.notes:
         st.warning(plain_markdown(note))
+    if report.problems:
+        st.warning(plain_markdown(_complaint(len(report.problems))))
     if report.skipped:
         st.markdown("**Skipped**")
         rows = [{"picture": shown(item.path), "reason": shown(item.reason)} for item in report.skipped]

@@ -17,6 +17,8 @@ import numpy as np
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from crossmodal.ui.look import WORD_JOINER
+
 ROOT = Path(__file__).resolve().parents[2]
 SEARCH, PAIR, VECTORS, DOCTOR, TRAINING, INDEX = (
     f"crossmodal/ui/{name}_page.py" for name in ("search", "pair", "vectors", "doctor", "training", "index")
@@ -85,6 +87,14 @@ def app() -> AppTest:
 
 def html_of(at: AppTest) -> list[str]:
     return [element.proto.body for element in at.get("html")]
+
+
+def all_words(at: AppTest) -> str:
+    """All that a page says in its main part, without what was typed into it."""
+    told = [*at.main.error, *at.main.warning, *at.main.info, *at.main.success, *at.main.markdown, *at.main.caption]
+    tables = [frame.value.to_string() for frame in at.main.dataframe]
+    plain = [element.value.replace("\\", "").replace(WORD_JOINER, "") for element in told]
+    return "\n".join([*plain, *tables, *html_of(at)])
 
 
 def tiles(at: AppTest) -> list[str]:

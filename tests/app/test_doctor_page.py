@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import build_index
 from crossmodal.ui import galleries
-from tests.app.frame import COLOURS, DOCTOR, HOSTILE, ColourEncoder, app, html_of, jpeg, offers
+from tests.app.frame import COLOURS, DOCTOR, HOSTILE, ColourEncoder, all_words, app, html_of, jpeg, offers
 
 EACH = 9
 
@@ -91,6 +91,18 @@ def test_duplicates_are_marked_with_their_splits(squares: Path) -> None:
     at.text_input("doctor-splits").set_value("/nowhere/<b>").run()
     assert "does not exist" in at.error[0].value
     assert not at.exception
+
+
+@pytest.mark.parametrize("content", ["root:x:0:0\tSECRET\n", "SECRET\n", '{"SECRET": 1}'])
+@pytest.mark.usefixtures("squares")
+def test_an_error_does_not_say_what_a_split_list_holds(content: str) -> None:
+    Path("lists").mkdir()
+    Path("lists/train.txt").write_text(content)
+    at = opened("duplicates")
+    for given in ("lists", "lists/train.txt"):
+        at.text_input("doctor-splits").set_value(given).run()
+        assert at.error
+        assert "SECRET" not in all_words(at)
 
 
 @pytest.mark.usefixtures("squares")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.app.frame import INDEX, SEARCH, app, asked_for, checkpoint, tiles, until
+from tests.app.frame import INDEX, SEARCH, all_words, app, asked_for, checkpoint, tiles, until
 
 
 def indexing(at: AppTest, images: str, captions: str = "", name: str = "") -> AppTest:
@@ -48,6 +50,58 @@ def test_an_unusable_entry_is_refused_in_words(images: str, captions: str, name:
     checkpoint(Path("model-checkpoints/starter"))
     at = indexing(app().run(), images, captions, name)
     assert message in at.error[0].value
+
+
+SECRET = b"root:x:0:0\nSECRET\n"
+
+
+def parquet_of(**columns: list[str]) -> bytes:
+    import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
+    from pyarrow import parquet  # type: ignore[import-untyped,unused-ignore]
+
+    sink = io.BytesIO()
+    parquet.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SECRET,
+        b"SECRET:x:0:0\nroot\n",
+        b"SECRET.jpg\nroot.jpg\n",
+        b"image,caption\nSECRET,root:x:0:0\n",
+        b"image,caption\nSECRET,root,x,0\n,SECRET\n",
+        b"SECRET.jpg#0\troot:x:0:0\n",
+        b'{"SECRET": 1, "root:x:0:0": 2}',
+        b'{"SECRET": "root:x:0:0"}',
+        b'{"SECRET root:x:0:0',
+        b'[{"SECRET": "root:x:0:0"}]',
+        b'{"SECRET": "root"}\n{"SECRET": "x"}\n',
+        b'{"images": [{"id": 1, "file_name": "SECRET"}], "annotations": [{"image_id": "SECRET", "caption": "x"}]}',
+        parquet_of(SECRET=["root:x:0:0"]),
+        parquet_of(image=["SECRET"], caption=["root:x:0:0"]),
+        parquet_of(image=["SECRET"], caption=["root:x:0:0"]).replace(b"SECRET", b"\xff\xfeRET")[:-9] + b"SECRETPAR1",
+        gzip.compress(SECRET),
+        gzip.compress(SECRET) + SECRET,
+    ],
+)
+def test_an_error_does_not_say_what_a_file_holds(photos: Path, content: bytes):
+    checkpoint(Path("model-checkpoints/starter"))
+    Path("given").write_bytes(content)
+    at = until(indexing(app().run(), str(photos), "given"), lambda at: bool(at.error))
+    assert "SECRET" not in all_words(at)
+    assert "root:x" not in all_words(at)
+
+
+def test_what_is_left_out_of_a_captions_file_is_counted_not_quoted(photos: Path):
+    checkpoint(Path("model-checkpoints/starter"))
+    Path("given").write_text("image,caption\nred-0.jpg,a red square\n../SECRET.jpg,x\nSECRET.jpg,x\nSECRET\n")
+    at = until(indexing(app().run(), str(photos), "given"), lambda at: bool(at.success))
+    assert "SECRET" not in all_words(at)
+    said = [warning.value.replace("\\", "") for warning in at.warning]
+    assert "2 captioned pictures are not in the folder" in said[0]
+    assert "2 places of the captions file were corrected or left out" in said[1]
 
 
 def test_a_checkpoint_that_only_judges_pairs_cannot_be_chosen_for_an_index():
