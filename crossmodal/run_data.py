@@ -82,8 +82,10 @@ class SplitPictures:
         return Source(self.name, self.pixels, captions, self.mirror, labels=self.labels, words=words, balanced=balanced)
 
 
-def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dict[str, list[SplitPictures]]:
-    """Decoded pictures for "train", "val" and "test", photos before scenes.
+def read_splits(
+    options: argparse.Namespace, recipe: Recipe, cache: Path, interpolation: str = "bicubic"
+) -> dict[str, list[SplitPictures]]:
+    """Decoded pictures for "train", "val" and "test", photos before scenes. interpolation: as in `ImageTransform`.
 
     Raises InputError if the recipe needs data and none are named, DataError for files that cannot be read.
     """
@@ -93,7 +95,7 @@ def read_splits(options: argparse.Namespace, recipe: Recipe, cache: Path) -> dic
     if recipe.labelled:
         return _labelled(options, recipe)
     splits: dict[str, list[SplitPictures]] = {"train": [], "val": [], "test": []}
-    transform = ImageTransform(size=recipe.image_size)
+    transform = ImageTransform(size=recipe.image_size, interpolation=interpolation)
 
     def decode(name: str, split: str, root: Path, records: Sequence[Record]) -> None:
         captioned = tuple(record for record in records if record.captions)

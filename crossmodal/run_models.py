@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from crossmodal.data.text import TextTokenizer, tokenizer_for
+from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError
 from crossmodal.losses import loss_named
 from crossmodal.models.dual import CrossModalModel
@@ -15,6 +16,7 @@ from crossmodal.models.heads import ImageDecoder, MatchHead
 from crossmodal.models.names import OWN_TEXT_MODELS, TINY_TEXT_MODEL
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import build_text_tower, text_config
+from crossmodal.models.timm_backbones import PREFIX, timm_preprocessing
 from crossmodal.recipes import Recipe, recipe_named, smoke
 from crossmodal.recipes.base import HEADS
 from crossmodal.run_data import SplitPictures
@@ -40,13 +42,26 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
     given = {
         "image_backbone": options.image_backbone,
         "image_weights": options.image_weights,
-        "image_size": options.image_size,
+        "image_size": options.image_size or _own_size(options.image_backbone),
         "text_model": options.text_model,
         "dimension": options.dimension,
         "pooling": pooling,
     }
     recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
     return _with_phases(recipe, options)
+
+
+def image_transform(recipe: Recipe) -> ImageTransform:
+    """How pictures become pixels: as the recipe says, and for a network of timm's as its own configuration says."""
+    if not recipe.image_backbone.startswith(PREFIX):
+        return ImageTransform.in_range(recipe.image_size, recipe.value_range)
+    own = timm_preprocessing(recipe.image_backbone)
+    return ImageTransform(size=recipe.image_size, mean=own.mean, std=own.std, interpolation=own.interpolation)
+
+
+def _own_size(backbone: str | None) -> int | None:
+    """The side that a network of timm's was made for; torchvision's take the recipe's."""
+    return timm_preprocessing(backbone).size if backbone is not None and backbone.startswith(PREFIX) else None
 
 
 def _with_loss(recipe: Recipe, name: str) -> Recipe:

@@ -44,7 +44,7 @@ from crossmodal.progress import Bar
 from crossmodal.recipes import Recipe
 from crossmodal.reports import AnyReport, checkpoint_report
 from crossmodal.run_data import SplitPictures, read_splits
-from crossmodal.run_models import build_model, chosen_recipe
+from crossmodal.run_models import build_model, chosen_recipe, image_transform
 from crossmodal.training import Epoch, Step, Trainer
 
 SAVE_STEPS_SECONDS = 300.0
@@ -84,11 +84,12 @@ class Run:
         marks = self.out / "feedback.json"
         if options.resume and marks.is_file():
             options.feedback = marks  # as they stood when the run began
-        self.splits = read_splits(options, self.recipe, self.out.parent / "cache")
+        self.transform = image_transform(self.recipe)
+        cache = self.out.parent / "cache"
+        self.splits = read_splits(options, self.recipe, cache, self.transform.interpolation)
         self.out.mkdir(parents=True, exist_ok=True)
         if getattr(options, "feedback", None) not in (None, marks):
             TrainingMarks(options.feedback, options.images).write(marks)
-        self.transform = ImageTransform.in_range(self.recipe.image_size, self.recipe.value_range)
         self.model, self.tokenizer = build_model(self.recipe, self.splits)
         self.command = "python training_script.py " + shlex.join(options.command)
         self.config = model_config(

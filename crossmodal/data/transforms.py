@@ -40,17 +40,20 @@ class ImageTransform:
     """How a picture becomes a square of pixels; stored in every checkpoint and index.
 
     size: side in pixels. fit: "squash" scales both sides to size, "crop" scales the short side and cuts the centre.
-    mean, std: per channel, of values in [0, 1].
+    mean, std: per channel, of values in [0, 1]. interpolation: "bicubic" or "bilinear", antialiased either way.
     """
 
     size: int = 224
     fit: str = "squash"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    interpolation: str = "bicubic"
 
     def __post_init__(self) -> None:
         if self.fit not in {"squash", "crop"}:
             raise InputError(f"fit must be 'squash' or 'crop', not {self.fit!r}")
+        if self.interpolation not in {"bicubic", "bilinear"}:
+            raise InputError(f"interpolation must be 'bicubic' or 'bilinear', not {self.interpolation!r}")
         if self.size < 1:
             raise InputError(f"size must be at least 1 pixel, not {self.size}")
 
@@ -73,12 +76,14 @@ class ImageTransform:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     def pixels(self, image: Image) -> NDArray[np.uint8]:
-        """One RGB picture as uint8 (3, S, S), resized with antialiased bicubic; a picture of that size is untouched."""
-        return self.cut(resize_by_torch(image.convert("RGB"), *self.scaled(image.height, image.width)))
+        """One RGB picture as uint8 (3, S, S), resized with antialiasing; a picture of that size is untouched."""
+        scaled = self.scaled(image.height, image.width)
+        return self.cut(resize_by_torch(image.convert("RGB"), *scaled, self.interpolation))
 
     def pixels_without_torch(self, image: Image) -> NDArray[np.uint8]:
         """The same by Pillow's resampling, which torch's follows to within a grey level."""
-        return self.cut(resize_by_pillow(image.convert("RGB"), *self.scaled(image.height, image.width)))
+        scaled = self.scaled(image.height, image.width)
+        return self.cut(resize_by_pillow(image.convert("RGB"), *scaled, self.interpolation))
 
     def scaled(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that a picture is resized to, before the centre is cut out."""
@@ -102,8 +107,8 @@ class ImageTransform:
         return ((pixels.float() - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def resize_by_torch(image: Image, height: int, width: int) -> NDArray[np.uint8]:
-    """An RGB picture, (H, W, 3), by torch's antialiased bicubic: three times as fast as Pillow's."""
+def resize_by_torch(image: Image, height: int, width: int, interpolation: str = "bicubic") -> NDArray[np.uint8]:
+    """An RGB picture, (H, W, 3), by torch's antialiased resampling: three times as fast as Pillow's."""
     import torch
     import torch.nn.functional as F
 
@@ -111,30 +116,31 @@ def resize_by_torch(image: Image, height: int, width: int) -> NDArray[np.uint8]:
     if array.shape[:2] == (height, width):
         return array
     tensor = torch.from_numpy(array).permute(2, 0, 1)[None]  # channels-last strides: torch's fast uint8 path
-    resized = F.interpolate(tensor, size=(height, width), mode="bicubic", antialias=True)
+    resized = F.interpolate(tensor, size=(height, width), mode=interpolation, antialias=True)
     return np.asarray(resized[0].permute(1, 2, 0).numpy())
 
 
-def resize_by_pillow(image: Image, height: int, width: int) -> NDArray[np.uint8]:
+def resize_by_pillow(image: Image, height: int, width: int, interpolation: str = "bicubic") -> NDArray[np.uint8]:
     """The same by Pillow, to within a grey level."""
     from PIL.Image import Resampling
 
     same = image.size == (width, height)
-    return np.asarray(image if same else image.resize((width, height), Resampling.BICUBIC))
+    return np.asarray(image if same else image.resize((width, height), Resampling[interpolation.upper()]))
 
 
-def resize_by_simd(image: Image, height: int, width: int) -> NDArray[np.uint8]:
+def resize_by_simd(image: Image, height: int, width: int, interpolation: str = "bicubic") -> NDArray[np.uint8]:
     """The same by the package cykooz.resizer: as fast as torch, and without it."""
     from cykooz_resizer import FilterType, ResizeAlg, ResizeOptions, Resizer
     from PIL import Image as Pictures
 
     if not hasattr(_of_this_thread, "resizer"):  # one may not be used by two threads at once
         _of_this_thread.resizer = Resizer()
-        _of_this_thread.options = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.catmull_rom))
+    kernel = FilterType.bilinear if interpolation == "bilinear" else FilterType.catmull_rom
+    options = ResizeOptions(resize_alg=ResizeAlg.convolution(kernel))
     for size in ((width, image.height), (width, height)):  # in the order of the others: each step rounds and clips
         if image.size != size:
             resized = Pictures.new("RGB", size)
-            _of_this_thread.resizer.resize_pil(image, resized, _of_this_thread.options)
+            _of_this_thread.resizer.resize_pil(image, resized, options)
             image = resized
     return np.asarray(image)
 

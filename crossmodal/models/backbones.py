@@ -1,4 +1,4 @@
-"""Image backbones by name, from torchvision or our own, with their pooled width read off.
+"""Image backbones by name, from torchvision, timm or our own, with their pooled width read off.
 
 Shapes: B batch, H×W pixels, h×w places of the feature map, W channels of it.
 """
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from crossmodal.errors import InputError, WeightsError
 from crossmodal.models.depthwise import convolved
 from crossmodal.models.networks import NETWORKS
+from crossmodal.models.timm_backbones import PREFIX, build_timm, downloaded_timm, timm_preprocessing, timm_stages
 
 # torchvision's published DenseNet files name "denselayer1.norm.1.weight" what its network calls "denselayer1.norm1…"
 OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
@@ -146,25 +147,30 @@ def _stages(name: str, network: Any) -> tuple[nn.Sequential, nn.Module, bool]:
 
 
 def backbone_names() -> list[str]:
-    """Every classification network torchvision offers, and our own."""
+    """Every classification network torchvision offers, and our own; timm's, which are many, in `timm_names`."""
     from torchvision import models
 
     return [*models.list_models(module=models), *NETWORKS]
 
 
 def build_backbone(name: str, weights: str = "none") -> Backbone:
-    """A network by name, without its classifier.
+    """A network by name, without its classifier: "timm/NAME" is timm's, a plain name torchvision's or our own.
 
-    weights: "imagenet" (downloaded by torchvision), "none" (random), or the path of a state dict of the whole
-    network (.safetensors, or .pt/.pth read with weights_only=True).
+    weights: "imagenet" (downloaded by torchvision or timm), "none" (random), or the path of a state dict of the whole
+    network under its library's names (.safetensors, or .pt/.pth read with weights_only=True).
 
     Raises InputError for an unknown name, WeightsError for weights that are absent or do not fit.
     """
+    if name.startswith(PREFIX):
+        return _timm_backbone(name, weights)
     known = backbone_names()
     if name not in known:
         near = [other for other in known if other[:4] == name[:4]] or ["efficientnet_b0", "mobilenet_v2", "resnet50"]
         own = f"torchvision's nor of our own ({', '.join(NETWORKS)})"
-        raise InputError(f"image backbone {name!r} is neither one of {own}; near ones: {', '.join(near)}")
+        raise InputError(
+            f"image backbone {name!r} is neither one of {own}; near ones: {', '.join(near)}; timm's are called "
+            f"{PREFIX}NAME"
+        )
     network = NETWORKS[name].build() if name in NETWORKS else _torchvision(name)
     if weights == "imagenet":
         network.load_state_dict(_downloaded(name))
@@ -174,6 +180,15 @@ def build_backbone(name: str, weights: str = "none") -> Backbone:
         stages = cast(nn.Sequential, network)
         return Backbone(stages, nn.Identity(), NETWORKS[name].has_map, NETWORKS[name].side)
     return Backbone(*_stages(name, network))
+
+
+def _timm_backbone(name: str, weights: str) -> Backbone:
+    network, side = build_timm(name), timm_preprocessing(name).size
+    if weights == "imagenet":
+        network.load_state_dict(downloaded_timm(name))
+    elif weights != "none":
+        _load_file(network, name, Path(weights))
+    return Backbone(*timm_stages(network, side), side)
 
 
 def _torchvision(name: str) -> nn.Module:

@@ -75,7 +75,8 @@ class ExportedTowers:
         hold_memory(one_heap=True)
         lanes = cores()
         session = self._session("image", lanes)
-        resize = resize_by_simd if find_spec("cykooz_resizer") else resize_by_pillow
+        chosen = resize_by_simd if find_spec("cykooz_resizer") else resize_by_pillow
+        resize = partial(chosen, interpolation=self._transform.interpolation)
 
         def read(data: bytes) -> Pixels:
             return self._transform.cut(load_resized(data, self._transform.scaled, resize))

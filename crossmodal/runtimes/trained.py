@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,9 +58,10 @@ class TrainedTowers:
     def bulk(self) -> Iterator[Bulk]:
         """The image tower, batch norms folded for good, on one core for each thread."""
         tower, transform = fused(self._model.image), self._transform
+        resize = partial(resize_by_torch, interpolation=transform.interpolation)
 
         def read(data: bytes) -> Pixels:
-            return transform.cut(load_resized(data, transform.scaled, resize_by_torch))
+            return transform.cut(load_resized(data, transform.scaled, resize))
 
         def encode(pixels: Pixels) -> Vectors:
             with torch.inference_mode():
