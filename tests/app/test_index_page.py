@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from crossmodal.index import open_index
 from tests.app.frame import INDEX, SEARCH, app, asked_for, checkpoint, tiles, until
 
 
@@ -48,6 +50,32 @@ def test_an_unusable_entry_is_refused_in_words(images: str, captions: str, name:
     checkpoint(Path("model-checkpoints/starter"))
     at = indexing(app().run(), images, captions, name)
     assert message in at.error[0].value
+
+
+def test_a_folder_of_the_same_name_needs_a_name_of_its_own(photos: Path):
+    checkpoint(Path("model-checkpoints/starter"))
+    until(indexing(app().run(), str(photos)), lambda at: bool(at.success))
+    shutil.copytree(photos, photos.parent / "other" / "photos")
+    at = indexing(app().run(), str(photos.parent / "other" / "photos"))
+    assert "The gallery 'photos' is that of" in at.error[0].value.replace("\\", "")
+    assert "type another name" in at.error[0].value
+
+
+def test_pictures_that_vanished_are_let_go_when_a_box_is_ticked(photos: Path):
+    checkpoint(Path("model-checkpoints/starter"))
+    until(indexing(app().run(), str(photos)), lambda at: bool(at.success))
+    for path in photos.glob("red-*.jpg"):
+        path.unlink()
+    for path in photos.glob("green-*.jpg"):
+        path.unlink()
+    at = indexing(app().run(), str(photos))
+    until(at, lambda at: bool(at.error))
+    assert "tick “These pictures are really gone”" in at.error[0].value
+    at.run()
+    at.checkbox("index-prune").check()
+    at.button[-1].click().run()
+    until(at, lambda at: bool(at.success))
+    assert len(open_index("indexes/photos").catalogue.pictures) == 6
 
 
 def test_a_checkpoint_that_only_judges_pairs_cannot_be_chosen_for_an_index():
