@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor
 
-from crossmodal.checkpoint_files import SCHEMA, read_config, replace_directory, write_document
+from crossmodal.checkpoint_files import SCHEMA, check_replaceable, read_config, replace_directory, write_document
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import CheckpointError, CrossmodalError
@@ -75,13 +75,16 @@ def save_checkpoint(
     documents: dict[str, Any] | None = None,
     half: bool = False,
 ) -> None:
-    """Write a checkpoint directory, replacing one that is there.
+    """Write a checkpoint directory, replacing one that is there and nothing else.
 
     weights: the model's state dict. documents: further files by name; a str is written as it is, anything else as
     JSON. half: store float16 weights.
+
+    Raises CheckpointError if something else than a checkpoint is there.
     """
     from safetensors.torch import save_file
 
+    check_replaceable(path)
     staging = path.with_name(f".{path.name}.new-{os.getpid()}")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)

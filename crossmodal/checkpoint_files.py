@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,19 @@ def write_document(path: Path, content: Any) -> None:
     temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
     temporary.write_text(text.rstrip() + "\n", "utf-8")
     os.replace(temporary, path)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise CheckpointError if there is anything at a path that is neither a checkpoint nor an empty folder."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    with suppress(CheckpointError):
+        if read_config(path).keys() >= {"dimension", "image", "text"}:
+            return
+    raise CheckpointError(
+        f"{path} holds something else than a checkpoint, so it is not replaced: name another folder with --out DIR, or "
+        "move it away"
+    )
 
 
 def replace_directory(new: Path, path: Path) -> None:

@@ -35,7 +35,7 @@ from crossmodal.metrics import image_to_text_ranks, recall_at_k, text_to_image_r
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.quantising import quantise_image, quantise_text
-from crossmodal.runtimes.export_files import EXPORTED, MANIFEST, PRECISIONS, SCHEMA, Export
+from crossmodal.runtimes.export_files import EXPORTED, MANIFEST, PRECISIONS, SCHEMA, Export, check_export_folder
 from crossmodal.runtimes.exported import ExportedTowers
 from crossmodal.runtimes.fusing import fused
 from crossmodal.runtimes.towers import Vectors
@@ -102,10 +102,11 @@ def export_checkpoint(
     precisions: some of "fp32", "int8" and "bf16". samples: what to check on, generated scenes unless given. say: told
     what happens, a line at a time.
 
-    Raises CheckpointError if the towers cannot be exported or no precision passes, InputError for an unknown precision,
-    a package that is lacking or a checkpoint without vectors.
+    Raises CheckpointError if the towers cannot be exported, no precision passes, or `exported` holds anything that no
+    export wrote; InputError for an unknown precision, a package that is lacking or a checkpoint without vectors.
     """
     _check_request(precisions)
+    check_export_folder(path)
     checkpoint = load_checkpoint(path)
     model = checkpoint.model
     if not isinstance(model, CrossModalModel):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.checkpoint_files import abilities, read_config, replace_directory, write_document
+from crossmodal.checkpoint_files import abilities, check_replaceable, read_config, replace_directory, write_document
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.teaching.maps import Maps
 
@@ -74,6 +74,7 @@ def write_with_heads(checkpoint: Path, maps: Maps, out: Path, about: dict[str, A
     import torch
     from safetensors.torch import save_file
 
+    check_replaceable(out)
     tensors = _tensors(checkpoint)
     for side, mapped in zip(SIDES, (maps.image, maps.text), strict=True):
         head = mapped.astype(np.float64) @ _head(tensors, side)
