@@ -187,10 +187,14 @@ def vectors_under(index: Index, checkpoint: Path, encoder: Embedder) -> tuple[Ve
     That is where more than the heads differs, the former checkpoint is gone, or a few pictures and captions that are
     encoded to make sure come out otherwise.
     """
+    former = recorded_checkpoint(index.manifest, index.path)
     try:
-        maps = maps_between(recorded_checkpoint(index.manifest, index.path), checkpoint)
+        maps = maps_between(former, checkpoint)
+        found = [fingerprint(former), fingerprint(checkpoint)]
     except CheckpointError:
         return None
+    if found != [index.manifest.checkpoint["fingerprint"], encoder.fingerprint]:
+        return None  # one was replaced: its heads are not those that made the vectors
     if maps is None or not len(index.image_vectors):
         return None
     images = maps.images(index.image_vectors)
