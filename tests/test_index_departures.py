@@ -104,6 +104,18 @@ def test_a_killed_build_that_goes_on_without_the_share_holds_to_the_rule(photos:
     assert len(open_index(photos.parent / "index").catalogue.pictures) == 18
 
 
+def test_what_a_killed_build_could_not_read_is_read_by_the_next(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(step: Progress) -> None:
+        if step.done:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("crossmodal.index.embed.read_image_file", unreadable)
+        with pytest.raises(KeyboardInterrupt):
+            build_index(photos, None, FakeEncoder("a" * 64), photos.parent / "index", kill, batch_size=18)
+    assert build_index(photos, None, FakeEncoder("a" * 64), photos.parent / "index", batch_size=18).skipped == ()
+
+
 def test_nothing_is_embedded_before_a_loss_that_is_plain_is_refused(photos: Path) -> None:
     shutil.rmtree(photos / "share")
     paint(photos / "new.png", "white", size=99)

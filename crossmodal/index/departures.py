@@ -62,9 +62,9 @@ def check_departures(lost: Sequence[str], former: int, present: Iterable[str], r
     else:
         what = ""
     raise MissingPicturesError(
-        f"{what}{len(lost):,} of the {former:,} pictures in {index} can no longer be found below {root}, {lost[0]} the "
-        "first: is a disk or a network folder missing? The index was left as it is. If these pictures are really gone, "
-        "run the same build again with --prune"
+        f"{what}{len(lost):,} of the {former:,} pictures in {index} can no longer be found or read below {root}, "
+        f"{lost[0]} the first: is a disk or a network folder missing? The index was left as it is. If these pictures "
+        "are really gone, run the same build again with --prune"
     )
 
 

@@ -136,10 +136,12 @@ class Journal:
         return sum(done for done, _ in counts), sum(skipped for _, skipped in counts)
 
     def forget_without(self, known: Container[str]) -> None:
-        """Take for undone the units that relied on a vector which was at hand then, but is not among the known now."""
+        """Take for undone the units in which a file could not be read, since it may be readable now, and those that
+        relied on a vector which was at hand then, but is not among the known now.
+        """
         for unit in list(self.units):
-            relied = (each.key for each, start in self._unit(unit) if start < 0 and not each.reason)
-            if any(key not in known for key in relied):
+            without = (each for each, start in self._unit(unit) if start < 0)
+            if any(each.unread or (not each.reason and each.key not in known) for each in without):
                 del self.units[unit]
 
     def outcomes(self) -> Iterator[tuple[Outcome, int]]:
