@@ -35,16 +35,19 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--checkpoint", type=Path, metavar="DIR", help="default model-checkpoints/starter")
     options.add_argument("--index", type=Path, metavar="DIR", help="default indexes/NAME_OF_THE_IMAGES_FOLDER")
+    options.add_argument(
+        "--prune", action="store_true", help="let go of pictures that can no longer be found, however many"
+    )
     return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build; 0 on success, 2 on an error of ours, which is printed to stderr, 130 when interrupted."""
     options = parser().parse_args(arguments)
-    index = options.index or Path("indexes") / options.images.resolve().name
     try:
+        index = options.index or default_index(options.images)
         checkpoint = options.checkpoint or STARTER
-        report = build(options.images, options.captions, checkpoint, index)
+        report = build(options.images, options.captions, checkpoint, index, options.prune)
         print(describe(report, index, example_query(checkpoint)))
     except CrossmodalError as error:
         print(f"error: {error.in_full}", file=sys.stderr)
@@ -55,8 +58,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def build(images: Path, captions: Path | None, checkpoint: Path, index: Path) -> BuildReport:
-    """Build with progress on stderr."""
+def default_index(images: Path) -> Path:
+    """The index named after a folder of pictures. Raises IndexStoreError if it is one of another folder."""
+    from crossmodal.index.claim import check_default
+
+    index = Path("indexes") / images.resolve().name
+    check_default(index, images)
+    return index
+
+
+def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, prune: bool = False) -> BuildReport:
+    """Build with progress on stderr. prune: see `build_index`."""
     from crossmodal.index import Progress, build_index
     from crossmodal.progress import Bar
     from crossmodal.runtimes.export_files import export_command
@@ -82,7 +94,7 @@ def build(images: Path, captions: Path | None, checkpoint: Path, index: Path) ->
             text = f"{step.stage} {step.done:,}/{step.total:,}{skipped}"
             bar.line(text, step.rate, step.stage, step.seconds_left)
 
-        return build_index(images, captions, encoder, index, show)
+        return build_index(images, captions, encoder, index, show, prune=prune)
 
 
 def _encoder(checkpoint: Path, index: Path) -> Encoder:

@@ -12,13 +12,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from crossmodal.checkpoint_files import SCHEMA, read_config, replace_directory, write_document
+from crossmodal.checkpoint_files import (
+    SCHEMA,
+    check_replaceable,
+    read_config,
+    read_whole,
+    replace_directory,
+    write_document,
+)
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import CheckpointError, CrossmodalError
@@ -33,13 +40,17 @@ AnyModel = CrossModalModel | PairScorer
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint: the model in eval mode and all that prepares its input."""
+    """A loaded checkpoint: the model in eval mode and all that prepares its input.
+
+    fingerprint: hex digest of the files it was loaded from; "" for a model that was not loaded.
+    """
 
     model: AnyModel
     tokenizer: TextTokenizer
     transform: ImageTransform
     config: dict[str, Any]
     path: Path
+    fingerprint: str = ""
 
 
 def model_config(
@@ -75,13 +86,16 @@ def save_checkpoint(
     documents: dict[str, Any] | None = None,
     half: bool = False,
 ) -> None:
-    """Write a checkpoint directory, replacing one that is there.
+    """Write a checkpoint directory, replacing one that is there and nothing else.
 
     weights: the model's state dict. documents: further files by name; a str is written as it is, anything else as
     JSON. half: store float16 weights.
+
+    Raises CheckpointError if something else than a checkpoint is there.
     """
     from safetensors.torch import save_file
 
+    check_replaceable(path)
     staging = path.with_name(f".{path.name}.new-{os.getpid()}")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -101,8 +115,14 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Rebuild the model of a checkpoint directory, float32, in eval mode.
 
-    Raises CheckpointError if a file is absent or broken or the weights do not fit the config.
+    Raises CheckpointError if a file is absent or broken, the weights do not fit the config, or the directory is
+    replaced each time it is read.
     """
+    checkpoint, digest = read_whole(path, lambda _: _loaded(path))
+    return replace(checkpoint, fingerprint=digest)
+
+
+def _loaded(path: Path) -> Checkpoint:
     from safetensors.torch import load_file
 
     config = read_config(path)

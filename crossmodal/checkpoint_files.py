@@ -9,17 +9,23 @@ import hashlib
 import json
 import os
 import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from crossmodal.errors import CheckpointError
-from crossmodal.seals import sealed_hash
+from crossmodal.seals import has_settled, sealed_hash, status_of
 
+T = TypeVar("T")
 SCHEMA = 1
 ABILITIES = ("vectors", "words", "labels", "pairs", "decoding")
 FINGERPRINTED = ("model.safetensors", "config.json", "tokenizer.json")
 STARTER = Path(__file__).resolve().parent.parent / "model-checkpoints" / "starter"
 RUN_PARTS = ("best", "last")  # what a training calls its checkpoints; the folder above has the name that tells
+TRIES, PAUSE = 5, 0.05  # times a checkpoint is read that is replaced meanwhile, and seconds between
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -80,12 +86,85 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
+def read_whole(path: Path, read: Callable[[Callable[[], str]], T]) -> tuple[T, str]:
+    """What `read` makes of a checkpoint, and the fingerprint of just the files it read.
+
+    Where a training replaces them meanwhile, they are read again. read: is given what gives the fingerprint, should it
+    need that.
+
+    Raises CheckpointError if they are replaced each time, or a file is absent; else what `read` raises.
+    """
+
+    def once() -> tuple[T, str] | None:
+        digest = cache(lambda: fingerprint(path))
+        statuses = [status for status in map(_status, files) if status is not None]
+        settled = all(has_settled(status, time.time_ns()) for status in statuses)
+        if not settled:  # the times of such files may miss a change: their bytes are compared
+            with suppress(CheckpointError):
+                digest()
+        found = read(digest)
+        return (found, digest()) if settled or fingerprint(path) == digest() else None
+
+    files = [path / name for name in FINGERPRINTED]
+    return read_steadily(path, files, once)
+
+
+def read_steadily(path: Path, files: Sequence[Path], read: Callable[[], T | None]) -> T:
+    """What `read` gives while none of the files it reads is changed or replaced; read again where one was.
+
+    path: what the files belong to, for the message. read: gives None where it saw a change itself.
+
+    Raises CheckpointError if they change each time; else what `read` raises.
+    """
+    for attempt in range(TRIES):
+        before = [_status(file) for file in files]
+        try:
+            found = read()
+        except (CheckpointError, OSError):
+            still = [_status(file) for file in files] == before and not _is_away(path)
+            if still or attempt == TRIES - 1:
+                raise
+        else:
+            if found is not None and [_status(file) for file in files] == before:
+                return found
+        time.sleep(PAUSE)
+    raise CheckpointError(
+        f"{path} was replaced each of the {TRIES} times it was read: wait until what writes it has ended, then run "
+        "this again"
+    )
+
+
+def _status(file: Path) -> list[int] | None:
+    try:
+        return status_of(file)
+    except OSError:
+        return None
+
+
+def _is_away(path: Path) -> bool:
+    """Whether a directory is just being replaced: see `replace_directory`."""
+    return not path.exists() and any(path.parent.glob(f".{path.name}.old-*"))
+
+
 def write_document(path: Path, content: Any) -> None:
     """Write text as it is, anything else as JSON, atomically."""
     text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
     temporary.write_text(text.rstrip() + "\n", "utf-8")
     os.replace(temporary, path)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise CheckpointError if there is anything at a path that is neither a checkpoint nor an empty folder."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    with suppress(CheckpointError):
+        if read_config(path).keys() >= {"dimension", "image", "text"}:
+            return
+    raise CheckpointError(
+        f"{path} holds something else than a checkpoint, so it is not replaced: name another folder with --out DIR, or "
+        "move it away"
+    )
 
 
 def replace_directory(new: Path, path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.checkpoint_files import checkpoint_name, fingerprint, read_config
+from crossmodal.checkpoint_files import checkpoint_name, read_config, read_steadily, read_whole
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError, NotIndexableError
 from crossmodal.runtimes.export_files import Export, export_command, has_export, read_export
@@ -145,7 +145,7 @@ def open_encoder(checkpoint: Path | str, runtime: str = "auto") -> Encoder:
     pairs and has no vectors, InputError for a runtime that is unknown or absent.
     """
     path = Path(checkpoint)
-    config = read_config(path)
+    config = read_steadily(path, [path / "config.json"], lambda: read_config(path))
     if config.get("kind") == "pair_scorer":
         raise NotIndexableError(
             f"{path} scores pairs of a picture and a sentence and gives no vectors, so it cannot be "
@@ -156,19 +156,32 @@ def open_encoder(checkpoint: Path | str, runtime: str = "auto") -> Encoder:
         runtime = os.environ.get(RUNTIME_VARIABLE) or "auto"
     if runtime not in ("auto", *RUNTIMES):
         raise InputError(f"unknown runtime {runtime!r}: one of auto, {', '.join(RUNTIMES)}")
-    digest, export = "", None
     if runtime != "torch" and has_export(path):
-        digest = fingerprint(path)
-        export = read_export(path, digest)
+        towers, digest = read_whole(path, lambda digest: _exported_towers(path, runtime, digest()))
+        if towers is not None:
+            return Encoder(path, towers.config, towers, digest)
+    else:
+        _chosen(path, runtime, None)  # torch, the only one without an export
+    from crossmodal.runtimes.trained import TrainedTowers
+
+    trained = TrainedTowers(path)
+    return Encoder(path, trained.config, trained, trained.fingerprint)
+
+
+def _exported_towers(path: Path, runtime: str, digest: str) -> ExportedTowers | None:
+    """The towers of an export; None where the checkpoint is better run by torch."""
+    export = read_export(path, digest)
+    chosen = _chosen(path, runtime, export)
+    return None if chosen == "torch" else ExportedTowers(path, export, chosen)
+
+
+def _chosen(path: Path, runtime: str, export: Export | None) -> str:
+    """The runtime that is asked for or best. Raises InputError if it is absent."""
     present = present_runtimes(export)
     chosen = next(iter(present), "torch") if runtime == "auto" else runtime
     if chosen not in present:
         raise InputError(_why_absent(path, chosen, export))
-    if chosen != "torch" and export is not None:
-        return Encoder(path, config, ExportedTowers(path, export, chosen), digest)
-    from crossmodal.runtimes.trained import TrainedTowers
-
-    return Encoder(path, config, TrainedTowers(path), fingerprint(path))
+    return chosen
 
 
 def present_runtimes(export: Export | None) -> tuple[str, ...]:

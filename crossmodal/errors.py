@@ -10,7 +10,8 @@
     ├── CheckpointError          a checkpoint directory is absent, incomplete or of another shape
     ├── TrainingError            training cannot go on (diverged, nothing to resume, …)
     └── IndexStoreError          an index directory is absent or unusable
-        └── IndexMismatchError   the index was built with another checkpoint or other settings
+        ├── IndexMismatchError   the index was built with another checkpoint or other settings
+        └── MissingPicturesError more pictures would leave the index than anybody said are gone
 
 Every message says what is wrong, the value, and the next command. What a file holds stands in `excerpt`, never in the
 message: a page shows messages to whoever asks, also to one who may not read that file. The shell shows both.
@@ -27,6 +28,7 @@ __all__ = [
     "IndexMismatchError",
     "IndexStoreError",
     "InputError",
+    "MissingPicturesError",
     "NotIndexableError",
     "TrainingError",
     "WeightsError",
@@ -71,12 +73,14 @@ class ImageError(DataError):
     """One picture cannot be decoded safely.
 
     path: where it lies, None when it came as bytes. reason: plain words, "truncated file", "0 bytes", …
+    unread: whether its bytes could not be had at all (disk, share, permission, memory), so that it may be whole.
     """
 
-    def __init__(self, reason: str, path: str | None = None) -> None:
+    def __init__(self, reason: str, path: str | None = None, unread: bool = False) -> None:
         super().__init__(f"{path or 'picture'}: {reason}")
         self.reason = reason
         self.path = path
+        self.unread = unread
 
 
 class WeightsError(CrossmodalError):
@@ -97,3 +101,7 @@ class IndexStoreError(CrossmodalError):
 
 class IndexMismatchError(IndexStoreError):
     """The index was built with another checkpoint or other settings."""
+
+
+class MissingPicturesError(IndexStoreError):
+    """More pictures would leave an index than a person deletes by hand; the index was left as it is."""

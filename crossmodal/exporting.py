@@ -35,7 +35,15 @@ from crossmodal.metrics import image_to_text_ranks, recall_at_k, text_to_image_r
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.quantising import quantise_image, quantise_text
-from crossmodal.runtimes.export_files import EXPORTED, MANIFEST, PRECISIONS, SCHEMA, Export
+from crossmodal.runtimes.export_files import (
+    EXPORTED,
+    MANIFEST,
+    PRECISIONS,
+    SCHEMA,
+    Export,
+    check_export_folder,
+    export_command,
+)
 from crossmodal.runtimes.exported import ExportedTowers
 from crossmodal.runtimes.fusing import fused
 from crossmodal.runtimes.towers import Vectors
@@ -102,10 +110,12 @@ def export_checkpoint(
     precisions: some of "fp32", "int8" and "bf16". samples: what to check on, generated scenes unless given. say: told
     what happens, a line at a time.
 
-    Raises CheckpointError if the towers cannot be exported or no precision passes, InputError for an unknown precision,
-    a package that is lacking or a checkpoint without vectors.
+    Raises CheckpointError if the towers cannot be exported, no precision passes, `exported` holds anything that no
+    export wrote, or the checkpoint is replaced meanwhile; InputError for an unknown precision, a package that is
+    lacking or a checkpoint without vectors.
     """
     _check_request(precisions)
+    check_export_folder(path)
     checkpoint = load_checkpoint(path)
     model = checkpoint.model
     if not isinstance(model, CrossModalModel):
@@ -118,6 +128,8 @@ def export_checkpoint(
         with _quiet():
             export = _write(checkpoint, model, staging, precisions, taken, say)
         write_document(staging / MANIFEST, export.as_dict())
+        if fingerprint(path) != checkpoint.fingerprint:
+            raise CheckpointError(f"{path} was replaced while it was exported: run `{export_command(path)}` again")
         replace_directory(staging, path / EXPORTED)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -146,7 +158,7 @@ def _write(
     export = Export(
         schema=SCHEMA,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        fingerprint=fingerprint(checkpoint.path),
+        fingerprint=checkpoint.fingerprint,
         splits_images=model.image.averages_places,
         splits_texts=model.text.averages_tokens,
         precisions={},

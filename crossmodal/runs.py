@@ -30,10 +30,10 @@ from crossmodal.checkpoint import (
     save_checkpoint,
     save_training_state,
 )
-from crossmodal.checkpoint_files import write_document
+from crossmodal.checkpoint_files import RUN_PARTS, check_replaceable, write_document
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform
-from crossmodal.errors import TrainingError
+from crossmodal.errors import CheckpointError, TrainingError
 from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.figures import history_curves, save_figure, similarity_matrix
 from crossmodal.model_card import model_card
@@ -48,6 +48,7 @@ from crossmodal.run_models import build_model, chosen_recipe, image_transform
 from crossmodal.training import Epoch, Step, Trainer
 
 SAVE_STEPS_SECONDS = 300.0
+WRITTEN = ("history.json", "curves.png", "similarity.png")  # beside the checkpoints, where they stand
 
 
 def build_objective(
@@ -79,6 +80,8 @@ class Run:
             raise TrainingError(
                 f"{self.out} already holds a run: go on with --resume, or name another folder with --out DIR"
             )
+        if not self.state_path.exists():
+            _check_free(self.out)
         hold_memory()
         torch.manual_seed(options.seed)
         marks = self.out / "feedback.json"
@@ -225,6 +228,22 @@ class Run:
                     protocol = {"split": name, "loss": recipe.loss, "epochs": epochs}
                     reports[f"{name}, {recipe.loss} instead"] = checkpoint_report(rival, source, protocol)
         return reports
+
+
+def _check_free(out: Path) -> None:
+    """Raise TrainingError if a folder without a run's state holds what a run would overwrite and no run wrote."""
+    checkpoints = [out / name for name in RUN_PARTS if (out / name).exists()]
+    for path in checkpoints:
+        try:
+            check_replaceable(path)
+        except CheckpointError as error:
+            raise TrainingError(str(error)) from error
+    taken = next((out / name for name in WRITTEN if (out / name).exists()), None)
+    if taken is not None and not checkpoints:
+        raise TrainingError(
+            f"{taken} is there and no run of ours is, so nothing in {out} is overwritten: name another folder with "
+            "--out DIR"
+        )
 
 
 def train(options: argparse.Namespace) -> int:

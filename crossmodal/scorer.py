@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint import Checkpoint, load_checkpoint
-from crossmodal.checkpoint_files import checkpoint_name, fingerprint
+from crossmodal.checkpoint_files import checkpoint_name
 from crossmodal.errors import InputError
 from crossmodal.models.scorer import PairScorer
 
@@ -29,7 +29,7 @@ Sides = NDArray[np.float32]
 class Scorer:
     """A checkpoint that scores pairs. Raises InputError for one that gives vectors instead."""
 
-    def __init__(self, checkpoint: Checkpoint, fingerprint: str) -> None:
+    def __init__(self, checkpoint: Checkpoint) -> None:
         if not isinstance(checkpoint.model, PairScorer):
             raise InputError(
                 f"{checkpoint.path} gives vectors, not probabilities of pairs: train a scorer with "
@@ -39,7 +39,7 @@ class Scorer:
         self._model: PairScorer = checkpoint.model
         self.name = checkpoint_name(checkpoint.path)
         self.path = checkpoint.path
-        self.fingerprint = fingerprint
+        self.fingerprint = checkpoint.fingerprint
 
     def probabilities(self, images: Sequence[Image], texts: Sequence[str]) -> NDArray[np.float32]:
         """RGB pictures and sentences, pair by pair → probability that they belong together (N,) in [0, 1].
@@ -90,4 +90,4 @@ def open_scorer(checkpoint: Path | str) -> Scorer:
     """
     path = Path(checkpoint)
     hold_memory()
-    return Scorer(load_checkpoint(path), fingerprint(path))
+    return Scorer(load_checkpoint(path))

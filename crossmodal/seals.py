@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SEALS", "sealed_hash"]
+__all__ = ["SEALS", "has_settled", "sealed_hash", "status_of"]
 
 SEALS = ".sha256.json"
 SETTLED_NS = 2_000_000_000
@@ -27,7 +27,7 @@ def sealed_hash(path: Path) -> str:
 
     Raises OSError if it cannot be read.
     """
-    before = _status(path)
+    before = status_of(path)
     known = _read(path.parent)
     entry = known.get(path.name)
     if os.name == "posix" and isinstance(entry, list) and entry[:-1] == before and _is_digest(entry[-1]):
@@ -35,14 +35,23 @@ def sealed_hash(path: Path) -> str:
     began = time.time_ns()
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if _status(path) == before and max(before[-2:]) < began - SETTLED_NS:
+    if status_of(path) == before and has_settled(before, began):
         _write(path.parent, _read(path.parent) | {path.name: [*before, digest]})
     return digest
 
 
-def _status(path: Path) -> list[int]:
+def status_of(path: Path) -> list[int]:
+    """What of a file changes with its content: inode, size, time of change and of status change in nanoseconds.
+
+    Raises OSError if there is none.
+    """
     status = os.stat(path)
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def has_settled(status: list[int], now: int) -> bool:
+    """Whether a file has not changed so lately that its times may miss a second change."""
+    return max(status[-2:]) < now - SETTLED_NS
 
 
 def _is_digest(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from crossmodal.index import Index
-from crossmodal.index.assembly import Assembly, Changes, assemble, changes_between, rows_kept
+from crossmodal.index.assembly import Assembly, Changes, assemble, changes_between, match_rows
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Skipped, Stamp, caption_lines, stamp_lines
 from crossmodal.index.fact_rows import UNKNOWN, Facts
 from crossmodal.index.journal import Outcome
@@ -64,15 +64,18 @@ def test_what_a_former_index_lacks_is_unknown() -> None:
     assert tuple(rows.facts) == (UNKNOWN,)
 
 
-def test_only_a_file_with_the_same_stamp_is_kept() -> None:
-    former = index(Catalogue(pictures(a=1, c=3, d=4, x=5)))
+def test_only_a_file_with_the_same_stamp_is_untouched_and_missing_ones_are_gone() -> None:
     stamps = stamp_lines().pack([Stamp("a", 1, 2), Stamp("b", 1, 2), Stamp("c", 1, 3), Stamp("d", 1, 2)])
-    assert rows_kept(stamps, former).tolist() == [0, -1, -1, 2]
+    matches = match_rows(stamps, Catalogue(pictures(a=1, aa=2, c=3, d=4, x=5)))
+    assert matches.rows.tolist() == [0, -1, 2, 3]
+    assert matches.untouched.tolist() == [True, False, False, True]
+    assert [stamp.path for stamp in matches.gone] == ["aa", "x"]
 
 
 def test_changes_are_counted_by_path_and_content() -> None:
     before, after = pictures(a=1, b=2, c=3, d=4, e=5), pictures(a=1, b=9, m=3, n=3, z=6)
     assert changes_between(Catalogue(before), Catalogue(after)) == Changes(added=2, changed=1, renamed=1, removed=2)
+    assert changes_between(Catalogue(before), Catalogue(after)).lost == ("d", "e")
     assert changes_between(Catalogue(), Catalogue(before)) == Changes(5, 0, 0, 0)
 
 

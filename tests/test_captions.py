@@ -124,6 +124,12 @@ def test_quoted_captions_keep_commas_quotes_and_newlines(tmp_path: Path) -> None
     }
 
 
+@pytest.mark.parametrize("name", ["a.jpg", '"a.jpg"', 'a.jpg,"0"', "a.jpg,0"])
+def test_without_a_header_the_first_caption_may_span_lines(tmp_path: Path, name: str) -> None:
+    table = read(tmp_path, f'{name},"A dog,\nwhich runs\nfast"\n{name.replace("a.", "b.")},A cat\n')
+    assert (table.captions, table.problems) == ({"a.jpg": ("A dog, which runs fast",), "b.jpg": ("A cat",)}, ())
+
+
 def test_a_caption_of_several_lines_may_stand_before_its_picture(tmp_path: Path) -> None:
     table = read(tmp_path, 'caption,image\n"A dog\n\nruns",a.jpg\n"A cat,b.jpg\n"A ""cow""",c.jpg\n')
     assert table.captions == {"a.jpg": ("A dog runs",), "b.jpg": ('"A cat',), "c.jpg": ('A "cow"',)}
@@ -236,6 +242,22 @@ def test_what_cannot_be_read_is_a_captions_error(tmp_path: Path, content: Any, m
     with pytest.raises(CaptionsError) as caught:
         read(tmp_path, content)
     assert re.search(message, caught.value.in_full)
+
+
+def test_a_first_caption_too_long_for_a_csv_reader_is_read(tmp_path: Path) -> None:
+    assert read(tmp_path, f'a.jpg,"{"dog " * 40_000}\nb.jpg,A cat\n').captions["b.jpg"] == ("A cat",)
+
+
+@pytest.mark.parametrize("kind", ["bytes that are no text", "a date past the calendar"])
+def test_cells_of_parquet_that_cannot_be_read_are_a_captions_error(tmp_path: Path, kind: str) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    torn = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")])
+    late = pa.array([2**31 - 1], pa.date32())
+    parquet.write_table(pa.table({"image": ["a.jpg"], "caption": torn if "text" in kind else late}), tmp_path / "x")
+    with pytest.raises(CaptionsError, match="is a damaged Parquet file"):
+        read_captions(tmp_path / "x")
 
 
 def test_an_absent_file_names_the_option(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class TestBuild:
         assert (report.indexed, report.captions, counts(report)) == (3, 4, {"embedded": 3, "added": 3})
         assert index.manifest.counts == {"images": 3, "captions": 4, "skipped": 0}
         assert sorted(entry.name for entry in (tmp_path / "index").iterdir()) == [
-            ".lock", "generation-000001", "manifest.json",
+            ".crossmodal-index", ".lock", "generation-000001", "manifest.json",
         ]  # fmt: skip
 
     def test_a_second_run_embeds_and_writes_nothing(self, photos: Path, captions: Path, tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def test_at_every_write_the_former_index_stays_and_the_next_run_ends_as_if_unbro
         seen.add("old" if now == old else "new" if now == new else "neither")
         build_index(tmp_path / "photos", captions, FakeEncoder(crowded=True), index, batch_size=4)
         assert contents(open_index(index)) == new
-        assert {entry.name.split("-")[0] for entry in index.iterdir()} == {".lock", "generation", "manifest.json"}
+        names = {entry.name.split("-")[0] for entry in index.iterdir()}
+        assert names == {".crossmodal", ".lock", "generation", "manifest.json"}
         assert len(list(index.glob("generation-*"))) == 1
         shutil.rmtree(index)
     assert seen == {"old", "new"}
@@ -71,7 +72,7 @@ def build_until(moment: int, monkeypatch: pytest.MonkeyPatch, photos: Path, capt
         return run
 
     with monkeypatch.context() as patch:
-        for module, name in ((os, "fsync"), (os, "replace"), (shutil, "rmtree")):
+        for module, name in ((os, "fsync"), (os, "replace"), (shutil, "rmtree"), (Path, "unlink")):
             patch.setattr(module, name, deadly(getattr(module, name)))
         try:
             build_index(photos, captions, FakeEncoder(crowded=True), index, batch_size=4)

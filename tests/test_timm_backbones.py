@@ -133,7 +133,7 @@ def test_a_plain_name_that_timm_knows_too_is_torchvisions(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["timm/tf_efficientnet_lte0", "timm/efficientnet_lite"])
 def test_an_unknown_name_lists_near_ones(name: str):
-    with pytest.raises(InputError, match="timm/(tf_)?efficientnet_lite"):
+    with pytest.raises(InputError, match=r"timm/(tf_)?efficientnet_lite"):
         build_backbone(name)
 
 

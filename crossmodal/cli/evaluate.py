@@ -91,7 +91,7 @@ def _retrieval(options: argparse.Namespace) -> AnyReport:
 
 def _labelled(options: argparse.Namespace) -> AnyReport:
     from crossmodal.checkpoint import load_checkpoint
-    from crossmodal.checkpoint_files import checkpoint_name, fingerprint
+    from crossmodal.checkpoint_files import checkpoint_name
     from crossmodal.reports import checkpoint_report
     from crossmodal.run_data import labelled_split
 
@@ -104,21 +104,20 @@ def _labelled(options: argparse.Namespace) -> AnyReport:
         {
             "split": f"{options.data} test",
             "split hash": part.hash,
-            "checkpoint": f"{checkpoint_name(options.checkpoint)} {fingerprint(options.checkpoint)[:12]}",
+            "checkpoint": f"{checkpoint_name(options.checkpoint)} {checkpoint.fingerprint[:12]}",
         },
     )
 
 
 def _pairs(options: argparse.Namespace) -> AnyReport:
     from crossmodal.checkpoint import load_checkpoint
-    from crossmodal.checkpoint_files import fingerprint
     from crossmodal.evaluation import split_hash
     from crossmodal.reports import checkpoint_report
     from crossmodal.run_data import SplitPictures
     from crossmodal.scorer import Scorer
 
     checkpoint = load_checkpoint(options.checkpoint)
-    scorer = Scorer(checkpoint, fingerprint(options.checkpoint))
+    scorer = Scorer(checkpoint)
     pairs, records, name = _records(options)
     pixels, readable = _pixels(scorer, pairs.root, records)
     source = SplitPictures(name, pixels, readable).source(checkpoint.tokenizer)

@@ -20,9 +20,14 @@ def read_json(text: str, source: str, builder: TableBuilder) -> CaptionTable:
     Raises CaptionsError if the text is not JSON or has none of the known shapes.
     """
     try:
-        content: Any = json.loads(text)
-    except RecursionError:
+        return _read(text, source, builder)
+    except RecursionError:  # from reading it, or from showing a part of it in a message
         raise CaptionsError(f"{source} is JSON nested too deeply to be captions; {_KNOWN}") from None
+
+
+def _read(text: str, source: str, builder: TableBuilder) -> CaptionTable:
+    try:
+        content: Any = json.loads(text)
     except ValueError as error:
         records = _json_lines(text)
         if records is None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import csv
-import gzip
+import os
 import posixpath
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from crossmodal.data.caption_bytes import read_bytes, read_start
 from crossmodal.data.caption_json import read_json
+from crossmodal.data.caption_parquet import read_parquet
 from crossmodal.data.caption_table import CaptionTable, Columns, TableBuilder, find_columns
 from crossmodal.data.images import IMAGE_SUFFIXES
 from crossmodal.errors import CaptionsError
 
 __all__ = ["CaptionTable", "read_captions", "read_text"]
 
-MAX_BYTES = 1 << 31  # unpacked; a gzip bomb ends here
+PARQUET = b"PAR1"  # how a file of it begins
 _SAMPLE = 50  # lines looked at to tell a format
 _LONGEST_CAPTION = 50  # lines a quoted caption may span; past that, its quote is a stray one
 _TOKEN = re.compile(r"(?:([^\t]+)#\d+\t|(\S+?)#\d+ +)(.*)")
@@ -35,11 +36,11 @@ def read_captions(path: Path) -> CaptionTable:
 
     Raises CaptionsError if the path does not exist, cannot be read, is of no known format, or holds no captions.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return _read_folder(path)
-    content = _read_bytes(path)
-    if content.startswith(b"PAR1"):
-        return _read_parquet(path)
+    if read_start(path) == PARQUET:
+        return read_parquet(path)
+    content = read_bytes(path)
     builder = TableBuilder()
     text = _decode(content, path.name, builder)
     del content  # as text and lines below, large once more
@@ -61,33 +62,14 @@ def read_text(path: Path) -> tuple[str, tuple[str, ...]]:
     Raises CaptionsError if it cannot be read or is not text.
     """
     builder = TableBuilder()
-    return _decode(_read_bytes(path), path.name, builder), tuple(builder.problems)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            if packed:
-                with gzip.open(file) as unpacked:
-                    content = unpacked.read(MAX_BYTES + 1)
-            else:
-                content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise CaptionsError(f"{path} does not exist: give the captions file with --captions FILE") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CaptionsError(f"{path} is a damaged gzip file: fetch or pack it again", str(error)) from None
-    except OSError as error:
-        raise CaptionsError(f"{path} cannot be read: {error.strerror or error}") from None
-    if len(content) > MAX_BYTES:
-        raise CaptionsError(f"{path} holds more than {MAX_BYTES >> 30} GiB of text: split it")
-    if content.startswith(b"PK\x03\x04"):
-        raise CaptionsError(f"{path} is a ZIP archive (or a spreadsheet): unpack it, or save it as CSV, first")
-    return content
+    return _decode(read_bytes(path), path.name, builder), tuple(builder.problems)
 
 
 def _decode(content: bytes, name: str, builder: TableBuilder) -> str:
+    if content.startswith(b"PK\x03\x04"):
+        raise CaptionsError(f"{name} is a ZIP archive (or a spreadsheet): unpack it, or save it as CSV, first")
+    if content.startswith(PARQUET):
+        raise CaptionsError(f"{name} is Parquet packed with gzip: unpack it first")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
             return content.decode("utf-16")
@@ -150,7 +132,7 @@ def _read_delimited(lines: list[str], path: Path, builder: TableBuilder) -> Capt
 
 def _layout(line: str, path: Path) -> tuple[str, Columns, int, bool]:
     """Delimiter, columns, fields a row, and whether the first line is a header."""
-    split_lines = {delimiter: _split(line, delimiter) or line.split(delimiter) for delimiter in _FORMATS}
+    split_lines = {delimiter: _begun(line, delimiter) for delimiter in _FORMATS}
     for delimiter, names in split_lines.items():
         while names and not names[-1].strip():
             names.pop()
@@ -197,6 +179,16 @@ def _split(text: str, delimiter: str) -> list[str] | None:
         if "unexpected end" in str(error):
             raise EOFError from None
         return None
+
+
+def _begun(line: str, delimiter: str) -> list[str]:
+    """The fields of a row of which this is the first line: its last caption may go on in the next."""
+    try:
+        return _split(line, delimiter) or line.split(delimiter)
+    except EOFError:
+        with suppress(csv.Error):  # a field too long for it
+            return next(csv.reader([line], delimiter=delimiter))
+        return line.split(delimiter)
 
 
 def _rows(
@@ -264,49 +256,14 @@ def _fit(fields: list[str], width: int, columns: Columns, delimiter: str) -> tup
     return None, wrong
 
 
-def _read_parquet(path: Path) -> CaptionTable:
-    try:
-        import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
-        from pyarrow import parquet  # type: ignore[import-untyped,unused-ignore]
-    except ImportError:
-        raise CaptionsError(f"{path} is Parquet, which needs pyarrow: run `pip install pyarrow`") from None
-    builder = TableBuilder()
-    try:
-        file = parquet.ParquetFile(path)
-        schema = file.schema_arrow
-        plain = [
-            "" if pa.types.is_struct(kind) or pa.types.is_binary(kind) else name
-            for name, kind in zip(schema.names, schema.types, strict=True)
-        ]
-        columns = find_columns(plain) or find_columns(schema.names)
-        if columns is None:
-            named = f"its columns are {', '.join(schema.names)}"
-            raise CaptionsError(f"{path} has no image and no caption column", named)
-        image = schema.names[columns.image]
-        # of an image column {bytes, path} the bytes stay on disk
-        wanted = {image: f"{image}.path" if pa.types.is_struct(schema.types[columns.image]) else image}
-        others = [*columns.captions, *([] if columns.split is None else [columns.split])]
-        wanted |= {schema.names[i]: schema.names[i] for i in others}
-        number = 0
-        for batch in file.iter_batches(columns=list(wanted.values())):
-            for row in batch.to_pylist():
-                number += 1
-                split = None if columns.split is None else row[schema.names[columns.split]]
-                for column in columns.captions:
-                    _add_row(builder, number, row[image], row[schema.names[column]], split)
-    except (pa.ArrowException, OSError) as error:
-        raise CaptionsError(f"{path} is a damaged Parquet file", str(error)) from None
-    return builder.table("Parquet", path.name)
-
-
-def _add_row(builder: TableBuilder, number: int, name: Any, captions: Any, split: Any) -> None:
-    builder.add(f"row {number}", name, captions, split)
-
-
 def _read_folder(folder: Path) -> CaptionTable:
     """Text files named like their pictures, a caption a line; a name here is a picture's path without its suffix."""
     builder = TableBuilder()
-    tables = [path for path in sorted(folder.iterdir()) if path.name == "captions.txt" or path.suffix == ".token"]
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise CaptionsError(f"{folder} cannot be read: {error.strerror or error}") from None
+    tables = [path for path in entries if path.name == "captions.txt" or path.suffix == ".token"]
     if tables:
         raise CaptionsError(f"{folder} is a folder that holds {tables[0].name}: give that file, {tables[0]}")
     for path in sorted(folder.rglob("*.txt")):

@@ -87,7 +87,7 @@ def load_image(source: Path | str | bytes | BinaryIO, max_pixels: int = MAX_PIXE
             return _decode(_read_file(path), max_pixels)
         return _decode(_read_stream(source), max_pixels)
     except ImageError as error:
-        raise ImageError(error.reason, path) from error
+        raise ImageError(error.reason, path, error.unread) from error
 
 
 def load_resized(
@@ -190,7 +190,7 @@ def read_image_file(path: Path | str, most: int | None = None) -> bytes:
     try:
         return _read_file(os.fspath(path), most)
     except ImageError as error:
-        raise ImageError(error.reason, os.fspath(path)) from error
+        raise ImageError(error.reason, os.fspath(path), error.unread) from error
 
 
 def soon_read(path: Path | str) -> None:
@@ -214,7 +214,7 @@ def _read_file(path: str, most: int | None = None) -> bytes:
         # Without O_NONBLOCK, opening a FIFO waits for its writer for ever
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
-        raise ImageError(_why_unreadable(path, error)) from error
+        raise ImageError(_why_unreadable(path, error), unread=True) from error
     try:
         about = os.fstat(number)
         if stat.S_ISDIR(about.st_mode):
@@ -226,7 +226,7 @@ def _read_file(path: str, most: int | None = None) -> bytes:
         with open(number, "rb", buffering=0, closefd=False) as stream:
             return stream.readall() if most is None else stream.read(most)
     except OSError as error:
-        raise ImageError(f"cannot be read ({error.strerror or error})") from error
+        raise ImageError(f"cannot be read ({error.strerror or error})", unread=True) from error
     finally:
         os.close(number)
 
@@ -288,7 +288,7 @@ def _translated(format_name: str) -> Iterator[None]:
     except ImageError:
         raise
     except MemoryError as error:
-        raise ImageError("not enough memory to decode it") from error
+        raise ImageError("not enough memory to decode it", unread=True) from error
     except Exception as error:  # damaged bytes make decoders raise anything, from struct.error to ZeroDivisionError
         raise ImageError(_why_damaged(format_name, error)) from error
 

@@ -109,7 +109,8 @@ def write_scenes(
     progress: called with (done, total) after each picture. A run that was killed is completed by the next one: pictures
     appear whole or not at all, the captions file last. What an earlier run with other settings left is replaced.
 
-    Raises DataError if the folder cannot be written, and InputError like `make_scenes`.
+    Raises DataError if the folder cannot be written or holds pictures or captions of somebody else's under our names,
+    and InputError like `make_scenes`.
     """
     scenes = make_scenes(count, seed, split)
     names = [f"scene-{split}-{number:05d}.jpg" for number in range(1, count + 1)]
@@ -149,8 +150,13 @@ def _pictures_to_keep(folder: Path, names: set[str], stamp: dict[str, object]) -
     The stamp lies beside the pictures; without one, nothing in the folder is ours to remove.
     """
     images, note = folder / "images", folder / "scenes.json"
+    found = note.read_text(encoding="utf-8", errors="replace") if note.is_file() else ""
+    if not _is_stamp(found):
+        taken = (note, folder / "captions.txt", *sorted(images / name for name in names))
+        foreign = next((path for path in taken if path.exists() and path.stat().st_size), None)
+        if foreign is not None:
+            raise DataError(f"{foreign} was not written by us, so {folder} is left alone: give another --out DIR")
     images.mkdir(parents=True, exist_ok=True)
-    found = note.read_text(encoding="utf-8") if note.is_file() else ""
     earlier = {path.name for path in images.iterdir() if OUR_NAMES.fullmatch(path.name)} if found else set()
     present = earlier & names if found == json.dumps(stamp) else set()
     (folder / "captions.txt").unlink(missing_ok=True)
@@ -158,6 +164,15 @@ def _pictures_to_keep(folder: Path, names: set[str], stamp: dict[str, object]) -
         (images / name).unlink()
     note.write_text(json.dumps(stamp), encoding="utf-8")
     return present
+
+
+def _is_stamp(text: str) -> bool:
+    """Whether the text of a scenes.json is ours; a write that was killed leaves it empty."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.keys() == {"seed", "split", "version"}
 
 
 def _combination(setting: str, named: list[tuple[str, str]]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -18,23 +17,24 @@ from numpy.typing import NDArray
 from crossmodal.allocator import give_back_memory, sparing_memory
 from crossmodal.data.pairs import Pairs, load_pairs
 from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
-from crossmodal.index.assembly import Assembly, assemble, changes_between, rows_kept
+from crossmodal.index.assembly import Assembly, Changes, Matches, assemble, changes_between, match_rows
 from crossmodal.index.calibrate import calibrate
 from crossmodal.index.caption_plan import CaptionPlan, plan_captions
 from crossmodal.index.catalogue import Caption, Catalogue, Skipped, Stamp, caption_lines, scan, stamp_lines
+from crossmodal.index.claim import LOCK, check_root, claim_folder, remember_root
+from crossmodal.index.departures import check_departures, surely_gone
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
 from crossmodal.index.embedder import Embedder, Vectors, rest, rounding
 from crossmodal.index.facts import UNKNOWN, Facts, add_unread
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
 from crossmodal.index.rows import Rows
-from crossmodal.index.shelf import Shelf
+from crossmodal.index.shelf import Shelf, remove_journals
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
 from crossmodal.index.vectors import vectors_by_key
 from crossmodal.relevance import Relevance
 
 __all__ = ["BuildReport", "Progress", "build_index"]
 
-LOCK = ".lock"
 Given = tuple[Mapping[str, Vectors], Mapping[str, Vectors]]
 
 
@@ -86,6 +86,7 @@ def build_index(
     progress: Callable[[Progress], None] | None = None,
     batch_size: int = 32,
     given: Given = ({}, {}),
+    prune: bool = False,
 ) -> BuildReport:
     """Make the index directory answer for the pictures and captions as they are now.
 
@@ -93,31 +94,25 @@ def build_index(
     when its bytes are known, under whatever name. An index of another checkpoint is built afresh. The former index
     stays usable until the new one is published in one step; a killed build is resumed by the next call. given: vectors
     (D,) of this encoder that are known already: of pictures by the SHA-256 of their bytes, of captions by their text.
+    prune: let go of pictures that are no longer there, however many; without it, many at once or a whole folder are
+    taken for a disk that is missing. A picture that is there but cannot be read now keeps what the former index has.
 
     Raises InputError, DataError or CaptionsError as `load_pairs` does; InputError if batch_size < 1; IndexStoreError
-    if index is something else than an index, another build holds it, or the disk refuses; CheckpointError if the
-    encoder gives no usable vectors.
+    if index is something else than an index, one of other pictures, another build holds it, or the disk refuses;
+    MissingPicturesError if many pictures are gone, unless prune; CheckpointError if the encoder gives no usable
+    vectors.
     """
     started = time.monotonic()
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, not {batch_size}")
     try:
-        build = _Build(load_pairs(images, captions), captions, encoder, index, progress or (lambda _: None), given)
-        _make_room(index)
+        pairs = load_pairs(images, captions)
+        build = _Build(pairs, captions, encoder, index, progress or (lambda _: None), given, prune)
+        claim_folder(index, build.root)
         with _locked(index):
             return build.run(started, batch_size)
     except OSError as error:
         raise IndexStoreError(f"cannot build {index}: {error}; the former index is untouched, run again") from error
-
-
-def _make_room(index: Path) -> None:
-    if index.exists() and not index.is_dir():
-        raise IndexStoreError(f"{index} is a file: give a folder with --index DIR")
-    if index.is_dir():
-        names = {entry.name for entry in index.iterdir()}
-        if names and not names & {MANIFEST, BUILDING, LOCK}:
-            raise IndexStoreError(f"{index} holds other files and is no index: give a new folder with --index DIR")
-    index.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -135,6 +130,7 @@ class _Build:
     """One run of `build_index`.
 
     former: the index that stands there, reusable: the same where its vectors may be used again; both from `run` on.
+    changes: beside the former index, once every picture was looked at.
     """
 
     def __init__(
@@ -145,12 +141,14 @@ class _Build:
         index: Path,
         progress: Callable[[Progress], None],
         given: Given,
+        prune: bool,
     ) -> None:
         self.captions = captions
         self.encoder = encoder
         self.index = index
         self.progress = progress
         self.given = given
+        self.prune = prune
         self.root = pairs.root.resolve()
         self.format, self.missing, self.problems = pairs.format, pairs.missing, pairs.problems
         texts = {record.image: record.captions for record in pairs.records if record.captions}
@@ -160,6 +158,7 @@ class _Build:
         self.notes: list[str] = []
         self.former: Index | None = None
         self.reusable: Index | None = None
+        self.changes = Changes(0, 0, 0, 0)
 
     def _open_former(self) -> Index | None:
         if not (self.index / MANIFEST).exists():
@@ -188,17 +187,22 @@ class _Build:
     def run(self, started: float, batch_size: int) -> BuildReport:
         """Embed what is new, publish if anything differs, and tidy up."""
         self.former = self._open_former()
+        check_root(self.index, self.former, self.root, self.paths)
+        remember_root(self.index, self.root)
         self.reusable = self.former if self._fits(self.former) else None
         stamps = scan(self.root, self.paths)
         self.paths.clear()
         give_back_memory()
-        kept = self._kept(stamps)
+        matches = match_rows(stamps, self._former_catalogue())
+        self._refuse_if_gone(stamps, matches)
+        before, kept = self._kept(matches)
         plan = stamps if (kept < 0).all() else stamp_lines().pack(compress(stamps.each(), kept < 0))
         with closing(self._picture_shelf(plan, batch_size)) as images:
             tick = self._ticker("pictures", len(plan))
             embed_pictures(self.root, plan, self.encoder, images.known, images.journal, batch_size, tick)
-            rows = assemble(stamps, kept, images.journal.outcomes(), self.reusable, self.texts)
+            rows = assemble(stamps, kept, images.journal.outcomes(), self.reusable, self.texts, before)
             del stamps, plan
+            self._compare(rows)
             self.texts = caption_lines().rows()
             give_back_memory()
             rows = replace(rows, facts=self._facts(rows))
@@ -211,15 +215,40 @@ class _Build:
                 tick = self._ticker("captions", len(said.texts), len(rows.catalogue.skipped))
                 embed_captions(said.texts, self.encoder, captions.known, captions.journal, tick)
                 generation = self._publish(rows, images, captions, said)
-        shutil.rmtree(self.index / BUILDING, ignore_errors=True)
+        remove_journals(self.index / BUILDING)
         remove_old_generations(self.index, keep=generation)
         return self._report(rows, time.monotonic() - started)
 
-    def _kept(self, stamps: Rows[Stamp]) -> NDArray[np.int64]:
-        """Rows of the former index whose file looks untouched; none where the folder is another one."""
+    def _former_catalogue(self) -> Catalogue:
+        return Catalogue() if self.former is None else self.former.catalogue
+
+    def _refuse_if_gone(self, stamps: Rows[Stamp], matches: Matches) -> None:
+        """Before anything is embedded, refuse what would be refused in the end: see `check_departures`."""
+        if self.prune:
+            return
+        new = (stamp for stamp, row in zip(stamps.each(), matches.rows, strict=True) if row < 0)
+        lost, present = surely_gone(matches.gone, new), (stamp.path for stamp in stamps.each())
+        check_departures(lost, len(self._former_catalogue().pictures), present, self.root, self.index)
+
+    def _compare(self, rows: Assembly) -> None:
+        """Note what is different from the former index, and refuse to lose many pictures."""
+        former = self._former_catalogue()
+        self.changes = changes_between(former, rows.catalogue)
+        if not self.prune:
+            present = (picture.stamp.path for picture in rows.catalogue.each_picture())
+            check_departures(self.changes.lost, len(former.pictures), present, self.root, self.index)
+        if rows.unread:
+            count, first = len(rows.unread), rows.unread[0]
+            self.notes.append(
+                f"{count:,} picture{'s' * (count > 1)} could not be read now and stay{'s' * (count == 1)} in the index "
+                f"as before: {first.path}{' the first' * (count > 1)}, {first.reason}"
+            )
+
+    def _kept(self, matches: Matches) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The reusable row of each path, and of each file that looks untouched; none where the folder is another."""
         if self.reusable is None or self.reusable.root.resolve() != self.root:
-            return np.full(len(stamps), -1, dtype=np.int64)
-        return rows_kept(stamps, self.reusable)
+            matches.rows[:] = -1
+        return matches.rows, np.where(matches.untouched, matches.rows, -1)
 
     def _picture_shelf(self, plan: Rows[Stamp], batch_size: int) -> Shelf:
         known = [self.given[0]]
@@ -323,7 +352,7 @@ class _Build:
 
     def _report(self, rows: Assembly, seconds: float) -> BuildReport:
         catalogue = rows.catalogue
-        changes = changes_between(Catalogue() if self.former is None else self.former.catalogue, catalogue)
+        changes = self.changes
         if self.missing:
             count, several = len(self.missing), len(self.missing) > 1
             words = f"{count:,} captioned pictures are" if several else "1 captioned picture is"

@@ -135,12 +135,12 @@ class _Way:
                 return Outcome(key, facts=astuple(facts_in(data))), None
             pixels = self.bulk.read(data)
             if stamp_of(self.root, stamp.path) != stamp:
-                return Outcome("", "changed while it was read: run again"), None
+                return Outcome("", "changed while it was read: run again", unread=True), None
             return Outcome(key, embedded=True, facts=astuple(facts_in(data))), pixels
         except ImageError as error:
-            return Outcome("", error.reason), None
+            return Outcome("", error.reason, unread=error.unread), None
         except OSError as error:
-            return Outcome("", f"cannot be read ({error.strerror or error})"), None
+            return Outcome("", f"cannot be read ({error.strerror or error})", unread=True), None
 
     def encode(self, decoded: Sequence[Decoded]) -> tuple[list[Outcome], Vectors]:
         """The outcomes, and vectors (n, D) of those with pixels; the batch is (B, 3, S, S) whatever n is."""

@@ -37,18 +37,26 @@ class Outcome:
 
     key: what its vector depends on (a picture's SHA-256, a caption's text); "" when unreadable. reason: why it was
     skipped, "" if it was not. embedded: whether the unit holds a vector for it; a known key needs none. facts: what
-    else was read of it, as JSON values.
+    else was read of it, as JSON values. unread: whether it was skipped since its file could not be read, and may be
+    as it was.
     """
 
     key: str
     reason: str = ""
     embedded: bool = False
     facts: tuple[Any, ...] = ()
+    unread: bool = False
 
 
-def _outcome(key: str, reason: str, embedded: bool, facts: Sequence[Any] = ()) -> Outcome:
-    """Of a row in a journal; one of before there were facts is shorter."""
-    return Outcome(key, reason, embedded, tuple(facts))
+def _outcome(key: str, reason: str, embedded: bool, facts: Sequence[Any] = (), unread: bool = False) -> Outcome:
+    """Of a row in a journal; most are shorter."""
+    return Outcome(key, reason, embedded, tuple(facts), unread)
+
+
+def _row(outcome: Outcome) -> list[Any]:
+    """What `_outcome` takes, as short as can be."""
+    more = [outcome.facts, True] if outcome.unread else [outcome.facts] if outcome.facts else []
+    return [outcome.key, outcome.reason, outcome.embedded, *more]
 
 
 class Journal:
@@ -114,7 +122,7 @@ class Journal:
 
     def append(self, unit: int, outcomes: Sequence[Outcome], vectors: Vectors) -> None:
         """Record a unit for good: vectors (n, D), one for each embedded outcome, in order."""
-        rows = [[o.key, o.reason, o.embedded, *([o.facts] if o.facts else [])] for o in outcomes]
+        rows = list(map(_row, outcomes))
         place = self._write({"unit": unit, "outcomes": rows}, np.ascontiguousarray(vectors, dtype="<f4").tobytes())
         self._remember(unit, outcomes, place)
 
@@ -128,10 +136,12 @@ class Journal:
         return sum(done for done, _ in counts), sum(skipped for _, skipped in counts)
 
     def forget_without(self, known: Container[str]) -> None:
-        """Take for undone the units that relied on a vector which was at hand then, but is not among the known now."""
+        """Take for undone the units in which a file could not be read, since it may be readable now, and those that
+        relied on a vector which was at hand then, but is not among the known now.
+        """
         for unit in list(self.units):
-            relied = (each.key for each, start in self._unit(unit) if start < 0 and not each.reason)
-            if any(key not in known for key in relied):
+            without = (each for each, start in self._unit(unit) if start < 0)
+            if any(each.unread or (not each.reason and each.key not in known) for each in without):
                 del self.units[unit]
 
     def outcomes(self) -> Iterator[tuple[Outcome, int]]:

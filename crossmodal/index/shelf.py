@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from crossmodal.index.embedder import Embedder, Vectors, rounding
 from crossmodal.index.journal import Journal
 
-__all__ = ["Shelf"]
+__all__ = ["Shelf", "remove_journals"]
 
 BLOCK = 1024
 
@@ -65,3 +66,11 @@ class Shelf:
     def close(self) -> None:
         """Let go of the journal."""
         self.journal.close()
+
+
+def remove_journals(folder: Path) -> None:
+    """Remove what killed builds left, and the folder if nothing else is in it."""
+    with suppress(OSError):
+        for path in folder.glob("*-*.journal"):
+            path.unlink()
+        folder.rmdir()

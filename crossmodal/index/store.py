@@ -5,6 +5,7 @@
                              images.npy  captions.npy  relevance.json
                              {images,captions,means}.{faiss,moments.npy}, each where its set is large
     building/                journals of a build under way; gone when it is done
+    .crossmodal-index        our mark, left before anything else is written
     .lock                    held while a build runs
 
 Shapes: N pictures, M captions, D embedding.
@@ -36,7 +37,7 @@ from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, RowSource, 
 from crossmodal.relevance import Relevance
 from crossmodal.seals import sealed_hash
 
-__all__ = ["Index", "open_index", "remove_old_generations", "write_generation"]
+__all__ = ["Index", "generations", "open_index", "remove_old_generations", "write_generation"]
 
 GENERATION = "generation-"
 OLDEST = {*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS}  # what every index has
@@ -230,7 +231,7 @@ def write_generation(
     facts: one of each picture. images, captions: blocks (n, D) in the order of the catalogue. calibrate: makes
     probabilities of all their vectors (N, D) and (M, D). tell: gets a sentence on each search structure beforehand.
     """
-    last = max((old.name for old in path.glob(f"{GENERATION}??????")), default=f"{GENERATION}0")
+    last = max((old.name for old in generations(path)), default=f"{GENERATION}0")
     folder = path / f"{GENERATION}{int(last.removeprefix(GENERATION)) + 1:06d}"
     folder.mkdir()
     write_catalogue(folder, catalogue)
@@ -257,8 +258,14 @@ def write_generation(
     return folder.name, files
 
 
+def generations(path: Path) -> list[Path]:
+    """The generation folders of an index, which have numbers of six digits; other folders are not ours."""
+    found = path.glob(f"{GENERATION}{'[0-9]' * 6}")
+    return sorted(folder for folder in found if folder.is_dir())
+
+
 def remove_old_generations(path: Path, keep: str) -> None:
     """Remove every generation but one; what the system will not let go yet is left for the next build."""
-    for folder in path.glob(f"{GENERATION}*"):
+    for folder in generations(path):
         if folder.name != keep:
             shutil.rmtree(folder, ignore_errors=True)

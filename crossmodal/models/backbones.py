@@ -147,7 +147,7 @@ def _stages(name: str, network: Any) -> tuple[nn.Sequential, nn.Module, bool]:
 
 
 def backbone_names() -> list[str]:
-    """Every classification network torchvision offers, and our own; timm's, which are many, in `timm_names`."""
+    """Every classification network torchvision offers, and our own; timm's, which are many, timm lists itself."""
     from torchvision import models
 
     return [*models.list_models(module=models), *NETWORKS]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -18,8 +19,10 @@ PREFIX = "timm/"
 # Blocks whose convolutions are followed by the batch norm that stands next to them. In others, such as blocks that
 # normalise first, neighbours in the list need not be neighbours in the network.
 NORM_AFTER_CONVOLUTION = frozenset(
-    "ConvBnAct ConvNormAct ConvNormActAa DepthwiseSeparableConv InvertedResidual EdgeResidual EfficientNet MobileNetV3 "
-    "BasicBlock Bottleneck ResNet".split()
+    {
+        *("ConvBnAct", "ConvNormAct", "ConvNormActAa", "DepthwiseSeparableConv", "InvertedResidual", "EdgeResidual"),
+        *("EfficientNet", "MobileNetV3", "BasicBlock", "Bottleneck", "ResNet"),
+    }
 )
 PROBE = 2  # pictures of noise that show how a network pools
 
@@ -82,13 +85,6 @@ class _Head(nn.Module):
         return cast(Tensor, self.network.forward_head(pooled, pre_logits=True))
 
 
-def timm_names(pattern: str = "") -> list[str]:
-    """timm's models, in our spelling; those whose name holds the pattern."""
-    import timm
-
-    return [PREFIX + name for name in timm.list_models(f"*{pattern}*")]
-
-
 def build_timm(name: str) -> nn.Module:
     """A network of timm's with random weights and without a classifier.
 
@@ -96,19 +92,22 @@ def build_timm(name: str) -> nn.Module:
     """
     import timm
 
-    plain = name.removeprefix(PREFIX)
-    if not timm.is_model(plain):
-        raise InputError(f"image backbone {name!r} is none of timm's {len(timm.list_models()):,}: {_near(plain)}")
-    return cast(nn.Module, timm.create_model(plain, pretrained=False, num_classes=0))
+    network: nn.Module = timm.create_model(_known(name), pretrained=False, num_classes=0)
+    return network
 
 
-def _near(plain: str) -> str:
+def _known(name: str) -> str:
+    """The name as timm spells it. Raises InputError for one that timm does not know, with near ones."""
     from difflib import get_close_matches
 
     import timm
 
-    close = get_close_matches(plain.split(".")[0], timm.list_models(), n=5, cutoff=0.5)
-    return f"near ones: {', '.join(PREFIX + name for name in close)}" if close else "see timm.list_models()"
+    plain = name.removeprefix(PREFIX)
+    if timm.is_model(plain):
+        return plain
+    close = get_close_matches(plain.split(".", maxsplit=1)[0], timm.list_models(), n=5, cutoff=0.5)
+    near = f"near ones: {', '.join(PREFIX + other for other in close)}" if close else "see timm.list_models()"
+    raise InputError(f"image backbone {name!r} is none of timm's {len(timm.list_models()):,}; {near}")
 
 
 def downloaded_timm(name: str) -> dict[str, Tensor]:
@@ -117,26 +116,25 @@ def downloaded_timm(name: str) -> dict[str, Tensor]:
 
     plain = name.removeprefix(PREFIX)
     try:
-        return cast(nn.Module, timm.create_model(plain, pretrained=True, num_classes=0)).state_dict()
+        network: nn.Module = timm.create_model(plain, pretrained=True, num_classes=0)
     except Exception as error:  # the hub's client, urllib and timm itself raise kinds without a common ancestor
         raise WeightsError(
             f"pretrained weights of {name} cannot be downloaded ({error}): give a local file with --image-weights "
             "PATH, or start from random weights with --image-weights none"
         ) from error
+    return network.state_dict()
 
 
 def timm_preprocessing(name: str) -> Preprocessing:
     """What the model's own configuration says. Raises InputError for an unknown name."""
     import timm
 
-    plain = name.removeprefix(PREFIX)
-    if not timm.is_model(plain):
-        raise InputError(f"image backbone {name!r} is none of timm's {len(timm.list_models()):,}: {_near(plain)}")
-    config = timm.get_pretrained_cfg(plain)
+    config = timm.get_pretrained_cfg(_known(name))
     if config is None:
         return Preprocessing(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
     interpolation = "bilinear" if config.interpolation == "bilinear" else "bicubic"
-    return Preprocessing(int(config.input_size[-1]), tuple(config.mean), tuple(config.std), interpolation)
+    mean, std = ((float(red), float(green), float(blue)) for red, green, blue in (config.mean, config.std))
+    return Preprocessing(int(config.input_size[-1]), mean, std, interpolation)
 
 
 def timm_stages(network: Any, side: int) -> tuple[nn.Sequential, nn.Module, bool]:
@@ -192,7 +190,7 @@ def pair_norms(network: nn.Module) -> None:
         if type(module).__name__ not in NORM_AFTER_CONVOLUTION:
             continue
         children = [(key, child) for key, child in module.named_children() if not isinstance(child, nn.Identity)]
-        for (key, convolution), (norm_key, norm) in zip(children, children[1:], strict=False):
+        for (key, convolution), (norm_key, norm) in pairwise(children):
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, key, nn.Sequential(*_padded(convolution), *_plain(norm)))
                 setattr(module, norm_key, nn.Identity())

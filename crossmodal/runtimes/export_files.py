@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from crossmodal.errors import CheckpointError
-from crossmodal.seals import sealed_hash
+from crossmodal.seals import SEALS, sealed_hash
 
-__all__ = ["EXPORTED", "MANIFEST", "PRECISIONS", "Export", "check_files", "export_command", "has_export", "read_export"]
+__all__ = [
+    "EXPORTED", "MANIFEST", "PRECISIONS", "Export", "check_export_folder", "check_files", "export_command",
+    "has_export", "read_export",
+]  # fmt: skip
 
 EXPORTED, MANIFEST, SCHEMA = "exported", "manifest.json", 1
 PRECISIONS = ("fp32", "int8", "bf16")  # bf16 is the fp32 files, computed in bf16 by OpenVINO
+OURS = (MANIFEST, SEALS)
 FILE_NAME = re.compile(r"[a-z0-9]+-[a-z0-9]+\.onnx(\.data)?", re.ASCII)
 
 
@@ -51,6 +55,26 @@ _TYPES: dict[str, type] = {
     "schema": int, "created": str, "fingerprint": str, "splits_images": bool, "splits_texts": bool, "precisions": dict,
     "files": dict, "checks": dict, "opset": int, "versions": dict,
 }  # fmt: skip
+
+
+def check_export_folder(checkpoint: Path) -> None:
+    """Raise CheckpointError if the folder `exported` of a checkpoint holds anything that no export wrote."""
+    folder = checkpoint / EXPORTED
+    if not folder.exists():
+        return
+    entries = list(folder.iterdir()) if folder.is_dir() else [folder]
+    foreign = sorted(path.name for path in entries if path.name not in OURS and not FILE_NAME.fullmatch(path.name))
+    try:
+        content = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        content = {}
+    if isinstance(content, dict) and content.keys() - _TYPES.keys():
+        foreign.append(MANIFEST)
+    if foreign:
+        raise CheckpointError(
+            f"{folder} holds {foreign[0]}, which no export wrote, so it is not replaced: move it away, then run "
+            f"`{export_command(checkpoint)}` again"
+        )
 
 
 def has_export(checkpoint: Path) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.allocator import hold_memory
-from crossmodal.checkpoint_files import read_config
+from crossmodal.checkpoint_files import read_config, read_steadily, read_whole
 from crossmodal.data.text import TextTokenizer
 from crossmodal.data.transforms import ImageTransform, resize_by_pillow, resize_by_simd
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.models.parts import Parts, Weights
-from crossmodal.runtimes.export_files import EXPORTED, Export, check_files
+from crossmodal.runtimes.export_files import EXPORTED, Export, check_files, export_command
 from crossmodal.runtimes.sessions import OnnxSession, OpenvinoSession, Session
 from crossmodal.runtimes.towers import EXACT, PIECE, Bulk, Ids, Pixels, Towers, Vectors, cores
 
@@ -37,13 +37,14 @@ __all__ = ["ExportedTowers"]
 class ExportedTowers:
     """An export; see `Towers`. runtime: "onnx-fp32", "onnx-int8" or "openvino-bf16".
 
-    folder: where the files lie, `exported` of the checkpoint unless given.
+    folder: where the files lie, `exported` of the checkpoint unless given. config: that of the checkpoint.
 
-    Raises CheckpointError if a file is missing or altered, when the tower is first used.
+    Raises CheckpointError if a file is missing or altered, when the tower is first used, or the checkpoint is no longer
+    the one that was opened, when something beside its towers is first needed.
     """
 
     def __init__(self, path: Path, export: Export, runtime: str, folder: Path | None = None) -> None:
-        config = read_config(path)
+        self.config = config = read_config(path)
         self.runtime = runtime
         self.tokenizer = TextTokenizer.load(path / "tokenizer.json", config["text"]["max_length"])
         self.splits_images = export.splits_images
@@ -161,14 +162,31 @@ class ExportedTowers:
 
     def _session(self, tower: str, lanes: int = 1) -> Session:
         file = self._export.precisions[self._precision][tower]
-        check_files(self._path, self._folder, self._export, file)
-        if self._library == "onnx":
-            return OnnxSession(self._folder / file, lanes)
-        return OpenvinoSession(self._folder / file, self._precision, lanes)
+
+        def checked() -> Session:
+            check_files(self._path, self._folder, self._export, file)
+            if self._library == "onnx":
+                return OnnxSession(self._folder / file, lanes)
+            return OpenvinoSession(self._folder / file, self._precision, lanes)
+
+        return read_steadily(self._path, [self._folder / file, self._folder / f"{file}.data"], checked)
 
     @cached_property
     def _projections(self) -> dict[str, tuple[Any, Any]]:
         """Weight (D, W) and bias (D,) of each tower's projection, None where it has none."""
+        found, digest = read_whole(self._path, lambda _: self._read_projections())
+        self._check_same(digest)
+        return found
+
+    def _check_same(self, digest: str) -> None:
+        """Raise CheckpointError if the checkpoint is not the one that was opened."""
+        if digest != self._export.fingerprint:
+            raise CheckpointError(
+                f"{self._path} was replaced since it was opened ({self._export.fingerprint[:8]}… is now "
+                f"{digest[:8]}…): run `{export_command(self._path)}`, then open it again"
+            )
+
+    def _read_projections(self) -> dict[str, tuple[Any, Any]]:
         from safetensors import SafetensorError, safe_open
 
         found: dict[str, tuple[Any, Any]] = {}
@@ -191,4 +209,6 @@ class ExportedTowers:
             from crossmodal.runtimes.trained import TrainedTowers
         except ImportError as error:
             raise InputError(f"gradients and decoders need torch ({error}): `pip install torch`") from error
-        return TrainedTowers(self._path)
+        towers = TrainedTowers(self._path)
+        self._check_same(towers.fingerprint)
+        return towers

@@ -30,7 +30,10 @@ __all__ = ["TrainedTowers"]
 
 
 class TrainedTowers:
-    """A loaded checkpoint; see `Towers`. Raises CheckpointError if it cannot be loaded."""
+    """A loaded checkpoint; see `Towers`. config, fingerprint: of what was loaded.
+
+    Raises CheckpointError if it cannot be loaded.
+    """
 
     runtime = "torch"
 
@@ -39,6 +42,7 @@ class TrainedTowers:
         checkpoint = load_checkpoint(path)
         if not isinstance(checkpoint.model, CrossModalModel):
             raise CheckpointError(f"{path} holds no two towers with vectors")
+        self.config, self.fingerprint = checkpoint.config, checkpoint.fingerprint
         self._model = checkpoint.model
         self._transform = checkpoint.transform
         self.tokenizer = checkpoint.tokenizer

@@ -6,6 +6,7 @@ INDEX/teaching.json: the candidate that waits, and the checkpoints the index had
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,8 +16,17 @@ import numpy as np
 
 from crossmodal.checkpoint_files import fingerprint, read_config, write_document
 from crossmodal.data.images import load_image
-from crossmodal.errors import CheckpointError, ImageError, IndexStoreError, InputError
-from crossmodal.index import BuildReport, Embedder, Index, Vectors, build_index, open_index, read_manifest
+from crossmodal.errors import CheckpointError, ImageError, IndexStoreError, InputError, MissingPicturesError
+from crossmodal.index import (
+    BuildReport,
+    Embedder,
+    Index,
+    Vectors,
+    build_command,
+    build_index,
+    open_index,
+    read_manifest,
+)
 from crossmodal.index import Progress as BuildProgress
 from crossmodal.search import recorded_checkpoint
 from crossmodal.teaching.heads import maps_between
@@ -162,7 +172,12 @@ def switch_checkpoint(index: Path, checkpoint: Path, progress: Progress | None =
     def built(step: BuildProgress) -> None:
         tell(STAGES.get(step.stage, step.stage), step.done, step.total)
 
-    report = build_index(manifest.root(index), captions_file, encoder, index, built, given=given)
+    try:
+        report = build_index(manifest.root(index), captions_file, encoder, index, built, given=given)
+    except MissingPicturesError as error:
+        before = shlex.quote(str(recorded_checkpoint(manifest, index)))
+        command = f"{build_command(manifest, index)} --checkpoint {before} --prune"
+        raise MissingPicturesError(f"{error}: `{command}`, and then this") from error
     return replace(report, notes=tuple(note for note in report.notes if not note.startswith("built afresh")))
 
 
@@ -172,10 +187,14 @@ def vectors_under(index: Index, checkpoint: Path, encoder: Embedder) -> tuple[Ve
     That is where more than the heads differs, the former checkpoint is gone, or a few pictures and captions that are
     encoded to make sure come out otherwise.
     """
+    former = recorded_checkpoint(index.manifest, index.path)
     try:
-        maps = maps_between(recorded_checkpoint(index.manifest, index.path), checkpoint)
+        maps = maps_between(former, checkpoint)
+        found = [fingerprint(former), fingerprint(checkpoint)]
     except CheckpointError:
         return None
+    if found != [index.manifest.checkpoint["fingerprint"], encoder.fingerprint]:
+        return None  # one was replaced: its heads are not those that made the vectors
     if maps is None or not len(index.image_vectors):
         return None
     images = maps.images(index.image_vectors)

@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.checkpoint_files import abilities, read_config, replace_directory, write_document
+from crossmodal.checkpoint_files import (
+    abilities,
+    check_replaceable,
+    read_config,
+    read_whole,
+    replace_directory,
+    write_document,
+)
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.teaching.maps import Maps
 
@@ -66,15 +73,28 @@ def _tensors(checkpoint: Path) -> dict[str, Any]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
 
 
-def write_with_heads(checkpoint: Path, maps: Maps, out: Path, about: dict[str, Any], documents: dict[str, Any]) -> None:
+def write_with_heads(
+    checkpoint: Path, maps: Maps, out: Path, about: dict[str, Any], documents: dict[str, Any], expected: str = ""
+) -> None:
     """Write a checkpoint that is another one with mapped heads, in one step.
 
-    All other weights keep their bytes; the new heads are float32. about: replaces that entry of the config.
+    All other weights keep their bytes; the new heads are float32. about: replaces that entry of the config. expected:
+    the fingerprint that the other one had when the maps were learnt, if that matters.
+
+    Raises CheckpointError if it has another one now, or out is something else than a checkpoint.
     """
     import torch
     from safetensors.torch import save_file
 
-    tensors = _tensors(checkpoint)
+    check_replaceable(out)
+    (tensors, config, tokenizer), digest = read_whole(
+        checkpoint, lambda _: (_tensors(checkpoint), read_config(checkpoint), (checkpoint / TOKENIZER).read_bytes())
+    )
+    if expected and digest != expected:
+        raise CheckpointError(
+            f"{checkpoint} was replaced while it was taught ({expected[:8]}… is now {digest[:8]}…): build the index "
+            "with it again, then teach it"
+        )
     for side, mapped in zip(SIDES, (maps.image, maps.text), strict=True):
         head = mapped.astype(np.float64) @ _head(tensors, side)
         tensors[f"{side}.projection.weight"] = torch.from_numpy(head[:, :-1].astype(np.float32)).contiguous()
@@ -84,8 +104,8 @@ def write_with_heads(checkpoint: Path, maps: Maps, out: Path, about: dict[str, A
     staging.mkdir(parents=True)
     save_file(tensors, staging / WEIGHTS)
     (staging / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
-    shutil.copyfile(checkpoint / TOKENIZER, staging / TOKENIZER)
-    for name, content in {"config.json": read_config(checkpoint) | {"about": about}, **documents}.items():
+    (staging / TOKENIZER).write_bytes(tokenizer)
+    for name, content in {"config.json": config | {"about": about}, **documents}.items():
         write_document(staging / name, content)
     replace_directory(staging, out)
 

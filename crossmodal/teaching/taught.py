@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crossmodal.checkpoint_files import checkpoint_name, fingerprint
+from crossmodal.checkpoint_files import checkpoint_name
 from crossmodal.data.pairs import Record
 from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, split_hash
@@ -248,7 +248,7 @@ def _write(index: Index, source: Path, maps: Maps, taught: Taught, seed: int) ->
         "recipe": "taught",
         "seed": seed,
         "command": f"python -m crossmodal teach --index {index.path} --seed {seed}",
-        "taught from": f"{checkpoint_name(source)} {fingerprint(source)}",
+        "taught from": f"{checkpoint_name(source)} {taught.taught_from}",
         "share of new weights": taught.alpha,
     }
     metrics = {
@@ -262,4 +262,4 @@ def _write(index: Index, source: Path, maps: Maps, taught: Taught, seed: int) ->
         "teaching": {name: value for name, value in taught.as_dict().items() if name in TOLD},
     }
     documents = {"metrics.json": metrics, "README.md": taught_card(taught, checkpoint_name(source), index.path.name)}
-    write_with_heads(source, maps, taught.candidate, about, documents)
+    write_with_heads(source, maps, taught.candidate, about, documents, expected=taught.taught_from)

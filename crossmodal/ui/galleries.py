@@ -17,6 +17,7 @@ from crossmodal.errors import CheckpointError, IndexStoreError, InputError
 from crossmodal.index.manifest import MANIFEST, read_manifest
 from crossmodal.runtimes.export_files import EXPORTED
 from crossmodal.runtimes.export_files import MANIFEST as EXPORT_MANIFEST
+from crossmodal.seals import status_of
 from crossmodal.ui.demo import DEMO
 from crossmodal.ui.jobs import JOBS
 
@@ -262,7 +263,7 @@ def _loaded_scorer(checkpoint: str, stamp: tuple[Any, ...]) -> LockedScorer:  # 
 def _stamp(checkpoint: Path) -> tuple[Any, ...]:
     names = ("model.safetensors", "config.json", "tokenizer.json", f"{EXPORTED}/{EXPORT_MANIFEST}")
     files = [checkpoint / name for name in names if (checkpoint / name).is_file()]
-    return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return tuple((file.name, *status_of(file)) for file in files)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the gallery …")

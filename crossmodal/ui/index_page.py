@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.errors import CrossmodalError, InputError
+from crossmodal.errors import CrossmodalError, InputError, MissingPicturesError
+from crossmodal.index.claim import claimed_root, same_folder
 from crossmodal.ui.demo import DEMO, DEMO_PICTURES
 from crossmodal.ui.galleries import INDEXES, checkpoints, encoder_of
 from crossmodal.ui.jobs import JOBS, Job, Report, Step
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"\w[\w .-]{0,62}")
 TAKEN = (DEMO.name, DEMO_PICTURES.name)
+GONE = "These pictures are really gone"
 STAGES = {"pictures": "Indexing the pictures", "captions": "Indexing the captions", "writing": "Writing the index"}
 
 
@@ -38,13 +41,19 @@ def main() -> None:
         st.info("There is no checkpoint to index with: train one, or restore `model-checkpoints/starter`.")
         return
     _form(found)
+    index, job = _watched()
+    if index is not None and job is not None:
+        _show(index, job)
+
+
+def _watched() -> tuple[Path | None, Job | None]:
+    """The index that this session saw begin, and the job that makes it."""
     index = st.session_state.get("indexing")
-    job = JOBS.get(str(Path(index).resolve())) if index else None
-    if index and job is not None:
-        _show(Path(index), job)
+    return (Path(index), JOBS.get(str(Path(index).resolve()))) if index else (None, None)
 
 
 def _form(found: list[Path]) -> None:
+    _, before = _watched()
     with st.form("index-a-folder"):
         images = st.text_input("Folder of pictures", key="index-images", placeholder="/home/me/photos")
         captions = st.text_input(
@@ -57,17 +66,20 @@ def _form(found: list[Path]) -> None:
         left, right = st.columns(2)
         checkpoint = left.selectbox("Checkpoint", found, format_func=lambda path: shown(path.as_posix()))
         name = right.text_input("Name of the gallery", key="index-name", placeholder="the folder's own name")
+        prune = False
+        if before is not None and isinstance(before.error, MissingPicturesError):
+            prune = st.checkbox(GONE, key="index-prune", help="Then they leave the gallery, and so do their captions.")
         started = st.form_submit_button("Index", type="primary", icon=":material/play_arrow:")
     if not started:
         return
     try:
-        st.session_state.indexing = str(_start(images, captions, checkpoint, name))
+        st.session_state.indexing = str(_start(images, captions, checkpoint, name, prune))
     except CrossmodalError as error:
         st.session_state.pop("indexing", None)
         st.error(plain_markdown(str(error)))
 
 
-def _start(images: str, captions: str, checkpoint: Path, name: str) -> Path:
+def _start(images: str, captions: str, checkpoint: Path, name: str, prune: bool) -> Path:
     """Begin to index in the background and return the index's folder. Raises InputError for an unusable entry."""
     folder, file = _path(images), _path(captions)
     if folder is None or not folder.is_dir():
@@ -77,8 +89,18 @@ def _start(images: str, captions: str, checkpoint: Path, name: str) -> Path:
     chosen = name.strip() or re.sub(r"[^\w .-]", "-", folder.resolve().name)
     if not NAME.fullmatch(chosen) or chosen in TAKEN:
         raise InputError(f"{chosen!r} cannot name a gallery: take letters, digits, spaces, - and _ (and not 'demo').")
-    index = INDEXES / chosen
-    JOBS.start(str(index.resolve()), lambda report: _build(folder, file, checkpoint, index, report))
+    index, root = INDEXES / chosen, folder.resolve()
+    running = JOBS.get(str(index.resolve()))
+    owner = Path(running.about) if running and running.about and not running.finished else None
+    if owner is None and not name.strip():
+        owner = claimed_root(index)
+    if owner is not None and not same_folder(owner, root):
+        raise InputError(
+            f"The gallery {chosen!r} is that of {owner}: type another name for this folder. If these are the same "
+            f"pictures in another place, type {chosen!r} as the name."
+        )
+    work = partial(_build, root, file, checkpoint, index, prune)
+    JOBS.start(str(index.resolve()), work, about=str(root))
     return index
 
 
@@ -86,7 +108,9 @@ def _path(entry: str) -> Path | None:
     return Path(entry.strip()).expanduser() if entry.strip() else None
 
 
-def _build(images: Path, captions: Path | None, checkpoint: Path, index: Path, report: Report) -> BuildReport:
+def _build(
+    images: Path, captions: Path | None, checkpoint: Path, index: Path, prune: bool, report: Report
+) -> BuildReport:
     from crossmodal.index.build import Progress, build_index
 
     def indexed(progress: Progress) -> None:
@@ -95,7 +119,7 @@ def _build(images: Path, captions: Path | None, checkpoint: Path, index: Path, r
         report(Step(words, progress.done, progress.total, progress.skipped, rate, left))
 
     report(Step("Loading the model"))
-    return build_index(images, captions, encoder_of(checkpoint), index, progress=indexed)
+    return build_index(images, captions, encoder_of(checkpoint), index, progress=indexed, prune=prune)
 
 
 def _show(index: Path, job: Job) -> None:
@@ -105,7 +129,8 @@ def _show(index: Path, job: Job) -> None:
         elif job.error is not None:
             if not isinstance(job.error, CrossmodalError):
                 raise job.error
-            st.error(plain_markdown(str(job.error)))
+            gone = isinstance(job.error, MissingPicturesError)
+            st.error(plain_markdown(f"{job.error}{f', or tick “{GONE}” above' if gone else ''}"))
         else:
             _done(index, job.result)
 

@@ -32,9 +32,13 @@ Report = Callable[[Step], None]
 
 
 class Job:
-    """One piece of work in a daemon thread; its step, result and error may be read at any time."""
+    """One piece of work in a daemon thread; its step, result and error may be read at any time.
 
-    def __init__(self, work: Callable[[Report], Any]) -> None:
+    about: what it works on, where its key does not say it.
+    """
+
+    def __init__(self, work: Callable[[Report], Any], about: str = "") -> None:
+        self.about = about
         self.step = Step("Starting")
         self.result: Any = None
         self.error: BaseException | None = None
@@ -72,12 +76,12 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
 
-    def start(self, key: str, work: Callable[[Report], Any]) -> Job:
+    def start(self, key: str, work: Callable[[Report], Any], about: str = "") -> Job:
         """The running job of this key, or a new one that does the work."""
         with self._lock:
             job = self._jobs.get(key)
             if job is None or job.finished:
-                job = self._jobs[key] = Job(work)
+                job = self._jobs[key] = Job(work, about)
             return job
 
     def get(self, key: str) -> Job | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from crossmodal.index import open_index
 from tests.app.frame import INDEX, SEARCH, all_words, app, asked_for, checkpoint, tiles, until
 
 
@@ -102,6 +104,32 @@ def test_what_is_left_out_of_a_captions_file_is_counted_not_quoted(photos: Path)
     said = [warning.value.replace("\\", "") for warning in at.warning]
     assert "2 captioned pictures are not in the folder" in said[0]
     assert "2 places of the captions file were corrected or left out" in said[1]
+
+
+def test_a_folder_of_the_same_name_needs_a_name_of_its_own(photos: Path):
+    checkpoint(Path("model-checkpoints/starter"))
+    until(indexing(app().run(), str(photos)), lambda at: bool(at.success))
+    shutil.copytree(photos, photos.parent / "other" / "photos")
+    at = indexing(app().run(), str(photos.parent / "other" / "photos"))
+    assert "The gallery 'photos' is that of" in at.error[0].value.replace("\\", "")
+    assert "type another name" in at.error[0].value
+
+
+def test_pictures_that_vanished_are_let_go_when_a_box_is_ticked(photos: Path):
+    checkpoint(Path("model-checkpoints/starter"))
+    until(indexing(app().run(), str(photos)), lambda at: bool(at.success))
+    for path in photos.glob("red-*.jpg"):
+        path.unlink()
+    for path in photos.glob("green-*.jpg"):
+        path.unlink()
+    at = indexing(app().run(), str(photos))
+    until(at, lambda at: bool(at.error))
+    assert "tick “These pictures are really gone”" in at.error[0].value
+    at.run()
+    at.checkbox("index-prune").check()
+    at.button[-1].click().run()
+    until(at, lambda at: bool(at.success))
+    assert len(open_index("indexes/photos").catalogue.pictures) == 6
 
 
 def test_a_checkpoint_that_only_judges_pairs_cannot_be_chosen_for_an_index():
