@@ -35,7 +35,8 @@ from crossmodal.metrics import image_to_text_ranks, recall_at_k, text_to_image_r
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.quantising import quantise_image, quantise_text
-from crossmodal.runtimes.export_files import EXPORTED, MANIFEST, PRECISIONS, SCHEMA, Export
+from crossmodal.runtimes.background_export import export_lock
+from crossmodal.runtimes.export_files import EXPORTED, MANIFEST, NEEDED, PRECISIONS, SCHEMA, Export
 from crossmodal.runtimes.exported import ExportedTowers
 from crossmodal.runtimes.fusing import fused
 from crossmodal.runtimes.towers import Vectors
@@ -49,7 +50,6 @@ LOWEST_COSINE = {"fp32": 0.999, "bf16": 0.99, "int8": 0.99}  # on average over a
 LOWEST_SINGLE = {"fp32": 0.999, "bf16": 0.9, "int8": 0.9}  # of the worst of them
 RECALL_POINTS = 0.5  # by which recall@10 may fall
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino")
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
 BATCH = 32
 
 Say = Callable[[str], None]
@@ -111,16 +111,18 @@ def export_checkpoint(
     if not isinstance(model, CrossModalModel):
         raise InputError(f"{path} scores pairs and gives no vectors: only a checkpoint that can be indexed is exported")
     taken = samples(checkpoint) if samples else scene_samples(checkpoint.transform, checkpoint.config.get("labels", ()))
-    staging = path / f".{EXPORTED}.new-{os.getpid()}"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
-    try:
-        with _quiet():
-            export = _write(checkpoint, model, staging, precisions, taken, say)
-        write_document(staging / MANIFEST, export.as_dict())
-        replace_directory(staging, path / EXPORTED)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with export_lock(path, lambda: say("another process exports this checkpoint: waiting for its end")):
+        for left in path.glob(f".{EXPORTED}.new-*"):  # by an export that was killed: ours is the only one now
+            shutil.rmtree(left, ignore_errors=True)
+        staging = path / f".{EXPORTED}.new-{os.getpid()}"
+        staging.mkdir()
+        try:
+            with _quiet():
+                export = _write(checkpoint, model, staging, precisions, taken, say)
+            write_document(staging / MANIFEST, export.as_dict())
+            replace_directory(staging, path / EXPORTED)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
     return export
 
 

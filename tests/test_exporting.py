@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -30,9 +29,6 @@ from crossmodal.runtimes.sessions import OnnxSession
 from tests.fakes import paint_many
 from tests.test_explain import CAPTIONS, Towers, make
 
-pytestmark = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, exporting.NEEDED)), reason="needs requirements-export.txt"
-)
 ROOT = Path(__file__).resolve().parents[1]
 SENTENCES = [*CAPTIONS, "a", "dogs on a beach near the railway station in a coat"]
 
