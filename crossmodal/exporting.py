@@ -102,14 +102,16 @@ def export_checkpoint(
     precisions: some of "fp32", "int8" and "bf16". samples: what to check on, generated scenes unless given. say: told
     what happens, a line at a time.
 
-    Raises CheckpointError if the towers cannot be exported or no precision passes, InputError for an unknown precision,
-    a package that is lacking or a checkpoint without vectors.
+    Raises CheckpointError if the towers cannot be exported, no precision passes or the folder cannot be written to;
+    InputError for an unknown precision, a package that is lacking or a checkpoint without vectors.
     """
     _check_request(precisions)
     checkpoint = load_checkpoint(path)
     model = checkpoint.model
     if not isinstance(model, CrossModalModel):
         raise InputError(f"{path} scores pairs and gives no vectors: only a checkpoint that can be indexed is exported")
+    if not os.access(path, os.W_OK):
+        raise CheckpointError(f"{path} cannot be written to: export a copy of it, and name that with --checkpoint")
     taken = samples(checkpoint) if samples else scene_samples(checkpoint.transform, checkpoint.config.get("labels", ()))
     with export_lock(path, lambda: say("another process exports this checkpoint: waiting for its end")):
         for left in path.glob(f".{EXPORTED}.new-*"):  # by an export that was killed: ours is the only one now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +75,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_after_a_question_by_torch_the_next_needs_none(checkpoint: Path, tmp_path: Path, capsys: Output) -> None:
+def test_after_a_question_by_torch_the_next_needs_none(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setattr(background, "NICENESS", 0)  # the test waits for it
     captions = paint_many(tmp_path / "photos", 3)
     build_index(tmp_path / "photos", captions, open_encoder(checkpoint), tmp_path / "index")
     ask = ["search", "red above blue", "--index", str(tmp_path / "index")]
@@ -187,3 +191,21 @@ def test_a_scorer_of_pairs_is_never_exported(checkpoint: Path) -> None:
 def test_tests_leave_no_process_behind(tmp_path: Path, begun: list[Path]) -> None:
     assert export_in_background(tiny_checkpoint(tmp_path / "tiny")) is None
     assert begun == []
+
+
+def test_the_process_has_a_low_priority_and_a_session_of_its_own(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "import os; print(os.getpriority(os.PRIO_PROCESS, 0), os.getsid(0) == os.getpid(), flush=True)"
+    monkeypatch.setattr("sys.executable", str(write_program(checkpoint / "python", told)))
+    process = export_in_background(checkpoint)
+    assert process is not None
+    process.wait(PATIENCE)
+    assert (checkpoint / LOG).read_text() == "10 True\n"
+
+
+def write_program(path: Path, source: str) -> Path:
+    """A program that waits a little, then runs some Python, whatever its arguments."""
+    path.write_text(f"#!{sys.executable}\nimport time; time.sleep(0.3)\n{source}\n")
+    path.chmod(0o755)
+    return path

@@ -216,6 +216,14 @@ def test_a_package_that_is_lacking_is_named(tmp_path: Path, monkeypatch: pytest.
         export_checkpoint(tmp_path)
 
 
+def test_a_folder_that_cannot_be_written_to_is_named(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert main(["export", "--checkpoint", str(exported)]) == 2
+    assert f"{exported} cannot be written to: export a copy of it" in capsys.readouterr().err
+
+
 def test_photos_without_captions_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["export", "--checkpoint", str(tmp_path), "--images", str(tmp_path)]) == 2
     assert "give --images DIR and --captions FILE" in capsys.readouterr().err

@@ -42,7 +42,7 @@ __all__ = [
 AUTO_EXPORT_VARIABLE = "CROSSMODAL_AUTO_EXPORT"  # "0" turns all of this off
 LOCK, RECORD, LOG = ".exporting.lock", ".exporting.json", ".exporting.log"
 MOST_BEGUN = 3  # exports of the same weights that were killed, for want of memory perhaps, before it is left at that
-LOWEST_PRIORITY = 19
+NICENESS = 10  # a tenth of a core that others want, too: with less it never ends on a busy machine
 PROJECT = Path(__file__).resolve().parents[2]
 
 _STARTING = threading.Lock()
@@ -87,7 +87,7 @@ def may_export(checkpoint: Path) -> bool:
 
 
 def export_in_background(checkpoint: Path | None) -> subprocess.Popen[bytes] | None:
-    """Begin to export a checkpoint's towers in a process of the lowest priority, which outlives this one, and say so.
+    """Begin to export a checkpoint's towers in a process of low priority, which outlives this one, and say so.
 
     checkpoint: None for that of an encoder which has no folder. Returns the process, or None where none is started: by
     this process a second time, while another one exports, and where `may_export` says no.
@@ -207,6 +207,8 @@ def _start(checkpoint: Path, detached: bool) -> subprocess.Popen[bytes] | None:
         return None
     if detached:
         with suppress(OSError, AttributeError):  # it has ended already, or the system has no such thing
-            os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+            # Linux shares the cores among sessions first, and this one is new
+            Path(f"/proc/{process.pid}/autogroup").write_text(str(NICENESS), "ascii")
         threading.Thread(target=process.wait, daemon=True).start()  # so that it is not kept as a zombie
     return process
