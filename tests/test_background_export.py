@@ -33,7 +33,7 @@ from tests.fakes import paint_many
 from tests.tiny_checkpoint import tiny_checkpoint
 
 Output = pytest.CaptureFixture[str]
-PATIENCE = 180  # seconds
+PATIENCE = 600  # seconds: beside a training of high priority the export took six minutes
 
 
 @pytest.fixture
