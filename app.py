@@ -10,7 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from crossmodal.errors import CrossmodalError
 from crossmodal.ui import foot, sidebar
-from crossmodal.ui.galleries import checkpoints, gallery_can, has_captions
+from crossmodal.ui.galleries import checkpoints, export_starter, gallery_can, has_captions
 from crossmodal.ui.look import STYLE, plain_markdown
 
 PAGES = Path(__file__).resolve().parent / "crossmodal" / "ui"
@@ -45,6 +45,7 @@ def pages() -> list[StreamlitPage]:
 
 st.set_page_config(page_title="Crossmodal", page_icon=str(PAGES / "icon.svg"), layout="wide")
 st.html(STYLE)
+export_starter()
 sidebar.choose_gallery(arguments().index)
 page = st.navigation(pages(), position="top")
 try:

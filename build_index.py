@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from crossmodal.encoder import Encoder
     from crossmodal.index import BuildReport
 
-EXPORT_PAYS, EXPORT_GAIN = 50_000, 1.4  # pictures that repay the minutes of an export; EfficientNet-B0, AVX-512
+EXPORT_PAYS = 6_000  # new pictures from which an export is sooner done with them than torch, its own time included
+CAPTIONED = 4  # pictures that take as long to embed as one with its captions
 SHOWN = 20  # skipped pictures and notes printed; the rest are counted
 
 
@@ -71,8 +72,9 @@ def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, pr
     """Build with progress on stderr. prune: see `build_index`."""
     from crossmodal.index import Progress, build_index
     from crossmodal.progress import Bar
-    from crossmodal.runtimes.export_files import export_command
+    from crossmodal.runtimes.background_export import export_in_background
 
+    _export_if_it_pays(images, captions, checkpoint, index)
     encoder = _encoder(checkpoint, index)
     runtime = getattr(encoder, "runtime", "")
     if runtime:
@@ -80,12 +82,6 @@ def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, pr
     with Bar("") as bar:
 
         def show(step: Progress) -> None:
-            if runtime == "torch" and step.stage == "pictures" and not step.done and step.total >= EXPORT_PAYS:
-                print(
-                    f"an export encodes about {EXPORT_GAIN} times as fast: `{export_command(checkpoint)}` takes some "
-                    "minutes, and what is done by then is kept",
-                    file=sys.stderr,
-                )
             if step.stage == "writing":
                 if step.note:
                     print(f"\n{step.note}", file=sys.stderr)
@@ -94,7 +90,27 @@ def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, pr
             text = f"{step.stage} {step.done:,}/{step.total:,}{skipped}"
             bar.line(text, step.rate, step.stage, step.seconds_left)
 
-        return build_index(images, captions, encoder, index, show, prune=prune)
+        report = build_index(images, captions, encoder, index, show, prune=prune)
+    if runtime == "torch":
+        export_in_background(getattr(encoder, "path", None))
+    return report
+
+
+def _export_if_it_pays(images: Path, captions: Path | None, checkpoint: Path, index: Path) -> None:
+    """Export the towers before many new pictures are indexed; before few, that is left to the background."""
+    from crossmodal.data.images import list_images
+    from crossmodal.errors import IndexStoreError
+    from crossmodal.index import read_manifest
+    from crossmodal.runtimes.background_export import export_first, may_export
+
+    if not may_export(checkpoint):
+        return
+    new = len(list_images(images))
+    with suppress(IndexStoreError):
+        new -= read_manifest(index).counts["images"]
+    if new * (CAPTIONED if captions else 1) >= EXPORT_PAYS:
+        print(f"exporting the towers first, about half a minute: it pays for {new:,} new pictures", file=sys.stderr)
+        export_first(checkpoint)
 
 
 def _encoder(checkpoint: Path, index: Path) -> Encoder:

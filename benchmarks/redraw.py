@@ -113,6 +113,7 @@ def running(index: Path) -> Iterator[AppTest]:
 
     from crossmodal.ui.jobs import JOBS
 
+    os.environ.setdefault("CROSSMODAL_AUTO_EXPORT", "0")  # it would take a core while pages are timed
     here, arguments = Path.cwd(), sys.argv
     with tempfile.TemporaryDirectory() as folder:
         linked = Path(folder) / "indexes" / "measured"

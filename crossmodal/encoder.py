@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from crossmodal.checkpoint_files import checkpoint_name, read_config, read_steadily, read_whole
 from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError, NotIndexableError
-from crossmodal.runtimes.export_files import Export, export_command, has_export, read_export
+from crossmodal.runtimes.export_files import Export, export_command, find_export, has_export, read_export
 from crossmodal.runtimes.exported import ExportedTowers
-from crossmodal.runtimes.towers import EXACT, Bulk, Towers, Vectors
+from crossmodal.runtimes.towers import EXACT, RUNTIME_VARIABLE, Bulk, Towers, Vectors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,7 +32,6 @@ __all__ = ["RUNTIMES", "RUNTIME_VARIABLE", "Encoder", "Vectors", "open_encoder",
 
 # The best first: exact ones before those that round
 RUNTIMES = ("onnx-fp32", "openvino-bf16", "onnx-int8", "torch")
-RUNTIME_VARIABLE = "CROSSMODAL_RUNTIME"  # what "auto" is taken for, where it is set
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
 
@@ -141,8 +140,8 @@ def open_encoder(checkpoint: Path | str, runtime: str = "auto") -> Encoder:
 
     runtime: one of RUNTIMES, or "auto" for the best that is present (or the one that CROSSMODAL_RUNTIME names).
 
-    Raises CheckpointError if it cannot be loaded or its export is of other weights, NotIndexableError if it scores
-    pairs and has no vectors, InputError for a runtime that is unknown or absent.
+    Raises CheckpointError if it cannot be loaded, its export is damaged, or is of other weights and its runtime named;
+    NotIndexableError if it scores pairs and has no vectors; InputError for a runtime that is unknown or absent.
     """
     path = Path(checkpoint)
     config = read_steadily(path, [path / "config.json"], lambda: read_config(path))
@@ -169,10 +168,10 @@ def open_encoder(checkpoint: Path | str, runtime: str = "auto") -> Encoder:
 
 
 def _exported_towers(path: Path, runtime: str, digest: str) -> ExportedTowers | None:
-    """The towers of an export; None where the checkpoint is better run by torch."""
-    export = read_export(path, digest)
+    """The towers of an export; None where it is of other weights, or the checkpoint is better run by torch."""
+    export = find_export(path, digest) if runtime == "auto" else read_export(path, digest)
     chosen = _chosen(path, runtime, export)
-    return None if chosen == "torch" else ExportedTowers(path, export, chosen)
+    return None if export is None or chosen == "torch" else ExportedTowers(path, export, chosen)
 
 
 def _chosen(path: Path, runtime: str, export: Export | None) -> str:

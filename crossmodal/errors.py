@@ -8,6 +8,7 @@
     │   └── ImageError           one picture cannot be decoded safely; carries .path and .reason
     ├── WeightsError             pretrained weights are absent or do not fit
     ├── CheckpointError          a checkpoint directory is absent, incomplete or of another shape
+    │   └── StaleExportError     its exported towers are of other weights, or of another version of this program
     ├── TrainingError            training cannot go on (diverged, nothing to resume, …)
     └── IndexStoreError          an index directory is absent or unusable
         ├── IndexMismatchError   the index was built with another checkpoint or other settings
@@ -30,6 +31,7 @@ __all__ = [
     "InputError",
     "MissingPicturesError",
     "NotIndexableError",
+    "StaleExportError",
     "TrainingError",
     "WeightsError",
 ]
@@ -89,6 +91,10 @@ class WeightsError(CrossmodalError):
 
 class CheckpointError(CrossmodalError):
     """A checkpoint directory is absent, incomplete or of another shape."""
+
+
+class StaleExportError(CheckpointError):
+    """The exported towers of a checkpoint are of other weights, or of another version of this program."""
 
 
 class TrainingError(CrossmodalError):

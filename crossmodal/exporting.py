@@ -35,9 +35,11 @@ from crossmodal.metrics import image_to_text_ranks, recall_at_k, text_to_image_r
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.quantising import quantise_image, quantise_text
+from crossmodal.runtimes.background_export import export_lock
 from crossmodal.runtimes.export_files import (
     EXPORTED,
     MANIFEST,
+    NEEDED,
     PRECISIONS,
     SCHEMA,
     Export,
@@ -57,7 +59,6 @@ LOWEST_COSINE = {"fp32": 0.999, "bf16": 0.99, "int8": 0.99}  # on average over a
 LOWEST_SINGLE = {"fp32": 0.999, "bf16": 0.9, "int8": 0.9}  # of the worst of them
 RECALL_POINTS = 0.5  # by which recall@10 may fall
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino")
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
 BATCH = 32
 
 Say = Callable[[str], None]
@@ -110,9 +111,9 @@ def export_checkpoint(
     precisions: some of "fp32", "int8" and "bf16". samples: what to check on, generated scenes unless given. say: told
     what happens, a line at a time.
 
-    Raises CheckpointError if the towers cannot be exported, no precision passes, `exported` holds anything that no
-    export wrote, or the checkpoint is replaced meanwhile; InputError for an unknown precision, a package that is
-    lacking or a checkpoint without vectors.
+    Raises CheckpointError if the towers cannot be exported, no precision passes, the folder cannot be written to,
+    `exported` holds anything that no export wrote, or the checkpoint is replaced meanwhile; InputError for an unknown
+    precision, a package that is lacking or a checkpoint without vectors.
     """
     _check_request(precisions)
     check_export_folder(path)
@@ -120,19 +121,23 @@ def export_checkpoint(
     model = checkpoint.model
     if not isinstance(model, CrossModalModel):
         raise InputError(f"{path} scores pairs and gives no vectors: only a checkpoint that can be indexed is exported")
+    if not os.access(path, os.W_OK):
+        raise CheckpointError(f"{path} cannot be written to: export a copy of it, and name that with --checkpoint")
     taken = samples(checkpoint) if samples else scene_samples(checkpoint.transform, checkpoint.config.get("labels", ()))
-    staging = path / f".{EXPORTED}.new-{os.getpid()}"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
-    try:
-        with _quiet():
-            export = _write(checkpoint, model, staging, precisions, taken, say)
-        write_document(staging / MANIFEST, export.as_dict())
-        if fingerprint(path) != checkpoint.fingerprint:
-            raise CheckpointError(f"{path} was replaced while it was exported: run `{export_command(path)}` again")
-        replace_directory(staging, path / EXPORTED)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with export_lock(path, lambda: say("another process exports this checkpoint: waiting for its end")):
+        for left in path.glob(f".{EXPORTED}.new-*"):  # by an export that was killed: ours is the only one now
+            shutil.rmtree(left, ignore_errors=True)
+        staging = path / f".{EXPORTED}.new-{os.getpid()}"
+        staging.mkdir()
+        try:
+            with _quiet():
+                export = _write(checkpoint, model, staging, precisions, taken, say)
+            write_document(staging / MANIFEST, export.as_dict())
+            if fingerprint(path) != checkpoint.fingerprint:
+                raise CheckpointError(f"{path} was replaced while it was exported: run `{export_command(path)}` again")
+            replace_directory(staging, path / EXPORTED)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
     return export
 
 

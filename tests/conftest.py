@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for a model on a hub
+os.environ.setdefault("CROSSMODAL_AUTO_EXPORT", "0")  # nor leave a process behind that exports towers
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -87,3 +87,34 @@ def test_progress_is_drawn_on_stderr(
 def test_names_a_terminal_cannot_show_are_escaped() -> None:
     assert script.plain("two\nlines.jpg") == r"'two\nlines.jpg'"
     assert script.plain("Überraschung.jpg") == "Überraschung.jpg"
+
+
+class TorchEncoder(FakeEncoder):
+    """The fake as torch would run it, from a folder."""
+
+    runtime = "torch"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.path = Path("checkpoint")
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
+    ("pays", "captions", "expected"), [(2, [], True), (3, [], False), (8, ["--captions", "captions.csv"], True)]
+)
+def test_towers_are_exported_before_many_new_pictures_else_after(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pays: int, captions: list[str], expected: bool
+) -> None:
+    done: list[str] = []
+    background = "crossmodal.runtimes.background_export"
+    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: TorchEncoder())
+    monkeypatch.setattr(f"{background}.may_export", lambda _: True)
+    monkeypatch.setattr(f"{background}.export_first", lambda _: done.append("first"))
+    monkeypatch.setattr(f"{background}.export_in_background", lambda _: done.append("after"))
+    monkeypatch.setattr(script, "EXPORT_PAYS", pays)
+    assert script.main(["--images", "photos", *captions]) == 0
+    assert done == (["first", "after"] if expected else ["after"])
+    assert ("it pays for 2 new pictures" in capsys.readouterr().err) == expected
+    assert script.main(["--images", "photos", *captions]) == 0  # both are indexed by now
+    assert done.count("first") == expected

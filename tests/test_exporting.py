@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -30,9 +29,6 @@ from crossmodal.runtimes.sessions import OnnxSession
 from tests.fakes import paint_many
 from tests.test_explain import CAPTIONS, Towers, make
 
-pytestmark = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, exporting.NEEDED)), reason="needs requirements-export.txt"
-)
 ROOT = Path(__file__).resolve().parents[1]
 SENTENCES = [*CAPTIONS, "a", "dogs on a beach near the railway station in a coat"]
 
@@ -218,6 +214,14 @@ def test_a_package_that_is_lacking_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(exporting, "find_spec", find)
     with pytest.raises(InputError, match=r"an export needs onnxscript: `pip install onnxscript`"):
         export_checkpoint(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert main(["export", "--checkpoint", str(exported)]) == 2
+    assert f"{exported} cannot be written to: export a copy of it" in capsys.readouterr().err
 
 
 def test_photos_without_captions_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -95,14 +94,12 @@ def test_one_that_is_not_there_is_refused_with_the_reason(checkpoint: Path, inst
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fingerprint": "f" * 64}, "was exported from checkpoint ffffffff…, .* is now"),
-        ({"schema": 9}, "has schema 9, this version reads 1"),
         ({"precisions": []}, "is damaged"),
         ({"precisions": {"fp32": {"image": "../../evil.onnx", "text": FILES[1]}}}, "is damaged"),
         ({"files": {"../evil.onnx": {"bytes": 1, "sha256": ""}}, "precisions": {}}, "is damaged"),
     ],
 )
-def test_a_foreign_manifest_is_refused_with_the_command(
+def test_a_damaged_manifest_is_refused_with_the_command(
     checkpoint: Path, installed: set[str], changes: dict[str, Any], message: str
 ):
     write_export(checkpoint, **changes)
@@ -110,6 +107,23 @@ def test_a_foreign_manifest_is_refused_with_the_command(
     with pytest.raises(CheckpointError, match=message + ".*run `python -m crossmodal export --checkpoint .* or remove"):
         open_encoder(checkpoint)
     assert open_encoder(checkpoint, "torch").runtime == "torch"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fingerprint": "f" * 64}, "was exported from checkpoint ffffffff…, .* is now"),
+        ({"schema": 9}, "has schema 9, this version reads 1"),
+    ],
+)
+def test_a_stale_export_is_passed_over_unless_its_run_time_is_named(
+    checkpoint: Path, installed: set[str], changes: dict[str, Any], message: str
+):
+    write_export(checkpoint, **changes)
+    assert installed
+    assert open_encoder(checkpoint).runtime == "torch"
+    with pytest.raises(CheckpointError, match=message + ".*run `python -m crossmodal export --checkpoint .* or remove"):
+        open_encoder(checkpoint, "onnx-fp32")
 
 
 def test_a_manifest_that_is_no_json_is_refused(checkpoint: Path):
@@ -132,7 +146,6 @@ def test_a_cut_or_altered_tower_is_refused_when_it_is_used(
         open_encoder(checkpoint).encode_texts(["a red car"])
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("onnxruntime"), reason="needs onnxruntime")
 def test_what_is_no_graph_is_an_error_of_ours(tmp_path: Path):
     from crossmodal.runtimes.sessions import OnnxSession
 

@@ -46,6 +46,7 @@ def run_explain(options: argparse.Namespace) -> int:
     from crossmodal.encoder import open_encoder
     from crossmodal.explain import explain, explain_images, seen_box
     from crossmodal.figures import save_figure
+    from crossmodal.runtimes.background_export import export_in_background
 
     if options.text is not None and not options.text.strip():
         raise InputError("the --text is empty: give a sentence")
@@ -67,6 +68,8 @@ def run_explain(options: argparse.Namespace) -> int:
     else:
         print(f"score {found.score:.4f}  {found.method}")
         print("\n".join(lines))
+    if encoder.runtime == "torch":
+        export_in_background(encoder.path)
     return 0
 
 

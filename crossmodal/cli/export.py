@@ -29,15 +29,19 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--captions", type=Path, metavar="FILE", help="their captions")
     parser.add_argument("--split", type=Path, metavar="FILE", help=f"a list of the photos to take (at most {MOST:,})")
     parser.add_argument("--json", action="store_true", help="print the manifest")
+    parser.add_argument("--unasked", action="store_true", help=argparse.SUPPRESS)  # by `export_in_background`
     parser.epilog = (
         "fp32 and int8 run by onnxruntime, bf16 by openvino. What does not agree with torch (cosine 0.999 in fp32, "
         "0.99 else, recall@10 within 0.5 points) is not kept. Everything takes the best runtime that is present; "
-        "CROSSMODAL_RUNTIME=torch, onnx-fp32, onnx-int8 or openvino-bf16 says otherwise."
+        "CROSSMODAL_RUNTIME=torch, onnx-fp32, onnx-int8 or openvino-bf16 says otherwise. The first "
+        "search or index exports fp32 by itself, in the background, unless CROSSMODAL_AUTO_EXPORT is 0."
     )
 
 
 def run_export(options: argparse.Namespace) -> int:
     """Write DIR/exported, and print what each precision's check found and where the files are."""
+    if options.unasked:
+        return _export_unasked(options.checkpoint)
     from crossmodal.exporting import export_checkpoint
 
     if (options.images is None) != (options.captions is None) or (options.split and options.images is None):
@@ -65,4 +69,16 @@ def run_export(options: argparse.Namespace) -> int:
         return 0
     for name, about in sorted(export.files.items()):
         print(options.checkpoint / "exported" / name, f"{about['bytes']:,} bytes", sep="\t")
+    return 0
+
+
+def _export_unasked(checkpoint: Path) -> int:
+    """Write the fp32 files if they are still lacking and no other process is at it; torch loads only then."""
+    from crossmodal.runtimes.background_export import sole_attempt
+
+    with sole_attempt(checkpoint) as wanted:
+        if wanted:
+            from crossmodal.exporting import export_checkpoint
+
+            export_checkpoint(checkpoint, ("fp32",), say=lambda line: print(line, file=sys.stderr))
     return 0

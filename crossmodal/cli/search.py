@@ -52,7 +52,7 @@ def run_search(options: argparse.Namespace) -> int:
 
     The probability is the index's, or with --rerank the scorer's, and left out where there is none. On stderr stand
     the run time; the terms, where there are several, with the weight asked for and what it counted; and that nothing
-    seems to match.
+    seems to match, and that the towers are now being exported.
     """
     from crossmodal.search import open_searcher
 
@@ -63,7 +63,8 @@ def run_search(options: argparse.Namespace) -> int:
         hits = list(answer.hits)
     else:
         answer, hits = _reranked(searcher, query, options)
-    if runtime := getattr(searcher.encoder, "runtime", ""):
+    runtime = getattr(searcher.encoder, "runtime", "")
+    if runtime:
         print(f"encoded by {runtime}", file=sys.stderr)
     remark = searcher.uncalibrated or _doubt(answer)
     if remark:
@@ -72,15 +73,23 @@ def run_search(options: argparse.Namespace) -> int:
         _plot_hits(searcher, query, hits, options.plot)
     if options.json:
         print(json.dumps(_as_json(query, answer, hits), indent=1, ensure_ascii=False))
-        return 0
+    else:
+        _print_hits(query, answer, hits, by_scorer=options.rerank is not None)
+    if runtime == "torch":
+        from crossmodal.runtimes.background_export import export_in_background
+
+        export_in_background(getattr(searcher.encoder, "path", None))
+    return 0
+
+
+def _print_hits(query: Query, answer: Answer, hits: Sequence[Hit], by_scorer: bool) -> None:
     for term, counted in zip(query.terms, answer.weights or (), strict=False):
         print(f"{term.weight:+g}", f"{counted:+.4f}", _printable(term.label), sep="\t", file=sys.stderr)
     for hit in hits:
-        chance = hit.relevance if options.rerank is None else hit.probability
+        chance = hit.probability if by_scorer else hit.relevance
         judged = [] if chance is None else [f"{chance:.4f}"]
         found = hit.path if hit.caption is None else hit.caption
         print(hit.rank, f"{hit.score:.4f}", *judged, _printable(found), sep="\t")
-    return 0
 
 
 def _query(options: argparse.Namespace) -> Query:

@@ -12,17 +12,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crossmodal.errors import CheckpointError
+from crossmodal.errors import CheckpointError, StaleExportError
 from crossmodal.seals import SEALS, sealed_hash
 
 __all__ = [
-    "EXPORTED", "MANIFEST", "PRECISIONS", "Export", "check_export_folder", "check_files", "export_command",
+    "EXPORTED", "MANIFEST", "NEEDED", "PRECISIONS", "Export", "check_export_folder", "check_files", "export_command",
+    "find_export",
     "has_export", "read_export",
 ]  # fmt: skip
 
 EXPORTED, MANIFEST, SCHEMA = "exported", "manifest.json", 1
 PRECISIONS = ("fp32", "int8", "bf16")  # bf16 is the fp32 files, computed in bf16 by OpenVINO
 OURS = (MANIFEST, SEALS)
+NEEDED = ("onnx", "onnxscript", "onnxruntime")  # packages without which nothing is exported
 FILE_NAME = re.compile(r"[a-z0-9]+-[a-z0-9]+\.onnx(\.data)?", re.ASCII)
 
 
@@ -87,10 +89,22 @@ def export_command(checkpoint: Path) -> str:
     return f"python -m crossmodal export --checkpoint {checkpoint}"
 
 
+def find_export(checkpoint: Path, fingerprint: str) -> Export | None:
+    """What was exported from a checkpoint; None if that is nothing, or stale, which the next export replaces.
+
+    Raises CheckpointError if the manifest is damaged.
+    """
+    try:
+        return read_export(checkpoint, fingerprint) if has_export(checkpoint) else None
+    except StaleExportError:
+        return None
+
+
 def read_export(checkpoint: Path, fingerprint: str) -> Export:
     """What was exported from a checkpoint.
 
-    Raises CheckpointError if the manifest is damaged, or of other weights than the checkpoint has now.
+    Raises CheckpointError if the manifest is damaged, StaleExportError if it is of another schema or of other weights
+    than the checkpoint has now.
     """
     path = checkpoint / EXPORTED / MANIFEST
     try:
@@ -99,12 +113,12 @@ def read_export(checkpoint: Path, fingerprint: str) -> Export:
         raise CheckpointError(f"{path} cannot be read ({error}): {_mend(checkpoint)}") from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
-        raise CheckpointError(f"{path} has schema {schema!r}, this version reads {SCHEMA}: {_mend(checkpoint)}")
+        raise StaleExportError(f"{path} has schema {schema!r}, this version reads {SCHEMA}: {_mend(checkpoint)}")
     if not _is_whole(content):
         raise CheckpointError(f"{path} is damaged (its entries are not those of an export): {_mend(checkpoint)}")
     export = Export(**content)
     if export.fingerprint != fingerprint:
-        raise CheckpointError(
+        raise StaleExportError(
             f"{path.parent} was exported from checkpoint {export.fingerprint[:8]}…, {checkpoint} is now "
             f"{fingerprint[:8]}…: {_mend(checkpoint)}"
         )

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from crossmodal.data.text import TextTokenizer
     from crossmodal.models.parts import Parts, Weights
 
-__all__ = ["EXACT", "PIECE", "Bulk", "Ids", "Pixels", "Towers", "Vectors", "cores"]
+__all__ = ["EXACT", "PIECE", "RUNTIME_VARIABLE", "Bulk", "Ids", "Pixels", "Towers", "Vectors", "cores"]
 
 Vectors = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 Ids = Sequence[Sequence[int]]  # ragged: the tokens of each sentence, special ones included
+RUNTIME_VARIABLE = "CROSSMODAL_RUNTIME"  # what "auto" is taken for, where it is set
 EXACT = ("onnx-fp32", "torch")  # run times whose vectors agree to float noise; the others round
 PIECE = 4  # pictures that one core encodes at a time: their activations stay near it
 

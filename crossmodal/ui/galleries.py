@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from crossmodal.search import Searcher
 
 __all__ = [
-    "EXPLAINER_FACES", "INDEXES", "LockedEncoder", "LockedScorer", "can", "checkpoints", "encoder_of", "galleries",
-    "gallery_can", "has_captions", "labels_of", "make_ready", "scorer_of", "searcher_of", "starter",
+    "EXPLAINER_FACES", "INDEXES", "LockedEncoder", "LockedScorer", "can", "checkpoints", "encoder_of", "export_starter",
+    "galleries", "gallery_can", "has_captions", "labels_of", "make_ready", "scorer_of", "searcher_of", "starter",
 ]  # fmt: skip
 
 INDEXES = Path("indexes")
@@ -205,6 +205,16 @@ def starter() -> Path:
     return STARTER
 
 
+@lru_cache(maxsize=1)
+def export_starter() -> threading.Thread:
+    """Begin once to export the shipped checkpoint where that is lacking; the page waits for nothing of it."""
+    from crossmodal.runtimes.background_export import export_in_background
+
+    thread = threading.Thread(target=export_in_background, args=(starter(),), daemon=True)
+    thread.start()
+    return thread
+
+
 def encoder_of(checkpoint: Path) -> LockedEncoder:
     """The one encoder this process has of a checkpoint, loaded on first use and again when its files change.
 
@@ -249,8 +259,12 @@ def _load_later(searcher: Searcher) -> None:
 @lru_cache(maxsize=2)
 def _loaded(checkpoint: str, stamp: tuple[Any, ...]) -> LockedEncoder:  # noqa: ARG001 - the stamp is part of the key
     from crossmodal.encoder import open_encoder
+    from crossmodal.runtimes.background_export import export_in_background
 
-    return LockedEncoder(open_encoder(Path(checkpoint)))
+    encoder = open_encoder(Path(checkpoint))
+    if getattr(encoder, "runtime", "") == "torch":
+        export_in_background(encoder.path)
+    return LockedEncoder(encoder)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ import pytest
 
 from crossmodal.data.scenes import write_scenes
 from crossmodal.index import build_index
-from crossmodal.ui import demo
+from crossmodal.ui import demo, galleries
 from crossmodal.ui.jobs import Report, Step
 from tests.app.frame import ColourEncoder, app, html_of, tiles, until
 
@@ -83,3 +83,31 @@ def test_an_error_while_the_demo_is_made_is_shown(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("crossmodal.encoder.open_encoder", absent)
     at = until(app().run(), lambda at: bool(at.error))
     assert at.error[0].value == r"no checkpoint at \*model\*\-checkpoints"
+
+
+def test_the_app_has_the_starter_exported_and_waits_for_nothing_of_it(monkeypatch: pytest.MonkeyPatch):
+    begun, may_end = list[Path](), threading.Event()
+
+    def export(checkpoint: Path) -> None:
+        begun.append(checkpoint)
+        may_end.wait(60)
+
+    monkeypatch.setattr("crossmodal.runtimes.background_export.export_in_background", export)
+    galleries.export_starter.cache_clear()
+    at = app().run()
+    app().run()
+    assert not at.exception
+    assert (begun, galleries.export_starter().is_alive()) == ([galleries.starter()], True)
+    may_end.set()
+    galleries.export_starter.cache_clear()
+
+
+def test_a_gallery_opened_by_torch_has_its_checkpoint_exported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    class TorchEncoder(ColourEncoder):
+        runtime, path = "torch", tmp_path
+
+    begun: list[Path] = []
+    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: TorchEncoder())
+    monkeypatch.setattr("crossmodal.runtimes.background_export.export_in_background", begun.append)
+    galleries.encoder_of(tmp_path)
+    assert begun == [tmp_path]
