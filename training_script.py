@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--batch-size", type=int, metavar="N", help="pairs a step, in every phase")
     run.add_argument("--lr-scale", type=float, default=1.0, metavar="X", help="multiplies every learning rate")
     run.add_argument("--seed", type=int, default=0, metavar="N")
-    run.add_argument("--mixed-precision", choices=["no", "bf16", "fp16"], default="no")
+    run.add_argument("--mixed-precision", choices=["no", "bf16", "fp16"], help="default as the recipe says")
     run.add_argument("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
     run.add_argument("--out", type=Path, metavar="DIR", help="default runs/RECIPE")
     run.add_argument("--resume", action="store_true", help="go on where a killed run of the same command stood")

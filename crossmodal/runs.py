@@ -119,7 +119,8 @@ class Run:
 
     def _trainer(self, recipe: Recipe, model: CrossModalModel | PairScorer) -> Trainer:
         options = self.options
-        accelerator = Accelerator(cpu=options.cpu, mixed_precision=options.mixed_precision)
+        precision = options.mixed_precision or recipe.mixed_precision
+        accelerator = Accelerator(cpu=options.cpu, mixed_precision=precision)
         objective = build_objective(recipe, model, self.tokenizer, self.transform, self.splits)
         return Trainer(objective, recipe.phases, options.seed, accelerator)
 
@@ -136,6 +137,7 @@ class Run:
     def fit(self) -> None:
         """Train to the end, saving every few minutes and after epochs, but not after each of many short ones."""
         bar = Bar("training")
+        self.trainer.objective.progress = Bar("preparing views").update
         for event in self.trainer.run():
             if isinstance(event, Step):
                 bar.line(

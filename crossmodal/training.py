@@ -159,7 +159,7 @@ class Trainer:
         self._optimizer = self.accelerator.prepare(torch.optim.AdamW(groups, fused=fused))
         self._average = [parameter.detach().clone() for parameter in self._parameters] if phase.average else []
         if self._unfinished(phase):
-            self.objective.prepare(phase)
+            self.objective.prepare(phase, self.accelerator)
         if self._restored:
             self._bring_back()
 

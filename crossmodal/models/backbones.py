@@ -97,13 +97,20 @@ class Backbone(nn.Module):
         self.train(training)
         return width
 
-    def _run_stages(self, images: Tensor) -> Tensor:
+    def frozen_maps(self, images: Tensor) -> Tensor:
+        """Normalised (B, 3, H, W) → what the frozen stages make of them, without gradients."""
         with torch.no_grad():
             for stage in self.stages[: self.frozen_stages]:
                 images = stage(images)
-        for stage in self.stages[self.frozen_stages :]:
-            images = stage(images)
         return images
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """What the frozen stages gave → pooled features (B, W)."""
+        for stage in self.stages[self.frozen_stages :]:
+            maps = stage(maps)
+        if not self.has_map:
+            return maps
+        return cast(Tensor, self.after(maps.mean((2, 3), keepdim=True))).flatten(1)
 
     @property
     def averages_places(self) -> bool:
@@ -117,15 +124,14 @@ class Backbone(nn.Module):
         """
         if not self.averages_places:
             raise InputError("this image backbone has no feature map whose mean is its pooled feature")
-        return self._run_stages(images)
+        maps = self.frozen_maps(images)
+        for stage in self.stages[self.frozen_stages :]:
+            maps = stage(maps)
+        return maps
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised (B, 3, H, W) → pooled features (B, W)."""
-        features = self._run_stages(images)
-        if not self.has_map:
-            return features
-        pooled = cast(Tensor, self.after(features.mean((2, 3), keepdim=True)))
-        return pooled.flatten(1)
+        return self.pooled(self.frozen_maps(images))
 
 
 def _stages(name: str, network: Any) -> tuple[nn.Sequential, nn.Module, bool]:

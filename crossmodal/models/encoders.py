@@ -21,6 +21,12 @@ from crossmodal.models.backbones import Backbone, build_backbone
 DEFAULT_TEXT_MODEL = "sentence-transformers/all-MiniLM-L12-v2"
 
 
+def unit_vectors(projection: nn.Module, features: Tensor) -> Tensor:
+    """Pooled features (B, W) → unit vectors (B, D), in float32 even where a step is computed in less."""
+    with torch.autocast(features.device.type, enabled=False):
+        return F.normalize(projection(features.float()), dim=-1)
+
+
 class ImageEncoder(nn.Module):
     """Pictures → unit vectors: backbone, average pool, dropout, linear.
 
@@ -61,7 +67,7 @@ class ImageEncoder(nn.Module):
 
     def project(self, features: Tensor) -> Tensor:
         """Pooled features (B, W) → unit vectors (B, D)."""
-        return F.normalize(self.projection(self.dropout(features)), dim=-1)
+        return unit_vectors(self.projection, self.dropout(features))
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised (B, 3, H, W) → unit vectors (B, D)."""
@@ -118,7 +124,7 @@ class TextTower(nn.Module, ABC):
 
     def project(self, features: Tensor) -> Tensor:
         """Pooled features (B, W) → unit vectors (B, D)."""
-        return F.normalize(self.projection(self.dropout(features)), dim=-1)
+        return unit_vectors(self.projection, self.dropout(features))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids and mask (B, L) → unit vectors (B, D)."""

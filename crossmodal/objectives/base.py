@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -62,7 +62,8 @@ class Judgement:
 class Objective(ABC, Generic[Model]):
     """Data, model and loss of a training; the loop asks it for gradients and for verdicts.
 
-    sources: what is trained on. validation: what decides the best epoch, by its first source.
+    sources: what is trained on. validation: what decides the best epoch, by its first source. progress: told how many
+    pictures of how many are prepared, where a phase prepares them.
     Raises InputError without either.
     """
 
@@ -84,6 +85,7 @@ class Objective(ABC, Generic[Model]):
         self.sources = tuple(sources)
         self.validation = tuple(validation)
         self._reader = Reader()
+        self.progress: Callable[[int, int], None] = lambda *_: None
 
     @property
     def device(self) -> torch.device:
@@ -91,8 +93,8 @@ class Objective(ABC, Generic[Model]):
         device: torch.device = next(self.model.parameters()).device
         return device
 
-    def prepare(self, phase: Phase) -> None:
-        """Get ready for the steps of a phase."""
+    def prepare(self, phase: Phase, accelerator: Accelerator | None = None) -> None:
+        """Get ready for the steps of a phase, which are computed as the accelerator says."""
 
     def read_ahead(self, batches: Sequence[Batch]) -> None:
         """Begin to read the pixels of the batches that come next, in a thread beside the step."""

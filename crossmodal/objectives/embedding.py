@@ -25,6 +25,7 @@ from crossmodal.losses import loss_named, marked, reconstruction
 from crossmodal.models.batching import eval_mode
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.objectives.base import Batch, Judgement, Objective, ln_of_batch
+from crossmodal.objectives.views import drawn_maps, frozen_views
 from crossmodal.recipes import Phase
 
 SHOWN_PAIRS = 40
@@ -77,19 +78,21 @@ class EmbeddingObjective(Objective[CrossModalModel]):
         if lacking:
             raise InputError(f"--loss {loss} needs a model with {', '.join(lacking)}")
         self._features: dict[int, _Features] = {}
+        self._views: dict[int, Tensor] = {}
         self._starts = [np.cumsum([0, *map(len, source.captions)]) for source in self.sources]
 
     def chance(self, batch_size: int) -> tuple[str, float] | None:
         """ln of the batch for symmetric CLIP; the others have no one number."""
         return ln_of_batch(batch_size) if self.loss_name == "symmetric_clip" else None
 
-    def prepare(self, phase: Phase) -> None:
-        """Cache pooled features once where both backbones are frozen."""
+    def prepare(self, phase: Phase, accelerator: Accelerator | None = None) -> None:
+        """Cache pooled features once where both backbones are frozen, or views where the first stages are."""
         self._features = self._cached_features(phase.mirror) if phase.heads_only else {}
+        self._views = frozen_views(self, phase, accelerator) if phase.views and not phase.heads_only else {}
 
     def read_ahead(self, batches: Sequence[Batch]) -> None:
-        """Nothing where features stand for pixels."""
-        if not self._features:
+        """Nothing where features or views stand for pixels."""
+        if not self._features and not self._views:
             super().read_ahead(batches)
 
     def backward(self, phase: Phase, batch: Batch, first_epoch: bool, accelerator: Accelerator) -> float:
@@ -203,7 +206,10 @@ class EmbeddingObjective(Objective[CrossModalModel]):
         return _Texts(ids, picture, rows, torch.from_numpy(mine[:, None] == theirs[None, :]))
 
     def _image_vectors(self, phase: Phase, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Vectors (B, D) and the pixels they are of, float32 (B, 3, S, S) in 0..255."""
+        """Vectors (B, D) and the pixels they are of, float32 (B, 3, S, S) in 0..255; with views, the maps instead."""
+        if self._views:
+            maps = drawn_maps(self._views[batch.source], batch.rows).to(self.device)
+            return self._projected(self.model.image, self.model.image.backbone.pooled(maps)), maps
         if not self._features:
             values = self.augmented(phase, batch)
             return self._projected(

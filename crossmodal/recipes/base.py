@@ -19,7 +19,9 @@ class Phase:
     text_lr: of the text tower before its projection; of class centres, which have none. head_lr: of projections, of the
     match head and of the logit scale. smallest_crop: least share of a picture's area that a random crop keeps.
     rotation: greatest angle in degrees, either way. jitter: greatest relative colour change.
-    freeze_image_stages: how many first stages of the image tower stay as they are. average: decay per step of the
+    freeze_image_stages: how many first stages of the image tower stay as they are. views: how many augmented views of
+    each picture are sent through these stages once, before the phase, so that its steps begin where they end; 0 draws
+    a new view at every step. average: decay per step of the
     running mean of the weights, which is what is validated and kept; 0 keeps the last weights. patience: epochs
     without a better validation score before the phase ends; 0 never ends early. until: the validation score that ends
     the phase early; 0 never does. halve_every: epochs after which all rates halve, in place of warm-up and cosine.
@@ -47,6 +49,7 @@ class Phase:
     freeze_image_stages: int = 0
     freeze_word_embeddings: bool = False
     freeze_batch_norm: bool = True
+    views: int = 0
     average: float = 0.0
     patience: int = 0
     until: float = 0.0
@@ -72,8 +75,8 @@ class Recipe:
     whether its digits are called by many written forms instead of one name. balanced: draw every class equally often.
     judged_by: "retrieval", "labels", "classes" or "pairs". decoder: whether vectors can be drawn again.
     rival: a loss that the same image tower is trained with in the same run, for comparison.
-    half: the checkpoint stores float16. terms: for the model card, where data and starting weights come from and what
-    they allow.
+    half: the checkpoint stores float16. mixed_precision: "no", "bf16" or "fp16", what steps are computed in. terms: for
+    the model card, where data and starting weights come from and what they allow.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Recipe:
     decoder: bool = False
     rival: str = ""
     half: bool = False
+    mixed_precision: str = "no"
     terms: str = ""
 
     @property
