@@ -10,14 +10,17 @@ from crossmodal.models.encoders import DEFAULT_TEXT_MODEL, ImageEncoder, TextEnc
 
 __all__ = ["CrossModalModel", "ImageEncoder", "TextEncoder"]
 
-BACKBONES = ("efficientnet_b0", "mobilenet_v2", "densenet201", "resnet50", "convnext_tiny", "vit_b_16")
+BACKBONES = (
+    *("efficientnet_b0", "mobilenet_v2", "densenet201", "resnet50", "convnext_tiny", "vit_b_16"),
+    "timm/tf_efficientnet_lite2",
+)
 
 
 def main() -> None:
     """Print name, pooled width, feature map and weights of some image towers, read off the networks themselves."""
     import torch
 
-    print(f"{'image backbone':<18}{'pooled width':>14}{'feature map':>16}{'weights (millions)':>20}")
+    print(f"{'image backbone':<28}{'pooled width':>14}{'feature map':>16}{'weights (millions)':>20}")
     for name in BACKBONES:
         tower = ImageEncoder(name).eval()
         if tower.backbone.has_map:
@@ -26,7 +29,7 @@ def main() -> None:
         else:
             shape = "none"
         millions = sum(parameter.numel() for parameter in tower.backbone.parameters()) / 1e6
-        print(f"{name:<18}{tower.backbone.width:>14}{shape:>16}{millions:>20.1f}")
+        print(f"{name:<28}{tower.backbone.width:>14}{shape:>16}{millions:>20.1f}")
     print(f"\ntext tower: any Hugging Face encoder, {DEFAULT_TEXT_MODEL} unless said otherwise; masked mean or [CLS]")
 
 

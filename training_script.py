@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--download", action="store_true", help="let torchvision fetch them into --root")
     data.add_argument("--mirror", action="store_true", help="class folders: a mirrored picture keeps its label")
     towers = options.add_argument_group("towers")
-    towers.add_argument("--image-backbone", metavar="NAME", help="any torchvision network, e.g. mobilenet_v2")
+    towers.add_argument(
+        "--image-backbone", metavar="NAME", help="any torchvision network, e.g. mobilenet_v2, or timm/NAME"
+    )
     towers.add_argument("--image-weights", metavar="imagenet|none|PATH", help="pretrained weights of the backbone")
     towers.add_argument("--text-model", metavar="NAME|PATH|tiny", help="any Hugging Face text encoder")
     towers.add_argument(

@@ -29,7 +29,9 @@ class Bar:
         self.clear()
 
     def update(self, done: int, total: int) -> None:
-        """Show done of total with the rate since the bar was made; cheap to call for every item."""
+        """Show done of total with the rate since the bar was made, or was last at 0; cheap to call for every item."""
+        if not done:
+            self._started = time.monotonic()
         passed = time.monotonic() - self._started
         rate = done / passed if passed > 0 else 0.0
         left = (total - done) / rate if rate else 0.0

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from crossmodal.allocator import hold_memory
@@ -120,6 +121,7 @@ class Run:
     def _trainer(self, recipe: Recipe, model: CrossModalModel | PairScorer) -> Trainer:
         options = self.options
         precision = options.mixed_precision or recipe.mixed_precision
+        AcceleratorState._reset_state()  # else the precision of a process's first training would be that of all
         accelerator = Accelerator(cpu=options.cpu, mixed_precision=precision)
         objective = build_objective(recipe, model, self.tokenizer, self.transform, self.splits)
         return Trainer(objective, recipe.phases, options.seed, accelerator)

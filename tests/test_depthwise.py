@@ -71,3 +71,11 @@ def test_a_training_step_of_a_whole_network_has_torchs_gradients(frozen_norms: b
     assert len(fast) == len(plain) > 100
     for own, wanted in zip(fast, plain, strict=True):
         assert (own - wanted).norm() <= 1e-3 * wanted.norm() + 1e-7
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_under_autocast_only_depthwise_convolutions_stay_exact(groups: int):
+    convolution = nn.Conv2d(4, 4, 3, padding=1, groups=groups)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = convolved(convolution, torch.randn(1, 4, 5, 5).bfloat16(), convolution.weight, convolution.bias)
+    assert out.dtype == (torch.float32 if groups > 1 else torch.bfloat16)

@@ -209,3 +209,11 @@ def test_a_vocabulary_pads_cuts_and_counts():
     assert mask.sum(1).tolist() == [len(rows[0]), 5]
     assert tokenizer.tokens("a dog") == ["[CLS]", "a", "dog", "[SEP]"]
     assert tokenizer.tokens("dot")[1:-1] == ["d", "##o", "##t"]
+
+
+def test_vectors_are_float32_where_a_step_is_computed_in_less():
+    tower = ImageEncoder("digit_cnn", 8).eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        vectors = tower(torch.randn(2, 3, 28, 28))
+    assert vectors.dtype == torch.float32
+    assert vectors.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-6)

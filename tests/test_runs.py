@@ -137,3 +137,9 @@ def test_impossible_runs_say_what_is_wrong(
     assert training_script.main([*arguments, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_second_run_of_a_process_may_have_another_precision(runs: Path):
+    assert training_script.main([*SMOKE, "--mixed-precision", "bf16", "--out", str(runs / "half")]) == 0
+    first, second = (json.loads((runs / name / "history.json").read_text())["epochs"][0] for name in ("whole", "half"))
+    assert first["loss"] != second["loss"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +184,12 @@ def test_real_photos_as_a_camera_has_them_agree_within_a_grey_level(shared: Path
         large = io.BytesIO()
         load_image(path).resize((4000, 3000), Image.Resampling.BICUBIC).save(large, "JPEG", quality=92)
         assert difference(large.getvalue(), ImageTransform(224), resize_by_pillow).mean() <= 1
+
+
+@pytest.mark.parametrize("resize", RESIZERS)
+def test_bilinear_agrees_too_and_is_not_bicubic(resize: Resize):
+    transform = ImageTransform(48, interpolation="bilinear")
+    data = encode(photo(500, 375), "JPEG", quality=90)
+    assert difference(data, transform, partial(resize, interpolation="bilinear")).mean() <= 1
+    sharp = transform.cut(load_resized(data, transform.scaled, resize)).astype(int)
+    assert np.abs(sharp - transform.pixels_without_torch(load_image(data))).max() > 2

@@ -36,6 +36,7 @@ def frozen_views(
     if not phase.freeze_image_stages or phase.reconstruction:
         raise InputError(f"phase {phase.name} keeps views, which needs frozen image stages and no decoder")
     total, done = sum(len(source.pixels) for source in objective.sources) * phase.views, 0
+    objective.progress(0, total)
     found = {}
     for number, source in enumerate(objective.sources):
         views = []

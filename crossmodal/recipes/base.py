@@ -134,11 +134,12 @@ def smoke(recipe: Recipe) -> Recipe:
             batch_size=min(phase.batch_size, 16),
             freeze_batch_norm=phase.freeze_batch_norm and not phase.image_lr,
             freeze_image_stages=0,
+            views=0,
             until=0.0,
         )
         for phase in recipe.phases
     )
-    small = replace(recipe, phases=phases, image_weights="none", photos=False, scene_share=1.0)
+    small = replace(recipe, phases=phases, image_weights="none", photos=False, scene_share=1.0, mixed_precision="no")
     if recipe.labelled:
         return replace(small, labelled="drawn_digits")
     return replace(
