@@ -49,9 +49,15 @@ def test_normalising_centres_the_imagenet_mean():
 def test_a_transform_survives_json():
     transform = ImageTransform(96, "crop", std=(0.5, 0.5, 0.5))
     assert ImageTransform.from_dict(transform.as_dict()) == transform
+    assert "interpolation" not in transform.as_dict()  # indexes from before there was a choice stay valid
+    bilinear = ImageTransform(interpolation="bilinear")
+    assert ImageTransform.from_dict(bilinear.as_dict()) == bilinear
 
 
-@pytest.mark.parametrize(("values", "message"), [({"fit": "stretch"}, "stretch"), ({"size": 0}, "at least 1")])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"fit": "stretch"}, "stretch"), ({"size": 0}, "at least 1"), ({"interpolation": "nearest"}, "nearest")],
+)
 def test_impossible_transforms_are_refused(values: dict, message: str):
     with pytest.raises(InputError, match=message):
         ImageTransform(**values)

@@ -72,8 +72,11 @@ class ImageTransform:
         return cls(**plain)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain JSON values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """The same as plain JSON values; bicubic goes without saying, as in indexes from before there was a choice."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        if self.interpolation == "bicubic":
+            del values["interpolation"]
+        return values
 
     def pixels(self, image: Image) -> NDArray[np.uint8]:
         """One RGB picture as uint8 (3, S, S), resized with antialiasing; a picture of that size is untouched."""
