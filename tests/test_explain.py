@@ -159,6 +159,7 @@ def test_a_label_is_one_word_and_exact(tmp_path: Path, pictures: list[Image.Imag
         ("digit_cnn", lambda t: LetterEncoder(t.vocabulary_size, 8), "letters", 28, (7, 7)),
         ("convnext_tiny", transformer(), None, 64, (2, 2)),
         ("shufflenet_v2_x0_5", transformer(), None, 64, None),
+        ("timm/mobilenetv3_small_050", transformer(), None, 64, (2, 2)),
     ],
 )
 def test_other_towers_are_labelled_approximate_and_give_no_matrix(

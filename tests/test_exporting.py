@@ -118,6 +118,20 @@ def test_explanations_are_those_of_torch(both: tuple[Encoder, Encoder], pictures
     assert np.allclose(alike[0], alike[1], atol=1e-5)
 
 
+def test_a_tower_of_timms_gives_the_same_vectors_and_exact_explanations(
+    tmp_path: Path, pictures: list[Image.Image]
+) -> None:
+    trained = make(tmp_path / "a", backbone="timm/tf_efficientnet_lite0")
+    export_checkpoint(tmp_path / "a", ("fp32",), few, say=lambda _: None)
+    exported = open_encoder(tmp_path / "a", "onnx-fp32")
+    assert cosines(trained.encode_images(pictures), exported.encode_images(pictures)).min() > 0.99999
+    for encoder in (trained, exported):
+        found = explain(encoder, pictures[0], "a red car")
+        assert found.exact
+        assert found.matrix is not None
+        assert found.matrix.sum() + found.bias == pytest.approx(found.score, abs=1e-5)
+
+
 def test_explanations_of_a_rounding_run_time_add_up_to_its_own_scores(exported: Path, pictures: list[Image.Image]):
     rounding = open_encoder(exported, "onnx-int8")
     found = explain(rounding, pictures[0], "two dogs run on a beach")

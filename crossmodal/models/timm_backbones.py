@@ -5,6 +5,7 @@ Shapes: B batch, H×W pixels, h×w places of the feature map, W channels of it.
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -155,7 +156,8 @@ def timm_stages(network: Any, side: int) -> tuple[nn.Sequential, nn.Module, bool
                 return _split(network, channels_last), nn.Identity(), True
             head = _on_a_point(network, mean, channels_last)
             if head is not None and torch.allclose(head, pooled, rtol=1e-4, atol=1e-5) and not channels_last:
-                return _split(network, channels_last), _Head(network), True
+                after = _Head(_cut_off(network, mean[:, :, None, None]))
+                return _split(network, channels_last), after, True
     return nn.Sequential(network), nn.Identity(), False
 
 
@@ -167,6 +169,25 @@ def _on_a_point(network: Any, mean: Tensor, channels_last: bool) -> Tensor | Non
     except (RuntimeError, ValueError):
         return None
     return head if head.ndim == 2 else None
+
+
+def _cut_off(network: Any, place: Tensor) -> Any:
+    """The part of a network that makes features of its pooled map; the network itself loses it.
+
+    place: a pooled map (B, W, 1, 1), which shows what that part is.
+    """
+    used: set[str] = set()
+    handles = [
+        child.register_forward_hook(lambda *_, key=key: used.add(key)) for key, child in network.named_children()
+    ]
+    network.forward_head(place, pre_logits=True)
+    for handle in handles:
+        handle.remove()
+    head = copy.copy(network)
+    head._modules = {key: child if key in used else nn.Identity() for key, child in network.named_children()}
+    for key in used:
+        setattr(network, key, nn.Identity())
+    return head
 
 
 def _split(network: Any, channels_last: bool) -> nn.Sequential:
