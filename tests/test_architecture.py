@@ -58,6 +58,7 @@ HOMES = {  # package -> where it may be imported
     "faiss": ("crossmodal/index/",),
     "transformers": ("crossmodal/data/", "crossmodal/models/"),
     "torchvision": ("crossmodal/data/", "crossmodal/models/"),
+    "timm": ("crossmodal/models/",),
 }
 
 
@@ -132,6 +133,7 @@ def test_the_house_keeps_its_plan() -> None:
         ("crossmodal/evaluation.py", "from transformers import AutoModel", "transformers belongs in"),
         ("crossmodal/training.py", "import torchvision.transforms.v2", "torchvision belongs in"),
         ("build_index.py", "from torchvision.io import read_image", "torchvision belongs in"),
+        ("crossmodal/run_models.py", "import timm", "timm belongs in"),
         ("crossmodal/cli.py", "import training_script", "imports the top-level file training_script.py"),
         ("app.py", "from model import ImageEncoder", "imports the top-level file model.py"),
         ("crossmodal/index/build.py", "from . import manifest", "relative import"),
