@@ -15,7 +15,7 @@ from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.evaluation import embed_records, evaluate
 from crossmodal.exporting import RECALL_POINTS
 
-LARGEST_BYTES = 60 * 10**6
+LARGEST_BYTES = 64 * 10**6
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_held_out_scenes_are_found_by_their_captions(encoder: Encoder, tmp_path:
     records = load_pairs(tmp_path / "images", captions).records
     report = evaluate(embed_records(encoder, tmp_path / "images", records), records, "test scenes")
     assert report.protocol["pictures"] == 1000
-    assert report.text_to_image["R@10"] >= 80
+    assert min(report.text_to_image["R@10"], report.image_to_text["R@10"]) >= 97
 
 
 def test_photos_of_dev_are_found_as_well_as_the_card_says(encoder: Encoder, shared: Path):
@@ -50,5 +50,5 @@ def test_photos_of_dev_are_found_as_well_as_the_card_says(encoder: Encoder, shar
         assert report.text_to_image["R@10"] >= card["text_to_image"]["R@10"] - RECALL_POINTS
         assert report.image_to_text["R@10"] >= card["image_to_text"]["R@10"] - RECALL_POINTS
     else:
-        assert report.rsum >= 300
+        assert report.rsum >= 320
         assert report.rsum == pytest.approx(card["rsum"], abs=1)
