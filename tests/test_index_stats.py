@@ -98,7 +98,7 @@ def test_adding_and_removing_keeps_the_recall(index: Path, monkeypatch: pytest.M
         captions = paint_many(index.parent / "photos", count)
         for path in sorted((index.parent / "photos").iterdir())[count:]:
             path.unlink()
-        build_index(index.parent / "photos", captions, FakeEncoder(), index)
+        build_index(index.parent / "photos", captions, FakeEncoder(), index, prune=True)
         for stats in search_statistics(open_index(index)):
             assert (stats.kind, stats.recall) == ("rabitq", 1.0)
 
