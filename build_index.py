@@ -98,8 +98,8 @@ def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, pr
 
 def _export_if_it_pays(images: Path, captions: Path | None, checkpoint: Path, index: Path) -> None:
     """Export the towers before many new pictures are indexed; before few, that is left to the background."""
-    from crossmodal.data.images import list_images
     from crossmodal.errors import IndexStoreError
+    from crossmodal.images.decode import list_images
     from crossmodal.index import read_manifest
     from crossmodal.runtimes.background_export import export_first, may_export
 

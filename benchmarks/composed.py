@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from crossmodal.checkpoint_files import STARTER
 from crossmodal.composition import balanced
-from crossmodal.data.images import load_image
 from crossmodal.data.pairs import Record, load_pairs
 from crossmodal.data.scene_captions import SKY_PHRASES
 from crossmodal.data.scene_catalogue import KINDS, SETTINGS, Setting
@@ -34,6 +33,7 @@ from crossmodal.data.scenes import Scene, describe_scene, draw_scene, make_scene
 from crossmodal.data.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
+from crossmodal.images.decode import load_image
 from crossmodal.progress import Bar
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.checkpoint_files import STARTER
-from crossmodal.data.images import load_image
 from crossmodal.data.pairs import Record, load_pairs
 from crossmodal.data.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.explain import explain
+from crossmodal.images.decode import load_image
 from crossmodal.progress import Bar
 
 Pixels = NDArray[np.uint8]

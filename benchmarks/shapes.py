@@ -24,9 +24,9 @@ from PIL.Image import Image
 from crossmodal.checkpoint import Checkpoint, load_checkpoint
 from crossmodal.checkpoint_files import STARTER
 from crossmodal.data.pairs import load_pairs
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation import Report, embed_records, evaluate
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
 
 FITS = ("squash", "crop")

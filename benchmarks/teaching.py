@@ -24,10 +24,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from crossmodal.checkpoint_files import STARTER
-from crossmodal.data.images import list_images
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation import Report
+from crossmodal.images.decode import list_images
 from crossmodal.index import build_index, check_encoder, open_index
 from crossmodal.progress import Bar
 from crossmodal.search import recorded_checkpoint

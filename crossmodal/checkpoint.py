@@ -27,8 +27,8 @@ from crossmodal.checkpoint_files import (
     write_document,
 )
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import CheckpointError, CrossmodalError
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder
 from crossmodal.models.heads import ImageDecoder, MatchHead

@@ -124,7 +124,7 @@ def open_picture(content: Path | Image | bytes) -> Image:
     """The upright RGB picture. Raises ImageError if it cannot be decoded."""
     from PIL.Image import Image as Picture
 
-    from crossmodal.data.images import load_image
+    from crossmodal.images.decode import load_image
 
     return load_image(_lossless(content) if isinstance(content, Picture) else content)
 

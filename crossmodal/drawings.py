@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.canvas import blank, finish, ink, paper, shortened, wrapped
-from crossmodal.data.images import load_image
 from crossmodal.errors import ImageError, InputError
+from crossmodal.images.decode import load_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossmodal.data.images import load_image
 from crossmodal.data.pairs import Record
 from crossmodal.errors import ImageError, InputError
+from crossmodal.images.decode import load_image
 from crossmodal.metrics import (
     RECALLS,
     bootstrap_intervals,

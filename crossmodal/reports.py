@@ -1,4 +1,7 @@
-"""A checkpoint, whatever its kind, on pictures → the report of its kind."""
+"""A checkpoint, whatever its kind, on pictures → the report of its kind.
+
+Shapes: N pictures, V words, D embedding.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from crossmodal.checkpoint import Checkpoint
-from crossmodal.data.sources import Source
+from crossmodal.data.sources import Source, Words
+from crossmodal.data.text import TextTokenizer
+from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, ScoreReport, retrieval_report
+from crossmodal.images.transforms import ImageTransform, as_drawn, as_seen
+from crossmodal.label_evaluation import class_report, label_report
+from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
-from crossmodal.objectives.embedding import labelled_report, redrawn
-from crossmodal.objectives.matching import scorer_report
+from crossmodal.pair_evaluation import pair_report
 
 AnyReport = Report | ScoreReport
 
@@ -32,3 +41,47 @@ def checkpoint_report(checkpoint: Checkpoint, source: Source, protocol: dict[str
     text = model.embed_texts(source.words.ids, tokenizer)
     drawn = redrawn(model, image, source, transform) if model.decoder is not None else None
     return labelled_report(checkpoint.config.get("judged_by", "classes"), image, text, source, protocol, drawn)
+
+
+def scorer_report(
+    model: PairScorer,
+    source: Source,
+    tokenizer: TextTokenizer,
+    transform: ImageTransform,
+    protocol: dict[str, Any] | None = None,
+) -> ScoreReport:
+    """Encode every picture and every caption once, then score pairs of them."""
+    image = model.image_sides(torch.from_numpy(np.asarray(source.pixels)), transform)
+    text = model.text_sides(source.all_captions, tokenizer)
+
+    def score(pictures: Tensor, captions: Tensor) -> Tensor:
+        return model.probabilities(image[pictures], text[captions])
+
+    return pair_report(score, torch.from_numpy(source.owner), source.all_captions, protocol or {"split": source.name})
+
+
+def labelled_report(
+    judged_by: str,
+    image: Tensor,
+    text: Tensor,
+    source: Source,
+    protocol: dict[str, Any],
+    drawn: tuple[Tensor, float] | None = None,
+) -> ScoreReport:
+    """The report of labelled pictures: image (N, D), text (V, D) of their words. Raises InputError without labels."""
+    words: Words | None = source.words
+    if words is None or source.labels is None:
+        raise InputError(f"{source.name} has no labels to be judged by")
+    labels = torch.from_numpy(source.labels)
+    if judged_by == "labels":
+        return label_report(image, labels, text, words, protocol)
+    return class_report(image, labels, text, words, protocol, drawn)
+
+
+def redrawn(model: CrossModalModel, image: Tensor, source: Source, transform: ImageTransform) -> tuple[Tensor, float]:
+    """The vectors (N, D) of pictures drawn from `image` (N, D), and their mean squared error against the pictures."""
+    drawn = model.decode(image)
+    vectors = model.embed_images(as_seen(drawn, transform.size), transform)
+    parts = torch.from_numpy(np.asarray(source.pixels)).split(1024)
+    wanted = torch.cat([as_drawn(part.float()) for part in parts])
+    return vectors, float(F.mse_loss(drawn, wanted))

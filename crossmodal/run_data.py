@@ -23,10 +23,10 @@ from crossmodal.data.sources import Marked, Source, Words
 from crossmodal.data.spellings import WITHHELD, WRITTEN_FORMS
 from crossmodal.data.splits import split_records
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError
 from crossmodal.evaluation import split_hash
 from crossmodal.feedback.lessons import TrainingMarks
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.progress import Bar
 from crossmodal.recipes import Recipe
 from crossmodal.recipes.base import SMOKE_DIGITS

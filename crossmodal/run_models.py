@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from crossmodal.data.text import TextTokenizer, tokenizer_for
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.losses import loss_named
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, declared_pooling

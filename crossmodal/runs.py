@@ -33,10 +33,10 @@ from crossmodal.checkpoint import (
 )
 from crossmodal.checkpoint_files import RUN_PARTS, check_replaceable, write_document
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import CheckpointError, TrainingError
 from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.figures import history_curves, save_figure, similarity_matrix
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.model_card import model_card
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer

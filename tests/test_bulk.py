@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from crossmodal.data.images import load_image
-from crossmodal.data.transforms import one_torch_thread
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CheckpointError
+from crossmodal.images.decode import load_image
+from crossmodal.images.transforms import one_torch_thread
 from crossmodal.index import build_index, open_index
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.runtimes.fusing import fused

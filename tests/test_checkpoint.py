@@ -19,9 +19,9 @@ from crossmodal.checkpoint import (
 )
 from crossmodal.checkpoint_files import abilities, fingerprint
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.encoder import open_encoder
 from crossmodal.errors import CheckpointError, InputError, NotIndexableError
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
 from crossmodal.models.heads import ImageDecoder, MatchHead

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossmodal.data.exif import exif_orientation, exif_taken
-from crossmodal.data.images import describe_image, load_image, read_image_file
 from crossmodal.errors import ImageError, IndexStoreError
+from crossmodal.images.decode import describe_image, load_image, read_image_file
+from crossmodal.images.exif import exif_orientation, exif_taken
 from crossmodal.index import Facts, Progress, build_index, open_index
 from crossmodal.index.catalogue import Stamp
 from crossmodal.index.facts import UNKNOWN, days_of, read_facts, write_facts

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageFile
 
-from crossmodal.data.images import list_images, load_image
 from crossmodal.errors import ImageError, InputError
+from crossmodal.images.decode import list_images, load_image
 from tests.broken_pictures import broken_files, encode, png, png_chunk, tiff, write_broken_pictures, write_good_pictures
 
 ROTATED = {  # EXIF orientation -> how the upright picture was laid down in the file

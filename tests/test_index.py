@@ -14,8 +14,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossmodal.data.images import load_image
 from crossmodal.errors import CheckpointError, DataError, IndexMismatchError, IndexStoreError, InputError
+from crossmodal.images.decode import load_image
 from crossmodal.index import BuildReport, Progress, Skipped, Vectors, build_index, check_encoder, open_index
 from crossmodal.index.calibrate import background_sentences
 from crossmodal.search import Searcher

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import build_index as script
-from crossmodal.data import images
 from crossmodal.errors import ImageError, MissingPicturesError
+from crossmodal.images import decode as images
 from crossmodal.index import Progress, build_index, open_index
 from crossmodal.index.catalogue import Stamp
 from crossmodal.index.departures import check_departures, surely_gone

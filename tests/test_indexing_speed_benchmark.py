@@ -15,7 +15,7 @@ import pytest
 from benchmarks import indexing_speed
 from benchmarks.peers.network import make_network
 from benchmarks.peers.running import Run, last_object
-from crossmodal.data.images import load_image
+from crossmodal.images.decode import load_image
 from tests.fakes import paint_many
 
 Output = pytest.CaptureFixture[str]

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from crossmodal.data.labelled import DATASETS, labelled_set, load_labelled
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import DataError, InputError
+from crossmodal.images.transforms import ImageTransform
 from tests.labelled_files import (
     CIFAR10_WORDS,
     STL10_WORDS,

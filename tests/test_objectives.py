@@ -15,8 +15,8 @@ from torch import Tensor
 
 from crossmodal.data.sources import Source, Words
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.losses import LOSSES
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder

@@ -12,9 +12,9 @@ import torch
 from crossmodal.checkpoint import AnyModel, Checkpoint, model_config
 from crossmodal.data.sources import Source, Words
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, ScoreReport, retrieval_report
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.model_card import model_card
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder

@@ -10,8 +10,8 @@ from PIL import Image
 from crossmodal.checkpoint import load_checkpoint, model_config, save_checkpoint
 from crossmodal.checkpoint_files import fingerprint
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import CheckpointError, InputError
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.heads import MatchHead

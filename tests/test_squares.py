@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossmodal.data.images import load_image, load_resized, soon_read
-from crossmodal.data.transforms import ImageTransform, resize_by_pillow, resize_by_simd, resize_by_torch
 from crossmodal.errors import ImageError
+from crossmodal.images.decode import load_image, load_resized, soon_read
+from crossmodal.images.transforms import ImageTransform, resize_by_pillow, resize_by_simd, resize_by_torch
 from tests.broken_pictures import broken_files, encode
 
 Resize = Callable[[Image.Image, int, int], NDArray[np.uint8]]
@@ -98,7 +98,7 @@ def test_a_foreign_profile_is_converted_after_resizing_to_the_same_colours(monke
         def apply(self, picture: Image.Image) -> Image.Image:
             return Image.merge("RGB", picture.split()[::-1])
 
-    monkeypatch.setattr("crossmodal.data.images._srgb_transform", lambda *_: Swapped())
+    monkeypatch.setattr("crossmodal.images.decode._srgb_transform", lambda *_: Swapped())
     data = encode(photo(120, 90), "JPEG", icc_profile=b"some profile", exif=turned(6))
     for fit in ("squash", "crop"):
         assert difference(data, ImageTransform(48, fit), resize_by_pillow).mean() <= 1

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError, WeightsError
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.backbones import Backbone, FoldingSequential, build_backbone
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.timm_backbones import SamePadding, timm_preprocessing

@@ -11,8 +11,8 @@ from torch import nn
 
 from crossmodal.data.sources import Source
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError, TrainingError
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.backbones import Backbone
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from crossmodal.data.transforms import ImageTransform, as_drawn, as_seen, augment
 from crossmodal.errors import InputError
+from crossmodal.images.transforms import ImageTransform, as_drawn, as_seen, augment
 
 
 def stripes(width: int, height: int) -> Image.Image:

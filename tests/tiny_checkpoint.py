@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from crossmodal.checkpoint import model_config, save_checkpoint
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
 

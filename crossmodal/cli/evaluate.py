@@ -150,8 +150,8 @@ def _pixels(scorer: Scorer, root: Path, records: Sequence[Record]) -> tuple[NDAr
     """Readable pictures as uint8 (N, 3, S, S), and their records."""
     import numpy as np
 
-    from crossmodal.data.images import load_image
     from crossmodal.errors import ImageError
+    from crossmodal.images.decode import load_image
 
     pixels, readable = [], []
     for record in records:

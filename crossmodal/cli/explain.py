@@ -42,10 +42,10 @@ def add_explain_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_explain(options: argparse.Namespace) -> int:
     """Print the score and what it is made of."""
-    from crossmodal.data.images import load_image
     from crossmodal.encoder import open_encoder
     from crossmodal.explain import explain, explain_images, seen_box
     from crossmodal.figures import save_figure
+    from crossmodal.images.decode import load_image
     from crossmodal.runtimes.background_export import export_in_background
 
     if options.text is not None and not options.text.strip():

@@ -60,7 +60,7 @@ def _decoder_advice() -> str:
 
 def _folder_pictures(options: argparse.Namespace) -> tuple[list[Image], list[str]]:
     """Evenly from a folder, names with them; what cannot be read is left out and said."""
-    from crossmodal.data.images import list_images, load_image
+    from crossmodal.images.decode import list_images, load_image
 
     pictures, names = [], []
     for name in _evenly(list_images(options.images), options.count):

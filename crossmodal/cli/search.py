@@ -168,7 +168,7 @@ def add_match_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_match(options: argparse.Namespace) -> int:
     """Print how probable it is that each sentence describes the picture, one a line, best first."""
-    from crossmodal.data.images import load_image
+    from crossmodal.images.decode import load_image
     from crossmodal.scorer import open_scorer
 
     if not all(text.strip() for text in options.text):

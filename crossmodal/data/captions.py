@@ -14,8 +14,8 @@ from crossmodal.data.caption_bytes import read_bytes, read_start
 from crossmodal.data.caption_json import read_json
 from crossmodal.data.caption_parquet import read_parquet
 from crossmodal.data.caption_table import CaptionTable, Columns, TableBuilder, find_columns
-from crossmodal.data.images import IMAGE_SUFFIXES
 from crossmodal.errors import CaptionsError
+from crossmodal.images.decode import IMAGE_SUFFIXES
 
 __all__ = ["CaptionTable", "read_captions", "read_text"]
 

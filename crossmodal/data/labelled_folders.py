@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.images import list_images, load_image
 from crossmodal.data.pairs import Record
 from crossmodal.data.splits import split_records
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import DataError, ImageError
+from crossmodal.images.decode import list_images, load_image
+from crossmodal.images.transforms import ImageTransform
 
 __all__ = ["FolderPictures", "read_class_folders"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from crossmodal.data.captions import CaptionTable, read_captions
-from crossmodal.data.images import IMAGE_SUFFIXES, list_images
 from crossmodal.errors import CaptionsError, DataError
+from crossmodal.images.decode import IMAGE_SUFFIXES, list_images
 
 __all__ = ["Match", "Pairs", "Record", "load_pairs", "match_names", "pair_table"]
 

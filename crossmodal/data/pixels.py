@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.images import load_image
 from crossmodal.data.pairs import Record
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import DataError, ImageError
+from crossmodal.images.decode import load_image
+from crossmodal.images.transforms import ImageTransform
 
 DECODING_THREADS = 2
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crossmodal.data.captions import CaptionTable, read_captions
-from crossmodal.data.images import list_images, load_image
 from crossmodal.data.pairs import Pairs, match_names, pair_table
 from crossmodal.data.splits import (
     SPLITS,
@@ -24,6 +23,7 @@ from crossmodal.data.splits import (
     split_role,
 )
 from crossmodal.errors import CaptionsError, DataError, ImageError
+from crossmodal.images.decode import list_images, load_image
 
 __all__ = ["CHECKS", "Check", "Problem", "Validation", "describe", "validate"]
 

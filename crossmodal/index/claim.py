@@ -15,8 +15,8 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from crossmodal.data.images import read_image_file
 from crossmodal.errors import ImageError, IndexStoreError
+from crossmodal.images.decode import read_image_file
 from crossmodal.index.catalogue import CATALOGUE_FILES
 from crossmodal.index.manifest import BUILDING, MANIFEST, Manifest, read_manifest
 from crossmodal.index.store import Index, generations

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.images import load_image, read_image_file, soon_read
 from crossmodal.errors import CheckpointError, ImageError
+from crossmodal.images.decode import load_image, read_image_file, soon_read
 from crossmodal.index.catalogue import Stamp, stamp_of
 from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.facts import facts_in

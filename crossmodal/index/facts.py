@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crossmodal.data.images import describe_image, read_image_file
 from crossmodal.errors import ImageError
+from crossmodal.images.decode import describe_image, read_image_file
 from crossmodal.index.catalogue import Picture, Stamp, stamp_of
 from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, fact_lines, read_facts, write_facts
 from crossmodal.index.rows import Rows

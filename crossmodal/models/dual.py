@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import DRAWN_SIZE, ImageTransform
 from crossmodal.errors import InputError
+from crossmodal.images.transforms import DRAWN_SIZE, ImageTransform
 from crossmodal.models.batching import by_length, in_batches
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.models.heads import ImageDecoder

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
+from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.batching import by_length, eval_mode, in_batches
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.models.heads import MatchHead

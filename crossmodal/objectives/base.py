@@ -19,8 +19,8 @@ from torch import Tensor
 
 from crossmodal.data.sources import Source
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform, augment
 from crossmodal.errors import InputError
+from crossmodal.images.transforms import ImageTransform, augment
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
 from crossmodal.objectives.reading import Reader

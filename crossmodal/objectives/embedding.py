@@ -14,19 +14,19 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from crossmodal.data.sources import Source, Words
+from crossmodal.data.sources import Source
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform, as_drawn, as_seen
 from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, ScoreReport, retrieval_report
 from crossmodal.gradient_cache import backward_in_chunks
-from crossmodal.label_evaluation import class_report, label_report
+from crossmodal.images.transforms import ImageTransform, as_drawn
 from crossmodal.losses import loss_named, marked, reconstruction
 from crossmodal.models.batching import eval_mode
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.objectives.base import Batch, Judgement, Objective, ln_of_batch
 from crossmodal.objectives.views import drawn_maps, frozen_views
 from crossmodal.recipes import Phase
+from crossmodal.reports import labelled_report, redrawn
 
 SHOWN_PAIRS = 40
 MARKED_WEIGHT, MARKED_QUERIES, MARKED_PICTURES = 0.5, 4, 2  # a step; pictures of either kind a query
@@ -290,33 +290,6 @@ class EmbeddingObjective(Objective[CrossModalModel]):
 def _few(rows: Sequence[int]) -> list[int]:
     """Some of the rows, by torch's generator."""
     return [rows[place] for place in torch.randperm(len(rows))[:MARKED_PICTURES].tolist()]
-
-
-def labelled_report(
-    judged_by: str,
-    image: Tensor,
-    text: Tensor,
-    source: Source,
-    protocol: dict[str, Any],
-    drawn: tuple[Tensor, float] | None = None,
-) -> ScoreReport:
-    """The report of labelled pictures: image (N, D), text (V, D) of their words. Raises InputError without labels."""
-    words: Words | None = source.words
-    if words is None or source.labels is None:
-        raise InputError(f"{source.name} has no labels to be judged by")
-    labels = torch.from_numpy(source.labels)
-    if judged_by == "labels":
-        return label_report(image, labels, text, words, protocol)
-    return class_report(image, labels, text, words, protocol, drawn)
-
-
-def redrawn(model: CrossModalModel, image: Tensor, source: Source, transform: ImageTransform) -> tuple[Tensor, float]:
-    """The vectors (N, D) of pictures drawn from `image` (N, D), and their mean squared error against the pictures."""
-    drawn = model.decode(image)
-    vectors = model.embed_images(as_seen(drawn, transform.size), transform)
-    parts = torch.from_numpy(np.asarray(source.pixels)).split(1024)
-    wanted = torch.cat([as_drawn(part.float()) for part in parts])
-    return vectors, float(reconstruction(drawn, wanted))
 
 
 def _leading(source: Source, image: Tensor, text: Tensor) -> np.ndarray:

@@ -6,23 +6,16 @@ Shapes: N pictures, B batch, M captions, P pairs.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 
-from crossmodal.data.sources import Source
-from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform
 from crossmodal.errors import InputError
-from crossmodal.evaluation import ScoreReport
 from crossmodal.losses import matching
 from crossmodal.models.scorer import PairScorer
 from crossmodal.objectives.base import Batch, Judgement, Objective
-from crossmodal.pair_evaluation import pair_report
 from crossmodal.recipes import Phase
+from crossmodal.reports import scorer_report
 
 
 class MatchObjective(Objective[PairScorer]):
@@ -53,20 +46,3 @@ class MatchObjective(Objective[PairScorer]):
         """Balanced accuracy on uniform and on hard false captions, of the first validation source."""
         report = scorer_report(self.model, self.validation[0], self.tokenizer, self.transform)
         return Judgement(report.score, report.entry)
-
-
-def scorer_report(
-    model: PairScorer,
-    source: Source,
-    tokenizer: TextTokenizer,
-    transform: ImageTransform,
-    protocol: dict[str, Any] | None = None,
-) -> ScoreReport:
-    """Encode every picture and every caption once, then score pairs of them."""
-    image = model.image_sides(torch.from_numpy(np.asarray(source.pixels)), transform)
-    text = model.text_sides(source.all_captions, tokenizer)
-
-    def score(pictures: Tensor, captions: Tensor) -> Tensor:
-        return model.probabilities(image[pictures], text[captions])
-
-    return pair_report(score, torch.from_numpy(source.owner), source.all_captions, protocol or {"split": source.name})

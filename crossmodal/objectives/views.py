@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossmodal.data.sources import Source
-from crossmodal.data.transforms import augment
 from crossmodal.errors import InputError
+from crossmodal.images.transforms import augment
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.objectives.base import Objective
 from crossmodal.recipes import Phase

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint_files import read_config, read_steadily, read_whole
 from crossmodal.data.text import TextTokenizer
-from crossmodal.data.transforms import ImageTransform, resize_by_pillow, resize_by_simd
 from crossmodal.errors import CheckpointError, InputError
+from crossmodal.images.transforms import ImageTransform, resize_by_pillow, resize_by_simd
 from crossmodal.models.parts import Parts, Weights
 from crossmodal.runtimes.export_files import EXPORTED, Export, check_files, export_command
 from crossmodal.runtimes.sessions import OnnxSession, OpenvinoSession, Session
@@ -71,7 +71,7 @@ class ExportedTowers:
     @contextmanager
     def bulk(self) -> Iterator[Bulk]:
         """The image tower on one core for each thread; cykooz.resizer resizes where it is installed."""
-        from crossmodal.data.images import load_resized
+        from crossmodal.images.decode import load_resized
 
         hold_memory(one_heap=True)
         lanes = cores()

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from crossmodal.checkpoint_files import fingerprint, read_config, write_document
-from crossmodal.data.images import load_image
 from crossmodal.errors import CheckpointError, ImageError, IndexStoreError, InputError, MissingPicturesError
+from crossmodal.images.decode import load_image
 from crossmodal.index import (
     BuildReport,
     Embedder,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.data.images import IMAGE_SUFFIXES, load_image
 from crossmodal.errors import ImageError
+from crossmodal.images.decode import IMAGE_SUFFIXES, load_image
 from crossmodal.ui.look import plain_markdown, shown
 from crossmodal.ui.view import ADDRESS_TEXT, KEYS, MAX_PART_TEXT, MAX_PARTS, MAX_TEXT, Part, View
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.data.images import load_image
 from crossmodal.errors import ImageError
+from crossmodal.images.decode import load_image
 from crossmodal.ui import asking, marking
 from crossmodal.ui.detail import detail
 from crossmodal.ui.finding import path_of

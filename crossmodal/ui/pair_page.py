@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.data.images import IMAGE_SUFFIXES, load_image
 from crossmodal.errors import CrossmodalError, ImageError
+from crossmodal.images.decode import IMAGE_SUFFIXES, load_image
 from crossmodal.ui.choosing import choose_picture
 from crossmodal.ui.galleries import can, checkpoints, encoder_of, scorer_of, searcher_of
 from crossmodal.ui.look import heading, large, plain_markdown, shown

@@ -8,8 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossmodal.data.images import load_image
 from crossmodal.errors import ImageError
+from crossmodal.images.decode import load_image
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ import numpy as np
 
 from crossmodal import teaching
 from crossmodal.checkpoint_files import STARTER
-from crossmodal.data.images import load_image
 from crossmodal.encoder import open_encoder
+from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
 
 PHOTOS = 120

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from crossmodal.data.exif import exif_orientation, exif_taken
-from crossmodal.data.headers import Header, read_header
 from crossmodal.errors import ImageError, InputError
+from crossmodal.images.exif import exif_orientation, exif_taken
+from crossmodal.images.headers import Header, read_header
 
 if TYPE_CHECKING:
     from PIL import ImageCms

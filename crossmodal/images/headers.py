@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from crossmodal.data.exif import exif_orientation
 from crossmodal.errors import ImageError
+from crossmodal.images.exif import exif_orientation
 
 __all__ = ["Header", "read_header"]
 
@@ -56,7 +56,7 @@ class Header:
 
     format: Pillow's name of it. data: the bytes to decode. frames: 1 for a still picture. orientation: EXIF's 1..8, as
     far as it stands in the header; 1 is upright. size: the largest (width, height) in pixels that decoding will ask
-    for, None where Pillow reads it without allocating. exif: the block that `crossmodal.data.exif` reads, b"" where
+    for, None where Pillow reads it without allocating. exif: the block that `crossmodal.images.exif` reads, b"" where
     the format has none or keeps it where only Pillow finds it.
     """
 
