@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 from crossmodal.checkpoint_files import STARTER
 from crossmodal.composition import balanced
 from crossmodal.data.pairs import Record, load_pairs
-from crossmodal.data.scene_captions import SKY_PHRASES
-from crossmodal.data.scene_catalogue import KINDS, SETTINGS, Setting
-from crossmodal.data.scenes import Scene, describe_scene, draw_scene, make_scenes
 from crossmodal.data.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.images.decode import load_image
 from crossmodal.progress import Bar
+from crossmodal.scenes.captions import SKY_PHRASES
+from crossmodal.scenes.catalogue import KINDS, SETTINGS, Setting
+from crossmodal.scenes.scene import Scene, describe_scene, draw_scene, make_scenes
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 
 from crossmodal.checkpoint_files import STARTER
 from crossmodal.composition import balanced
-from crossmodal.data.scene_catalogue import KINDS, SETTINGS
-from crossmodal.data.scenes import draw_scene, make_scenes
 from crossmodal.data.splits import read_split_list
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.feedback import BETA, GAMMA
 from crossmodal.index import Index, open_index
 from crossmodal.progress import Bar
+from crossmodal.scenes.catalogue import KINDS, SETTINGS
+from crossmodal.scenes.scene import draw_scene, make_scenes
 from crossmodal.search import recorded_checkpoint
 
 Array = NDArray[np.float64]

@@ -187,7 +187,7 @@ def write_sentences(path: Path, photos: Path, each: int) -> None:
 
 def draw_few(folder: Path) -> None:
     """A hundred small pictures."""
-    from crossmodal.data.scenes import draw_scene, make_scenes
+    from crossmodal.scenes.scene import draw_scene, make_scenes
 
     folder.mkdir()
     for number, scene in enumerate(make_scenes(100, 0, "test")):

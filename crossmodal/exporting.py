@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from crossmodal.checkpoint import Checkpoint, load_checkpoint
 from crossmodal.checkpoint_files import fingerprint, replace_directory, write_document
 from crossmodal.data.pairs import Record
-from crossmodal.data.scenes import describe_scene, draw_scene, make_scenes
 from crossmodal.data.text import TextTokenizer
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.images.decode import load_image
@@ -49,6 +48,7 @@ from crossmodal.runtimes.export_files import (
 from crossmodal.runtimes.exported import ExportedTowers
 from crossmodal.runtimes.fusing import fused
 from crossmodal.runtimes.towers import Vectors
+from crossmodal.scenes.scene import describe_scene, draw_scene, make_scenes
 from crossmodal.seals import sealed_hash
 
 __all__ = ["OPSET", "RECALL_POINTS", "Samples", "Say", "export_checkpoint", "record_samples", "scene_samples"]

@@ -18,7 +18,6 @@ from crossmodal.data.drawn_digits import drawn_digits
 from crossmodal.data.labelled import LabelledPictures, labelled_set, load_labelled
 from crossmodal.data.pairs import Record, load_pairs
 from crossmodal.data.pixels import decode_pictures
-from crossmodal.data.scenes import write_scenes
 from crossmodal.data.sources import Marked, Source, Words
 from crossmodal.data.spellings import WITHHELD, WRITTEN_FORMS
 from crossmodal.data.splits import split_records
@@ -30,6 +29,7 @@ from crossmodal.images.transforms import ImageTransform
 from crossmodal.progress import Bar
 from crossmodal.recipes import Recipe
 from crossmodal.recipes.base import SMOKE_DIGITS
+from crossmodal.scenes.scene import write_scenes
 
 SCENE_VALIDATION = 200
 LABELLED_VALIDATION = 12  # every so many-th training picture is kept for validation

@@ -22,6 +22,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "errors progress seals allocator",
         "images",
+        "scenes",
         "data",
         "models checkpoint checkpoint_files",
         "recipes",

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.data.scenes import write_scenes
 from crossmodal.errors import CheckpointError, DataError, TrainingError
 from crossmodal.runs import Run
 from crossmodal.runtimes.export_files import check_export_folder
+from crossmodal.scenes.scene import write_scenes
 from tests.tiny_checkpoint import tiny_checkpoint
 from training_script import parser
 

@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 from crossmodal.cli import main
-from crossmodal.data.scene_captions import Claim, Facts, captions_with_facts, matches
-from crossmodal.data.scene_catalogue import KINDS, SETTINGS
-from crossmodal.data.scene_drawing import DRAWINGS
-from crossmodal.data.scene_layout import Group, holds
-from crossmodal.data.scene_pen import COLOURS
-from crossmodal.data.scenes import Scene, combination, describe_scene, draw_scene, make_scenes, split_of, write_scenes
 from crossmodal.errors import DataError, InputError
+from crossmodal.scenes.captions import Claim, Facts, captions_with_facts, matches
+from crossmodal.scenes.catalogue import KINDS, SETTINGS
+from crossmodal.scenes.drawing import DRAWINGS
+from crossmodal.scenes.layout import Group, holds
+from crossmodal.scenes.pen import COLOURS
+from crossmodal.scenes.scene import Scene, combination, describe_scene, draw_scene, make_scenes, split_of, write_scenes
 
 NUMBERS = {"a": 1, "an": 1, "a pair of": 2, "a couple of": 2, "two": 2, "three": 3, "four": 4, "five": 5}
 SIZES = {"small": "small", "little": "small", "big": "large", "large": "large"}

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import composed, relevance, scoring
 from crossmodal.data.pairs import Record
-from crossmodal.data.scenes import make_scenes
+from crossmodal.scenes.scene import make_scenes
 from tests.fakes import FakeEncoder, paint_many
 
 Output = pytest.CaptureFixture[str]

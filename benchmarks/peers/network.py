@@ -30,11 +30,11 @@ def make_network(folder: Path, backbone: str = "efficientnet_b0", dimension: int
     import torch
 
     from crossmodal.checkpoint import model_config, save_checkpoint
-    from crossmodal.data.scenes import describe_scene, draw_scene, make_scenes
     from crossmodal.data.text import TextTokenizer
     from crossmodal.images.transforms import ImageTransform
     from crossmodal.models.dual import CrossModalModel
     from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
+    from crossmodal.scenes.scene import describe_scene, draw_scene, make_scenes
 
     torch.manual_seed(0)
     scenes = make_scenes(SCENES, 0, "test")

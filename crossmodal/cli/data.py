@@ -50,8 +50,8 @@ def add_scenes_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_scenes(options: argparse.Namespace) -> int:
     """Draw scenes with captions into a folder; prints the captions file."""
-    from crossmodal.data.scenes import write_scenes
     from crossmodal.progress import Bar
+    from crossmodal.scenes.scene import write_scenes
 
     with Bar("drawing scenes") as bar:
         captions = write_scenes(options.out, options.count, options.seed, options.split, bar.update)

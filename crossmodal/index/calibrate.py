@@ -169,7 +169,7 @@ def fill_uncaptioned(cosines: NDArray[Any], counts: NDArray[np.int64]) -> NDArra
 
 def background_sentences() -> list[str]:
     """Sentences of a broad kind, always the same ones: half about generated scenes, half about everyday things."""
-    from crossmodal.data.scenes import describe_scene, make_scenes
+    from crossmodal.scenes.scene import describe_scene, make_scenes
 
     things = [thing.strip() for thing in THINGS.replace("\n", "|").strip(" |").split("|")]
     scenes = [describe_scene(scene)[number % 5] for number, scene in enumerate(make_scenes(BACKGROUND // 2, seed=0))]

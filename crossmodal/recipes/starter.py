@@ -14,7 +14,7 @@ from crossmodal.recipes.base import HEADS, Phase, Recipe
 TERMS = """\
 - Photos and captions: Flickr8k (Hodosh, Young and Hockenmaier 2013), training split, squashed to 224×224. Flickr8k is
   for research and teaching use only, and so is this checkpoint; no photo is in it.
-- Generated pictures and captions: `crossmodal/data/scenes.py`, training split, MIT like the code.
+- Generated pictures and captions: `crossmodal/scenes/scene.py`, training split, MIT like the code.
 - Image tower started from an ImageNet-pretrained EfficientNet-Lite2 (Apache-2.0, Google's release in timm's format).
 - Text tower started from sentence-transformers' all-MiniLM-L6-v2 (Apache-2.0). Its model card lists Flickr30k captions
   among its training text, and Flickr30k shares most photos with Flickr8k: the text tower has seen sentences like those

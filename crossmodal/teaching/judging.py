@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossmodal.data.scenes import describe_scene, draw_scene, make_scenes
 from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, retrieval_report
 from crossmodal.index import Embedder, Index, Vectors
 from crossmodal.metrics import RECALLS, bootstrap_intervals, retrieval_metrics
+from crossmodal.scenes.scene import describe_scene, draw_scene, make_scenes
 from crossmodal.teaching.lesson import Lesson, Progress, Rows
 from crossmodal.teaching.maps import Maps
 

@@ -61,7 +61,7 @@ def prepare(encoder: Callable[[], Embedder], report: Report) -> None:
 
     The model is loaded by another thread while the pictures are drawn.
     """
-    from crossmodal.data.scenes import write_scenes
+    from crossmodal.scenes.scene import write_scenes
 
     began = time.monotonic()
 

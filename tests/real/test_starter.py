@@ -9,11 +9,11 @@ import pytest
 
 from crossmodal.checkpoint_files import STARTER
 from crossmodal.data.pairs import load_pairs
-from crossmodal.data.scenes import write_scenes
 from crossmodal.data.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.evaluation import embed_records, evaluate
 from crossmodal.exporting import RECALL_POINTS
+from crossmodal.scenes.scene import write_scenes
 
 LARGEST_BYTES = 64 * 10**6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import cos, pi, sin
 
-from crossmodal.data.scene_pen import GLASS, GOLD, INK, LEAF, PAPER, WOOD, Colour, Pen, mix
+from crossmodal.scenes.pen import GLASS, GOLD, INK, LEAF, PAPER, WOOD, Colour, Pen, mix
 
 TYRE: Colour = (52, 50, 60)
 STEEL: Colour = (176, 184, 194)

@@ -23,9 +23,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from crossmodal.data.scene_arranging import draw_lots, place
-from crossmodal.data.scene_catalogue import SETTINGS
-from crossmodal.data.scene_layout import Group, pick
+from crossmodal.scenes.arranging import draw_lots, place
+from crossmodal.scenes.catalogue import SETTINGS
+from crossmodal.scenes.layout import Group, pick
 from crossmodal.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -84,14 +84,14 @@ def make_scenes(count: int, seed: int = 0, split: str = "train") -> list[Scene]:
 
 def draw_scene(scene: Scene, size: int = 256) -> Image:
     """The picture of a scene, `size` × `size` pixels, mode RGB."""
-    from crossmodal.data.scene_drawing import draw
+    from crossmodal.scenes.drawing import draw
 
     return draw(scene, size)
 
 
 def describe_scene(scene: Scene) -> tuple[str, str, str, str, str]:
     """Five captions of a scene, worded differently, each true of it and naming enough to find it."""
-    from crossmodal.data.scene_captions import captions_with_facts
+    from crossmodal.scenes.captions import captions_with_facts
 
     first, second, third, fourth, fifth = (text for text, _ in captions_with_facts(scene))
     return first, second, third, fourth, fifth

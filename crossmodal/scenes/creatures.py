@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from crossmodal.data.scene_pen import GOLD, INK, PAPER, Pen, mix
+from crossmodal.scenes.pen import GOLD, INK, PAPER, Pen, mix
 
 PINK = (246, 178, 190)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import cos, pi, sin
 
-from crossmodal.data.scene_pen import BLUSH, LEAF, PAPER, Pen, mix
+from crossmodal.scenes.pen import BLUSH, LEAF, PAPER, Pen, mix
 
 
 def fish(p: Pen) -> None:

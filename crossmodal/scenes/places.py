@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import pi, sin
 
-from crossmodal.data.scene_layout import between, pick
-from crossmodal.data.scene_pen import Colour, mix
-from crossmodal.data.scene_scenery import Stage
+from crossmodal.scenes.layout import between, pick
+from crossmodal.scenes.pen import Colour, mix
+from crossmodal.scenes.scenery import Stage
 
 
 def meadow(s: Stage) -> None:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from crossmodal.data.scene_creatures import CREATURES
-from crossmodal.data.scene_furnishings import FURNISHINGS
-from crossmodal.data.scene_layout import Box, Group, holds, hull
-from crossmodal.data.scene_pen import COLOURS, Pen
-from crossmodal.data.scene_places import PLACES
-from crossmodal.data.scene_scenery import Stage
-from crossmodal.data.scene_sea_creatures import SEA_CREATURES
-from crossmodal.data.scene_things import THINGS
+from crossmodal.scenes.creatures import CREATURES
+from crossmodal.scenes.furnishings import FURNISHINGS
+from crossmodal.scenes.layout import Box, Group, holds, hull
+from crossmodal.scenes.pen import COLOURS, Pen
+from crossmodal.scenes.places import PLACES
+from crossmodal.scenes.scenery import Stage
+from crossmodal.scenes.sea_creatures import SEA_CREATURES
+from crossmodal.scenes.things import THINGS
 
 if TYPE_CHECKING:
-    from crossmodal.data.scenes import Scene
+    from crossmodal.scenes.scene import Scene
 
 DRAWINGS = {**CREATURES, **SEA_CREATURES, **THINGS, **FURNISHINGS}
 OVERSAMPLING = 2

@@ -9,8 +9,8 @@ from random import Random
 
 from PIL import Image, ImageDraw
 
-from crossmodal.data.scene_layout import Box, between, overlap
-from crossmodal.data.scene_pen import Colour, Points, mix, soft_outline
+from crossmodal.scenes.layout import Box, between, overlap
+from crossmodal.scenes.pen import Colour, Points, mix, soft_outline
 
 SKIES: dict[str, tuple[Colour, ...]] = {
     "sunny": ((96, 178, 232), (164, 214, 243), (222, 241, 248)),

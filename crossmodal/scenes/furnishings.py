@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import cos, pi, sin
 
-from crossmodal.data.scene_pen import GOLD, INK, LEAF, PAPER, WOOD, Pen, mix
+from crossmodal.scenes.pen import GOLD, INK, LEAF, PAPER, WOOD, Pen, mix
 
 
 def chair(p: Pen) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
-from crossmodal.data.scene_catalogue import BACKERS, CANOPIES, KERBSIDE, KINDS, RIDERS, SEATS, SETTINGS
+from crossmodal.scenes.catalogue import BACKERS, CANOPIES, KERBSIDE, KINDS, RIDERS, SEATS, SETTINGS
 
 Box = tuple[float, float, float, float]
 T = TypeVar("T")

@@ -12,11 +12,11 @@ from itertools import permutations
 from random import Random
 from typing import TYPE_CHECKING
 
-from crossmodal.data.scene_catalogue import KINDS, SETTINGS
-from crossmodal.data.scene_layout import Group, holds, pick, place_of
+from crossmodal.scenes.catalogue import KINDS, SETTINGS
+from crossmodal.scenes.layout import Group, holds, pick, place_of
 
 if TYPE_CHECKING:
-    from crossmodal.data.scenes import Scene
+    from crossmodal.scenes.scene import Scene
 
 NUMBERS = ("", "a", "two", "three", "four", "five")
 SIZE_WORDS = {"small": ("small", "little"), "large": ("big", "large")}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
 
-from crossmodal.data.scene_catalogue import KINDS, RIVALS, SETTINGS
-from crossmodal.data.scene_layout import (
+from crossmodal.scenes.catalogue import KINDS, RIVALS, SETTINGS
+from crossmodal.scenes.layout import (
     EDGE,
     SIZES,
     Box,
