@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.pairs import match_names
-from crossmodal.data.splits import read_split_list
+from crossmodal.datasets.records import match_names
+from crossmodal.datasets.splits import read_split_list
 from crossmodal.doctor import Survey, belonging, survey
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.index import Index, open_index

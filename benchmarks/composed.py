@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from crossmodal.checkpoint_files import STARTER
 from crossmodal.composition import balanced
-from crossmodal.data.pairs import Record, load_pairs
-from crossmodal.data.splits import listed_records
+from crossmodal.datasets.records import Record, load_pairs
+from crossmodal.datasets.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.images.decode import load_image

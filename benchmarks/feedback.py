@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from crossmodal.checkpoint_files import STARTER
 from crossmodal.composition import balanced
-from crossmodal.data.splits import read_split_list
+from crossmodal.datasets.splits import read_split_list
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.feedback import BETA, GAMMA

@@ -255,8 +255,8 @@ def off_topic(gallery: Gallery) -> list[NDArray[Any]]:
 
 def embed(options: argparse.Namespace) -> tuple[Gallery, dict[str, Any]]:
     """Encode the split, and the facts for the protocol."""
-    from crossmodal.data.pairs import load_pairs
-    from crossmodal.data.splits import listed_records
+    from crossmodal.datasets.records import load_pairs
+    from crossmodal.datasets.splits import listed_records
     from crossmodal.encoder import open_encoder
     from crossmodal.evaluation import embed_records, split_hash
 

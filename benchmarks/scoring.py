@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.relevance import calibration_error
 from crossmodal.channels import CAPTION_SHARE
 from crossmodal.checkpoint_files import STARTER
-from crossmodal.data.pairs import load_pairs
-from crossmodal.data.splits import listed_records
+from crossmodal.datasets.records import load_pairs
+from crossmodal.datasets.splits import listed_records
 from crossmodal.encoder import open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation import embed_records, split_hash

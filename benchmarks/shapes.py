@@ -23,7 +23,7 @@ from PIL.Image import Image
 
 from crossmodal.checkpoint import Checkpoint, load_checkpoint
 from crossmodal.checkpoint_files import STARTER
-from crossmodal.data.pairs import load_pairs
+from crossmodal.datasets.records import load_pairs
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation import Report, embed_records, evaluate
 from crossmodal.images.transforms import ImageTransform

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmodal.allocator import hold_memory
-from crossmodal.data.pairs import load_pairs
+from crossmodal.datasets.records import load_pairs
 from crossmodal.errors import CrossmodalError, InputError
 
 ROOT = Path(__file__).resolve().parents[1]

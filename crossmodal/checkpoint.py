@@ -26,7 +26,6 @@ from crossmodal.checkpoint_files import (
     replace_directory,
     write_document,
 )
-from crossmodal.data.text import TextTokenizer
 from crossmodal.errors import CheckpointError, CrossmodalError
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
@@ -34,6 +33,7 @@ from crossmodal.models.encoders import ImageEncoder, TextEncoder
 from crossmodal.models.heads import ImageDecoder, MatchHead
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import build_text_tower
+from crossmodal.models.tokenizer import TextTokenizer
 
 AnyModel = CrossModalModel | PairScorer
 

@@ -25,8 +25,8 @@ from crossmodal.runtimes.towers import EXACT, RUNTIME_VARIABLE, Bulk, Towers, Ve
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from crossmodal.data.words import Word
     from crossmodal.models.parts import Parts, Weights
+    from crossmodal.models.words import Word
 
 __all__ = ["RUNTIMES", "RUNTIME_VARIABLE", "Encoder", "Vectors", "open_encoder", "present_runtimes"]
 

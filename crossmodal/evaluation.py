@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossmodal.data.pairs import Record
+from crossmodal.datasets.records import Record
 from crossmodal.errors import ImageError, InputError
 from crossmodal.images.decode import load_image
 from crossmodal.metrics import (

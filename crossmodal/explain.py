@@ -24,8 +24,8 @@ from crossmodal.errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from crossmodal.data.words import Word
     from crossmodal.models.parts import Parts, Weights
+    from crossmodal.models.words import Word
 
 __all__ = [
     "APPROXIMATE",

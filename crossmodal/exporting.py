@@ -25,14 +25,14 @@ from torch import Tensor, nn
 
 from crossmodal.checkpoint import Checkpoint, load_checkpoint
 from crossmodal.checkpoint_files import fingerprint, replace_directory, write_document
-from crossmodal.data.pairs import Record
-from crossmodal.data.text import TextTokenizer
+from crossmodal.datasets.records import Record
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.images.decode import load_image
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.metrics import image_to_text_ranks, recall_at_k, text_to_image_ranks
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextTower
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.quantising import quantise_image, quantise_text
 from crossmodal.runtimes.background_export import export_lock
 from crossmodal.runtimes.export_files import (

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossmodal.data.sources import Words
+from crossmodal.datasets.sources import Words
 from crossmodal.evaluation import ScoreReport
 from crossmodal.metrics import precision_at_k
 

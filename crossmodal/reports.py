@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from crossmodal.checkpoint import Checkpoint
-from crossmodal.data.sources import Source, Words
-from crossmodal.data.text import TextTokenizer
+from crossmodal.datasets.sources import Source, Words
 from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, ScoreReport, retrieval_report
 from crossmodal.images.transforms import ImageTransform, as_drawn, as_seen
 from crossmodal.label_evaluation import class_report, label_report
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.pair_evaluation import pair_report
 
 AnyReport = Report | ScoreReport

@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.drawn_digits import drawn_digits
-from crossmodal.data.labelled import LabelledPictures, labelled_set, load_labelled
-from crossmodal.data.pairs import Record, load_pairs
-from crossmodal.data.pixels import decode_pictures
-from crossmodal.data.sources import Marked, Source, Words
-from crossmodal.data.spellings import WITHHELD, WRITTEN_FORMS
-from crossmodal.data.splits import split_records
-from crossmodal.data.text import TextTokenizer
+from crossmodal.datasets.drawn_digits import drawn_digits
+from crossmodal.datasets.labelled.pictures import LabelledPictures, labelled_set, load_labelled
+from crossmodal.datasets.pixels import decode_pictures
+from crossmodal.datasets.records import Record, load_pairs
+from crossmodal.datasets.sources import Marked, Source, Words
+from crossmodal.datasets.spellings import WITHHELD, WRITTEN_FORMS
+from crossmodal.datasets.splits import split_records
 from crossmodal.errors import InputError
 from crossmodal.evaluation import split_hash
 from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.progress import Bar
 from crossmodal.recipes import Recipe
 from crossmodal.recipes.base import SMOKE_DIGITS

@@ -6,7 +6,6 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from crossmodal.data.text import TextTokenizer, tokenizer_for
 from crossmodal.errors import InputError
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.losses import loss_named
@@ -17,6 +16,7 @@ from crossmodal.models.names import OWN_TEXT_MODELS, TINY_TEXT_MODEL
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import build_text_tower, text_config
 from crossmodal.models.timm_backbones import PREFIX, timm_preprocessing
+from crossmodal.models.tokenizer import TextTokenizer, tokenizer_for
 from crossmodal.recipes import Recipe, recipe_named, smoke
 from crossmodal.recipes.base import HEADS
 from crossmodal.run_data import SplitPictures

@@ -32,7 +32,6 @@ from crossmodal.checkpoint import (
     save_training_state,
 )
 from crossmodal.checkpoint_files import RUN_PARTS, check_replaceable, write_document
-from crossmodal.data.text import TextTokenizer
 from crossmodal.errors import CheckpointError, TrainingError
 from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.figures import history_curves, save_figure, similarity_matrix
@@ -40,6 +39,7 @@ from crossmodal.images.transforms import ImageTransform
 from crossmodal.model_card import model_card
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.objectives import EmbeddingObjective, MatchObjective, Objective
 from crossmodal.progress import Bar
 from crossmodal.recipes import Recipe

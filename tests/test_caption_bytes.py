@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from crossmodal.data import caption_bytes
-from crossmodal.data.caption_bytes import Limits, allowance
-from crossmodal.data.captions import read_captions
+from crossmodal.datasets.captions import unpacking as caption_bytes
+from crossmodal.datasets.captions.reading import read_captions
+from crossmodal.datasets.captions.unpacking import Limits, allowance
 from crossmodal.errors import CaptionsError
 
 ROWS = "image,caption\n" + "a.jpg,A dog runs on a beach\n" * 5000
@@ -78,7 +78,7 @@ def test_a_plain_file_of_too_much_text_is_refused(tmp_path: Path) -> None:
 def test_parquet_of_many_rows_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_parquet(tmp_path / "x", image=repeated("a.jpg", 5_000_000), caption=repeated("dog", 5_000_000))
     assert file.stat().st_size < 100_000
-    monkeypatch.setattr("crossmodal.data.caption_parquet._weight", None)
+    monkeypatch.setattr("crossmodal.datasets.captions.parquet._weight", None)
     with pytest.raises(CaptionsError, match="unpacks to more than 64 MiB"):
         read_captions(file)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from crossmodal.data.captions import CaptionTable, read_captions
+from crossmodal.datasets.captions.reading import CaptionTable, read_captions
 from crossmodal.errors import CaptionsError
 
 TWO = {"a.jpg": ("A dog runs", "Two dogs"), "b.jpg": ("A cat",)}

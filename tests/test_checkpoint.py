@@ -18,7 +18,6 @@ from crossmodal.checkpoint import (
     save_training_state,
 )
 from crossmodal.checkpoint_files import abilities, fingerprint
-from crossmodal.data.text import TextTokenizer
 from crossmodal.encoder import open_encoder
 from crossmodal.errors import CheckpointError, InputError, NotIndexableError
 from crossmodal.images.transforms import ImageTransform
@@ -27,6 +26,7 @@ from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_conf
 from crossmodal.models.heads import ImageDecoder, MatchHead
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import LabelEncoder, LetterEncoder, RecurrentEncoder
+from crossmodal.models.tokenizer import TextTokenizer
 from tests.fakes import paint
 
 CAPTIONS = ["two dogs run on a beach", "a red car", "a man in a very long coat stands near the old railway station"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks import faithfulness
 from crossmodal.cli import main
-from crossmodal.data.pairs import Record
+from crossmodal.datasets.records import Record
 from crossmodal.drawings import explained_pair, explained_pictures
 from crossmodal.explain import APPROXIMATE, Explanation, explain, explain_images
 from tests.fakes import paint_many

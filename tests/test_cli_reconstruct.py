@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crossmodal.cli import main
-from crossmodal.data.labelled import LabelledPictures
+from crossmodal.datasets.labelled.pictures import LabelledPictures
 from crossmodal.recipes import RECIPES
 from tests.fakes import DrawingEncoder, FakeEncoder, paint
 
@@ -65,7 +65,9 @@ def test_labelled_pictures_carry_their_labels(
     asked: list[tuple[object, ...]] = []
     pixels = np.full((3, 3, 8, 8), 128, dtype=np.uint8)
     data = LabelledPictures("mnist", "test", pixels, np.array([1, 0, 1]), ("zero", "one"))
-    monkeypatch.setattr("crossmodal.data.labelled.load_labelled", lambda *given: (asked.append(given), data)[1])
+    monkeypatch.setattr(
+        "crossmodal.datasets.labelled.pictures.load_labelled", lambda *given: (asked.append(given), data)[1]
+    )
     assert run(tmp_path, "--data", "mnist", "--root", "data") == 0
     assert asked == [("mnist", Path("data"), "test", 8)]
     assert drawn[0][1] == ["one", "zero", "one"]

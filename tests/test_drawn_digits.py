@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossmodal.data.drawn_digits import drawn_digits
+from crossmodal.datasets.drawn_digits import drawn_digits
 from crossmodal.errors import InputError
 
 

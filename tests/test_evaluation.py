@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossmodal.data.pairs import Record
+from crossmodal.datasets.records import Record
 from crossmodal.errors import InputError
 from crossmodal.evaluation import embed_records, evaluate, leading_pairs, retrieval_report, split_hash
 

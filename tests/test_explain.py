@@ -14,8 +14,6 @@ import torch
 from PIL import Image
 
 from crossmodal.checkpoint import model_config, save_checkpoint
-from crossmodal.data.text import TextTokenizer
-from crossmodal.data.words import MARKS
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import InputError
 from crossmodal.explain import APPROXIMATE, Explainer, Likeness, compare, explain, explain_images, seen_box
@@ -25,6 +23,8 @@ from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, TextTower, tiny_text_config
 from crossmodal.models.parts import Parts
 from crossmodal.models.text_towers import LabelEncoder, LetterEncoder, RecurrentEncoder
+from crossmodal.models.tokenizer import TextTokenizer
+from crossmodal.models.words import MARKS
 
 CAPTIONS = ["two dogs run on a beach", "a red car", "a man in a long coat stands near the station"]
 Towers = Callable[[TextTokenizer], TextTower]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, tensor
 
-from crossmodal.data.sources import Words
+from crossmodal.datasets.sources import Words
 from crossmodal.label_evaluation import class_report, label_report
 
 # the forms stand along the axes, so a picture's numbers are its cosines with them

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossmodal.data.labelled import DATASETS, labelled_set, load_labelled
+from crossmodal.datasets.labelled.pictures import DATASETS, labelled_set, load_labelled
 from crossmodal.errors import DataError, InputError
 from crossmodal.images.transforms import ImageTransform
 from tests.labelled_files import (
@@ -134,7 +134,7 @@ def test_stl10_is_upright_and_no_unlabelled_picture_comes_in(tmp_path: Path, mon
 def test_bulk_resizing_gives_each_picture_what_the_transform_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr("crossmodal.data.labelled._CHUNK", 3)
+    monkeypatch.setattr("crossmodal.datasets.labelled.pictures._CHUNK", 3)
     rgb, grey = pictures(5, 32), pictures(5, 28, 1)[:, 0]
     write_cifar10(tmp_path, rgb, [0] * 5, rgb, [0] * 5, monkeypatch)
     write_mnist(tmp_path, "train", grey, [0] * 5)

@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from crossmodal.data.text import TextTokenizer
 from crossmodal.errors import InputError, WeightsError
 from crossmodal.models.backbones import FoldingSequential, build_backbone
 from crossmodal.models.batching import eval_mode
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, declared_pooling, tiny_text_config
+from crossmodal.models.tokenizer import TextTokenizer
 
 WIDTHS = {"mobilenet_v2": 1280, "efficientnet_b0": 1280, "densenet121": 1024, "resnet18": 512, "convnext_tiny": 768}
 

@@ -13,8 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from crossmodal.data.sources import Source, Words
-from crossmodal.data.text import TextTokenizer
+from crossmodal.datasets.sources import Source, Words
 from crossmodal.errors import InputError
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.losses import LOSSES
@@ -23,6 +22,7 @@ from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.heads import ImageDecoder, MatchHead
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import LabelEncoder, RecurrentEncoder
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.objectives import Batch, EmbeddingObjective, MatchObjective
 from crossmodal.phases import set_trainable
 from crossmodal.recipes import Phase

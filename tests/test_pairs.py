@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.data.pairs import Record, load_pairs, match_names
+from crossmodal.datasets.records import Record, load_pairs, match_names
 from crossmodal.errors import CaptionsError, DataError, InputError
 
 

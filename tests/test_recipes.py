@@ -13,7 +13,7 @@ import training_script
 from crossmodal.checkpoint import load_checkpoint
 from crossmodal.checkpoint_files import abilities, read_config
 from crossmodal.cli import main as crossmodal
-from crossmodal.data.drawn_digits import drawn_digits
+from crossmodal.datasets.drawn_digits import drawn_digits
 from crossmodal.recipes import RECIPES, recipe_named
 
 ABLE = {"match": {"pairs"}, "arcface": {"vectors", "labels", "decoding"}}

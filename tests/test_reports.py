@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from crossmodal.checkpoint import AnyModel, Checkpoint, model_config
-from crossmodal.data.sources import Source, Words
-from crossmodal.data.text import TextTokenizer
+from crossmodal.datasets.sources import Source, Words
 from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, ScoreReport, retrieval_report
 from crossmodal.images.transforms import ImageTransform
@@ -21,6 +20,7 @@ from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.heads import ImageDecoder, MatchHead
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import RecurrentEncoder
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.recipes import recipe_named
 from crossmodal.reports import checkpoint_report
 

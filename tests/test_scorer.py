@@ -9,7 +9,6 @@ from PIL import Image
 
 from crossmodal.checkpoint import load_checkpoint, model_config, save_checkpoint
 from crossmodal.checkpoint_files import fingerprint
-from crossmodal.data.text import TextTokenizer
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
@@ -17,6 +16,7 @@ from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.heads import MatchHead
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import RecurrentEncoder
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.scorer import Scorer, open_scorer
 
 SENTENCES = ["a dog", "two red cars on a road", "a dog runs on a beach"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import composed, relevance, scoring
-from crossmodal.data.pairs import Record
+from crossmodal.datasets.records import Record
 from crossmodal.scenes.scene import make_scenes
 from tests.fakes import FakeEncoder, paint_many
 

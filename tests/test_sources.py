@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from crossmodal.data.sources import Source, Words
+from crossmodal.datasets.sources import Source, Words
 from crossmodal.errors import InputError
 
 FORMS = Words(

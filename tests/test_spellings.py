@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from crossmodal.data.spellings import WITHHELD, WRITTEN_FORMS, all_forms, digit_of, seen_forms
+from crossmodal.datasets.spellings import WITHHELD, WRITTEN_FORMS, all_forms, digit_of, seen_forms
 from crossmodal.errors import InputError
 
 

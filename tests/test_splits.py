@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.data.pairs import Record, load_pairs
-from crossmodal.data.splits import listed_records, photo_id, read_split_list, split_records, split_role
+from crossmodal.datasets.records import Record, load_pairs
+from crossmodal.datasets.splits import listed_records, photo_id, read_split_list, split_records, split_role
 from crossmodal.errors import CaptionsError, InputError
 
 RECORDS = tuple(Record(f"{i:04}.jpg", ("A dog",)) for i in range(1000))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.data.text import TextTokenizer, tokenizer_for
 from crossmodal.errors import InputError
+from crossmodal.models.tokenizer import TextTokenizer, tokenizer_for
 
 PAD, UNKNOWN = 0, 1
 OWN = {

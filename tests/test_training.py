@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from crossmodal.data.sources import Source
-from crossmodal.data.text import TextTokenizer
+from crossmodal.datasets.sources import Source
 from crossmodal.errors import InputError, TrainingError
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.backbones import Backbone
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
 from crossmodal.models.names import OWN_TEXT_MODELS
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.objectives import EmbeddingObjective, diagnose
 from crossmodal.phases import learning_rate_factor, parameter_groups, set_trainable
 from crossmodal.recipes import RECIPES, Phase, recipe_named, smoke

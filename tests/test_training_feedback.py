@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import training_script
-from crossmodal.data.pairs import Record
-from crossmodal.data.sources import Marked
+from crossmodal.datasets.records import Record
+from crossmodal.datasets.sources import Marked
 from crossmodal.encoder import open_encoder
 from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.losses import marked

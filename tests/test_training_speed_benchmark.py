@@ -22,8 +22,8 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Photos, captions, a text tower and an image tower of a few pixels."""
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    from crossmodal.data.text import TextTokenizer
     from crossmodal.models.encoders import tiny_text_config
+    from crossmodal.models.tokenizer import TextTokenizer
 
     folder = tmp_path_factory.mktemp("speed")
     captions = paint_many(folder / "photos", 12)

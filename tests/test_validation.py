@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from crossmodal.cli import main
-from crossmodal.data.validation import CHECKS, Validation, describe, validate
+from crossmodal.datasets.validation import CHECKS, Validation, describe, validate
 from crossmodal.errors import CaptionsError, DataError, InputError
 
 

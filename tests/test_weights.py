@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import DenseNet, DenseNet201_Weights
 
-from crossmodal.data.text import TextTokenizer
 from crossmodal.errors import WeightsError
 from crossmodal.models.backbones import build_backbone
 from crossmodal.models.encoders import TextEncoder
+from crossmodal.models.tokenizer import TextTokenizer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "run", "##ning", "##s", "cat", "."]
 SENTENCES = ["A dog runs.", "a cat", "running"]

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from crossmodal.checkpoint import model_config, save_checkpoint
-from crossmodal.data.text import TextTokenizer
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
+from crossmodal.models.tokenizer import TextTokenizer
 
 PAINTS = {
     "red": (220, 30, 30), "green": (30, 190, 40), "blue": (30, 40, 220), "white": (240, 240, 240),

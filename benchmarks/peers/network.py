@@ -30,10 +30,10 @@ def make_network(folder: Path, backbone: str = "efficientnet_b0", dimension: int
     import torch
 
     from crossmodal.checkpoint import model_config, save_checkpoint
-    from crossmodal.data.text import TextTokenizer
     from crossmodal.images.transforms import ImageTransform
     from crossmodal.models.dual import CrossModalModel
     from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
+    from crossmodal.models.tokenizer import TextTokenizer
     from crossmodal.scenes.scene import describe_scene, draw_scene, make_scenes
 
     torch.manual_seed(0)

@@ -25,7 +25,7 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_validate(options: argparse.Namespace) -> int:
     """Check pictures and captions, print what was found; 0 when clean, 1 otherwise."""
-    from crossmodal.data.validation import describe, validate
+    from crossmodal.datasets.validation import describe, validate
     from crossmodal.progress import Bar
 
     with Bar("checking pictures") as bar:

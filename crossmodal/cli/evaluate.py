@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from crossmodal.data.pairs import Pairs, Record
+    from crossmodal.datasets.records import Pairs, Record
     from crossmodal.reports import AnyReport
     from crossmodal.scorer import Scorer
 
@@ -65,8 +65,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 
 def _records(options: argparse.Namespace) -> tuple[Pairs, tuple[Record, ...], str]:
-    from crossmodal.data.pairs import load_pairs
-    from crossmodal.data.splits import listed_records
+    from crossmodal.datasets.records import load_pairs
+    from crossmodal.datasets.splits import listed_records
 
     pairs = load_pairs(options.images, options.captions)
     name = options.split.name if options.split else "all pictures with captions"

@@ -49,8 +49,8 @@ def run_export(options: argparse.Namespace) -> int:
 
     def samples(checkpoint: Checkpoint) -> Samples:
         """The person's own photos and captions."""
-        from crossmodal.data.pairs import load_pairs
-        from crossmodal.data.splits import listed_records
+        from crossmodal.datasets.records import load_pairs
+        from crossmodal.datasets.splits import listed_records
         from crossmodal.exporting import record_samples
 
         pairs = load_pairs(options.images, options.captions)

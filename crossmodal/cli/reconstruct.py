@@ -78,7 +78,7 @@ def _labelled_pictures(options: argparse.Namespace, encoder: Encoder) -> tuple[l
     """Evenly from a labelled test split, at the size the encoder sees, labels with them."""
     from PIL import Image as PictureFile
 
-    from crossmodal.data.labelled import load_labelled
+    from crossmodal.datasets.labelled.pictures import load_labelled
 
     data = load_labelled(options.data, options.root, "test", int(encoder.preprocessing["image"]["size"]))
     rows = _evenly(range(len(data.labels)), options.count)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from crossmodal.data.splits import SPLITS
+from crossmodal.datasets.splits import SPLITS
 
 __all__ = ["AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "WrongCaption", "as_csv", "ordinal"]
 

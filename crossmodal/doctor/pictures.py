@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crossmodal.data.pairs import match_names
-from crossmodal.data.splits import read_split_lists
+from crossmodal.datasets.records import match_names
+from crossmodal.datasets.splits import read_split_lists
 from crossmodal.doctor.findings import Drawn, Duplicates, Hub
 from crossmodal.doctor.surveying import PLACES, Survey
 from crossmodal.duplicates import THRESHOLD, near_duplicates

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from crossmodal.checkpoint_files import write_document
-from crossmodal.data.pairs import Record
+from crossmodal.datasets.records import Record
 from crossmodal.feedback.marks import query_of
 from crossmodal.feedback.personal import read_marks
 

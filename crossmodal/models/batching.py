@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from crossmodal.data.text import TextTokenizer
+from crossmodal.models.tokenizer import TextTokenizer
 
 
 @contextmanager

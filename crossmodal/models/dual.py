@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from crossmodal.data.text import TextTokenizer
 from crossmodal.errors import InputError
 from crossmodal.images.transforms import DRAWN_SIZE, ImageTransform
 from crossmodal.models.batching import by_length, in_batches
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.models.heads import ImageDecoder
+from crossmodal.models.tokenizer import TextTokenizer
 
 LARGEST_LOGIT_SCALE = math.log(100)
 

@@ -11,11 +11,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from crossmodal.data.text import TextTokenizer
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.batching import by_length, eval_mode, in_batches
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.models.heads import MatchHead
+from crossmodal.models.tokenizer import TextTokenizer
 
 
 class PairScorer(nn.Module):

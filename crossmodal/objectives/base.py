@@ -17,12 +17,12 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossmodal.data.sources import Source
-from crossmodal.data.text import TextTokenizer
+from crossmodal.datasets.sources import Source
 from crossmodal.errors import InputError
 from crossmodal.images.transforms import ImageTransform, augment
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.objectives.reading import Reader
 from crossmodal.recipes import Phase
 

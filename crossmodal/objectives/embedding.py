@@ -14,8 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from crossmodal.data.sources import Source
-from crossmodal.data.text import TextTokenizer
+from crossmodal.datasets.sources import Source
 from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, ScoreReport, retrieval_report
 from crossmodal.gradient_cache import backward_in_chunks
@@ -23,6 +22,7 @@ from crossmodal.images.transforms import ImageTransform, as_drawn
 from crossmodal.losses import loss_named, marked, reconstruction
 from crossmodal.models.batching import eval_mode
 from crossmodal.models.dual import CrossModalModel
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.objectives.base import Batch, Judgement, Objective, ln_of_batch
 from crossmodal.objectives.views import drawn_maps, frozen_views
 from crossmodal.recipes import Phase

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossmodal.data.sources import Source
+from crossmodal.datasets.sources import Source
 from crossmodal.errors import InputError
 from crossmodal.images.transforms import augment
 from crossmodal.models.dual import CrossModalModel

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from crossmodal.allocator import hold_memory
 from crossmodal.checkpoint_files import read_config, read_steadily, read_whole
-from crossmodal.data.text import TextTokenizer
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.images.transforms import ImageTransform, resize_by_pillow, resize_by_simd
 from crossmodal.models.parts import Parts, Weights
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.runtimes.export_files import EXPORTED, Export, check_files, export_command
 from crossmodal.runtimes.sessions import OnnxSession, OpenvinoSession, Session
 from crossmodal.runtimes.towers import EXACT, PIECE, Bulk, Ids, Pixels, Towers, Vectors, cores

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from crossmodal.data.text import TextTokenizer
     from crossmodal.models.parts import Parts, Weights
+    from crossmodal.models.tokenizer import TextTokenizer
 
 __all__ = ["EXACT", "PIECE", "RUNTIME_VARIABLE", "Bulk", "Ids", "Pixels", "Towers", "Vectors", "cores"]
 

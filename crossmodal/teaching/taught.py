@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmodal.checkpoint_files import checkpoint_name
-from crossmodal.data.pairs import Record
+from crossmodal.datasets.records import Record
 from crossmodal.errors import InputError
 from crossmodal.evaluation import Report, split_hash
 from crossmodal.feedback import Feedback

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from crossmodal.data.words import Word
     from crossmodal.explain import Explainer
     from crossmodal.index import Embedder, Manifest
     from crossmodal.models.parts import Parts, Weights
+    from crossmodal.models.words import Word
     from crossmodal.scorer import Scorer
     from crossmodal.search import Searcher
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.words import MARKS
+from crossmodal.models.words import MARKS
 from crossmodal.ui.look import _safe
 from crossmodal.ui.overlay import Box, colour, place_box
 

@@ -13,11 +13,11 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.data.words import Word
 from crossmodal.errors import InputError
 from crossmodal.explain import APPROXIMATE
 from crossmodal.index import build_index, open_index
 from crossmodal.models.parts import Parts, Weights
+from crossmodal.models.words import Word
 from crossmodal.search import Searcher
 from crossmodal.ui.galleries import LockedEncoder
 from tests.app.frame import COLOURS, HOSTILE, ColourEncoder, LabelEncoder, html_of, unit

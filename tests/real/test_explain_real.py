@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from crossmodal.checkpoint_files import STARTER
-from crossmodal.data.pairs import load_pairs
-from crossmodal.data.splits import listed_records
+from crossmodal.datasets.records import load_pairs
+from crossmodal.datasets.splits import listed_records
 from crossmodal.encoder import open_encoder
 from crossmodal.explain import explain, explain_images
 from crossmodal.images.decode import load_image

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from crossmodal.checkpoint_files import STARTER
-from crossmodal.data.pairs import load_pairs
-from crossmodal.data.splits import listed_records
+from crossmodal.datasets.records import load_pairs
+from crossmodal.datasets.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.evaluation import embed_records, evaluate
 from crossmodal.exporting import RECALL_POINTS

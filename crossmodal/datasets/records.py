@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from crossmodal.data.captions import CaptionTable, read_captions
+from crossmodal.datasets.captions.reading import CaptionTable, read_captions
 from crossmodal.errors import CaptionsError, DataError
 from crossmodal.images.decode import IMAGE_SUFFIXES, list_images
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from crossmodal.data.labelled import LABELLED_SPLITS, LabelledPictures
+from crossmodal.datasets.labelled.pictures import LABELLED_SPLITS, LabelledPictures
 from crossmodal.errors import InputError
 
 __all__ = ["drawn_digits"]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crossmodal.data.captions import CaptionTable, read_captions
-from crossmodal.data.pairs import Pairs, match_names, pair_table
-from crossmodal.data.splits import (
+from crossmodal.datasets.captions.reading import CaptionTable, read_captions
+from crossmodal.datasets.records import Pairs, match_names, pair_table
+from crossmodal.datasets.splits import (
     SPLITS,
     list_role,
     photo_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from crossmodal.data.caption_table import CaptionTable, TableBuilder, find_columns
+from crossmodal.datasets.captions.table import CaptionTable, TableBuilder, find_columns
 from crossmodal.errors import CaptionsError
 
 _KNOWN = (

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from crossmodal.data.captions import read_captions, read_text
-from crossmodal.data.pairs import Record, match_names
+from crossmodal.datasets.captions.reading import read_captions, read_text
+from crossmodal.datasets.records import Record, match_names
 from crossmodal.errors import CaptionsError, InputError
 
 __all__ = [

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.pairs import Record
-from crossmodal.data.splits import split_records
+from crossmodal.datasets.records import Record
+from crossmodal.datasets.splits import split_records
 from crossmodal.errors import DataError, ImageError
 from crossmodal.images.decode import list_images, load_image
 from crossmodal.images.transforms import ImageTransform

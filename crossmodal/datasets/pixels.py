@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.pairs import Record
+from crossmodal.datasets.records import Record
 from crossmodal.errors import DataError, ImageError
 from crossmodal.images.decode import load_image
 from crossmodal.images.transforms import ImageTransform

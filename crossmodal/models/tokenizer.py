@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.data.words import Word, words_of
 from crossmodal.errors import CheckpointError, InputError, WeightsError
+from crossmodal.models.words import Word, words_of
 
 if TYPE_CHECKING:
     from torch import Tensor

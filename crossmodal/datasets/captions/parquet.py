@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from crossmodal.data.caption_bytes import allowance, refuse_size
-from crossmodal.data.caption_table import CaptionTable, Columns, TableBuilder, find_columns
+from crossmodal.datasets.captions.table import CaptionTable, Columns, TableBuilder, find_columns
+from crossmodal.datasets.captions.unpacking import allowance, refuse_size
 from crossmodal.errors import CaptionsError
 
 __all__ = ["read_parquet"]
@@ -25,7 +25,7 @@ def read_parquet(path: Path) -> CaptionTable:
     """Read the captions of a Parquet file.
 
     Raises CaptionsError if pyarrow is absent, the file is damaged, lacks the columns, or holds more than
-    `crossmodal.data.caption_bytes.LIMITS` allow.
+    `crossmodal.datasets.captions.unpacking.LIMITS` allow.
     """
     if not find_spec("pyarrow"):
         raise CaptionsError(f"{path} is Parquet, which needs pyarrow: run `pip install pyarrow`")

@@ -98,10 +98,10 @@ def load_labelled(name: str, root: Path, split: str, size: int, download: bool =
     if size < 1:
         raise InputError(f"size must be at least 1 pixel, not {size}")
     if not entry.torchvision:
-        from crossmodal.data.labelled_folders import read_class_folders
+        from crossmodal.datasets.labelled.folders import read_class_folders
 
         return LabelledPictures(name, split, *read_class_folders(Path(root), split, size))
-    from crossmodal.data.labelled_sets import Wanted, read_set
+    from crossmodal.datasets.labelled.sets import Wanted, read_set
 
     wanted = Wanted(name, entry.title, entry.torchvision, Path(root), split, variant)
     native, labels, label_names = read_set(wanted, (entry.channels, entry.size, entry.size), download)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from crossmodal.data.caption_bytes import read_bytes, read_start
-from crossmodal.data.caption_json import read_json
-from crossmodal.data.caption_parquet import read_parquet
-from crossmodal.data.caption_table import CaptionTable, Columns, TableBuilder, find_columns
+from crossmodal.datasets.captions.json_files import read_json
+from crossmodal.datasets.captions.parquet import read_parquet
+from crossmodal.datasets.captions.table import CaptionTable, Columns, TableBuilder, find_columns
+from crossmodal.datasets.captions.unpacking import read_bytes, read_start
 from crossmodal.errors import CaptionsError
 from crossmodal.images.decode import IMAGE_SUFFIXES
 

@@ -1,1 +1,0 @@
-"""Reading pictures, captions and generated scenes; nothing here knows a model."""

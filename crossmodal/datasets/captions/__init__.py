@@ -1,0 +1,1 @@
+"""Captions files, told apart by what they hold."""

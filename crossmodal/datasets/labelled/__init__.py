@@ -1,0 +1,1 @@
+"""Labelled pictures: torchvision's sets and class folders in one form."""
