@@ -258,7 +258,7 @@ def embed(options: argparse.Namespace) -> tuple[Gallery, dict[str, Any]]:
     from crossmodal.datasets.records import load_pairs
     from crossmodal.datasets.splits import listed_records
     from crossmodal.encoder import open_encoder
-    from crossmodal.evaluation import embed_records, split_hash
+    from crossmodal.evaluation.retrieval import embed_records, split_hash
 
     pairs = load_pairs(options.images, options.captions)
     records = listed_records(pairs.records, options.split)

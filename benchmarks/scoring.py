@@ -28,7 +28,7 @@ from crossmodal.datasets.records import load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.encoder import open_encoder
 from crossmodal.errors import CrossmodalError, InputError
-from crossmodal.evaluation import embed_records, split_hash
+from crossmodal.evaluation.retrieval import embed_records, split_hash
 from crossmodal.index.calibrate import word_examples
 from crossmodal.relevance import fit_relevance
 

@@ -25,7 +25,7 @@ from crossmodal.checkpoint import Checkpoint, load_checkpoint
 from crossmodal.checkpoint_files import STARTER
 from crossmodal.datasets.records import load_pairs
 from crossmodal.errors import CrossmodalError, InputError
-from crossmodal.evaluation import Report, embed_records, evaluate
+from crossmodal.evaluation.retrieval import Report, embed_records, evaluate
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
 

@@ -26,7 +26,7 @@ import numpy as np
 from crossmodal.checkpoint_files import STARTER
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
-from crossmodal.evaluation import Report
+from crossmodal.evaluation.retrieval import Report
 from crossmodal.images.decode import list_images
 from crossmodal.index import build_index, check_encoder, open_index
 from crossmodal.progress import Bar

@@ -33,17 +33,17 @@ from crossmodal.checkpoint import (
 )
 from crossmodal.checkpoint_files import RUN_PARTS, check_replaceable, write_document
 from crossmodal.errors import CheckpointError, TrainingError
+from crossmodal.evaluation.model_card import model_card
+from crossmodal.evaluation.reports import AnyReport, checkpoint_report
 from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.figures import history_curves, save_figure, similarity_matrix
 from crossmodal.images.transforms import ImageTransform
-from crossmodal.model_card import model_card
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.objectives import EmbeddingObjective, MatchObjective, Objective
 from crossmodal.progress import Bar
 from crossmodal.recipes import Recipe
-from crossmodal.reports import AnyReport, checkpoint_report
 from crossmodal.run_data import SplitPictures, read_splits
 from crossmodal.run_models import build_model, chosen_recipe, image_transform
 from crossmodal.training import Epoch, Step, Trainer

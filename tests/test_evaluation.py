@@ -11,7 +11,7 @@ from PIL import Image
 
 from crossmodal.datasets.records import Record
 from crossmodal.errors import InputError
-from crossmodal.evaluation import embed_records, evaluate, leading_pairs, retrieval_report, split_hash
+from crossmodal.evaluation.retrieval import embed_records, evaluate, leading_pairs, retrieval_report, split_hash
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, tensor
 
 from crossmodal.datasets.sources import Words
-from crossmodal.label_evaluation import class_report, label_report
+from crossmodal.evaluation.labels import class_report, label_report
 
 # the forms stand along the axes, so a picture's numbers are its cosines with them
 FORMS = Words(

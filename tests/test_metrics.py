@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, tensor
 
 from crossmodal.errors import InputError
-from crossmodal.metrics import (
+from crossmodal.evaluation.metrics import (
     area_under_curve,
     balanced_accuracy,
     bootstrap_intervals,

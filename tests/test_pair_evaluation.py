@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, tensor
 
 from crossmodal.errors import InputError
-from crossmodal.pair_evaluation import hard_false, pair_report, uniform_false
+from crossmodal.evaluation.pairs import hard_false, pair_report, uniform_false
 
 OWNER = tensor([0, 0, 0, 1, 2, 2])
 

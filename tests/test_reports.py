@@ -12,9 +12,10 @@ import torch
 from crossmodal.checkpoint import AnyModel, Checkpoint, model_config
 from crossmodal.datasets.sources import Source, Words
 from crossmodal.errors import InputError
-from crossmodal.evaluation import Report, ScoreReport, retrieval_report
+from crossmodal.evaluation.model_card import model_card
+from crossmodal.evaluation.reports import checkpoint_report
+from crossmodal.evaluation.retrieval import Report, ScoreReport, retrieval_report
 from crossmodal.images.transforms import ImageTransform
-from crossmodal.model_card import model_card
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.heads import ImageDecoder, MatchHead
@@ -22,7 +23,6 @@ from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import RecurrentEncoder
 from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.recipes import recipe_named
-from crossmodal.reports import checkpoint_report
 
 NAMES = ("ring", "bar", "dot")
 HISTORY = {"epochs": [{"seconds": 60.0}, {"seconds": 120.0}]}

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from torch import tensor
 
 from crossmodal.errors import InputError
-from crossmodal.evaluation import Embedded
-from crossmodal.reranking import reranking_report
+from crossmodal.evaluation.reranking import reranking_report
+from crossmodal.evaluation.retrieval import Embedded
 
 Floats = NDArray[np.float32]
 # three pictures with one caption each; by cosine every caption finds the next picture first and its own second

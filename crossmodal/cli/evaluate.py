@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crossmodal.datasets.records import Pairs, Record
-    from crossmodal.reports import AnyReport
+    from crossmodal.evaluation.reports import AnyReport
     from crossmodal.scorer import Scorer
 
 DEPTH = 50
@@ -75,7 +75,7 @@ def _records(options: argparse.Namespace) -> tuple[Pairs, tuple[Record, ...], st
 
 def _retrieval(options: argparse.Namespace) -> AnyReport:
     from crossmodal.encoder import open_encoder
-    from crossmodal.evaluation import embed_records, evaluate, leading_pairs
+    from crossmodal.evaluation.retrieval import embed_records, evaluate, leading_pairs
     from crossmodal.figures import save_figure, similarity_matrix
     from crossmodal.progress import Bar
 
@@ -92,7 +92,7 @@ def _retrieval(options: argparse.Namespace) -> AnyReport:
 def _labelled(options: argparse.Namespace) -> AnyReport:
     from crossmodal.checkpoint import load_checkpoint
     from crossmodal.checkpoint_files import checkpoint_name
-    from crossmodal.reports import checkpoint_report
+    from crossmodal.evaluation.reports import checkpoint_report
     from crossmodal.run_data import labelled_split
 
     checkpoint = load_checkpoint(options.checkpoint)
@@ -111,8 +111,8 @@ def _labelled(options: argparse.Namespace) -> AnyReport:
 
 def _pairs(options: argparse.Namespace) -> AnyReport:
     from crossmodal.checkpoint import load_checkpoint
-    from crossmodal.evaluation import split_hash
-    from crossmodal.reports import checkpoint_report
+    from crossmodal.evaluation.reports import checkpoint_report
+    from crossmodal.evaluation.retrieval import split_hash
     from crossmodal.run_data import SplitPictures
     from crossmodal.scorer import Scorer
 
@@ -127,9 +127,9 @@ def _pairs(options: argparse.Namespace) -> AnyReport:
 
 def _reranked(options: argparse.Namespace) -> AnyReport:
     from crossmodal.encoder import open_encoder
-    from crossmodal.evaluation import embed_records, split_hash
+    from crossmodal.evaluation.reranking import reranking_report
+    from crossmodal.evaluation.retrieval import embed_records, split_hash
     from crossmodal.progress import Bar
-    from crossmodal.reranking import reranking_report
     from crossmodal.scorer import open_scorer
 
     encoder, scorer = open_encoder(options.checkpoint), open_scorer(options.rerank)

@@ -13,7 +13,7 @@ from crossmodal.errors import InputError
 from crossmodal.progress import Bar
 
 if TYPE_CHECKING:
-    from crossmodal.evaluation import Report
+    from crossmodal.evaluation.retrieval import Report
     from crossmodal.index import BuildReport
     from crossmodal.teaching import Taught
 

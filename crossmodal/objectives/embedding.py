@@ -16,7 +16,8 @@ from torch import Tensor
 
 from crossmodal.datasets.sources import Source
 from crossmodal.errors import InputError
-from crossmodal.evaluation import Report, ScoreReport, retrieval_report
+from crossmodal.evaluation.reports import labelled_report, redrawn
+from crossmodal.evaluation.retrieval import Report, ScoreReport, retrieval_report
 from crossmodal.gradient_cache import backward_in_chunks
 from crossmodal.images.transforms import ImageTransform, as_drawn
 from crossmodal.losses import loss_named, marked, reconstruction
@@ -26,7 +27,6 @@ from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.objectives.base import Batch, Judgement, Objective, ln_of_batch
 from crossmodal.objectives.views import drawn_maps, frozen_views
 from crossmodal.recipes import Phase
-from crossmodal.reports import labelled_report, redrawn
 
 SHOWN_PAIRS = 40
 MARKED_WEIGHT, MARKED_QUERIES, MARKED_PICTURES = 0.5, 4, 2  # a step; pictures of either kind a query

@@ -11,11 +11,11 @@ import torch
 from accelerate import Accelerator
 
 from crossmodal.errors import InputError
+from crossmodal.evaluation.reports import scorer_report
 from crossmodal.losses import matching
 from crossmodal.models.scorer import PairScorer
 from crossmodal.objectives.base import Batch, Judgement, Objective
 from crossmodal.recipes import Phase
-from crossmodal.reports import scorer_report
 
 
 class MatchObjective(Objective[PairScorer]):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crossmodal.metrics import RECALLS
+from crossmodal.evaluation.metrics import RECALLS
 
 if TYPE_CHECKING:
-    from crossmodal.evaluation import Report
+    from crossmodal.evaluation.retrieval import Report
     from crossmodal.teaching.taught import Taught
 
 SIDES = ("image_to_text", "text_to_image")

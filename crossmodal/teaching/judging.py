@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossmodal.errors import InputError
-from crossmodal.evaluation import Report, retrieval_report
+from crossmodal.evaluation.metrics import RECALLS, bootstrap_intervals, retrieval_metrics
+from crossmodal.evaluation.retrieval import Report, retrieval_report
 from crossmodal.index import Embedder, Index, Vectors
-from crossmodal.metrics import RECALLS, bootstrap_intervals, retrieval_metrics
 from crossmodal.scenes.scene import describe_scene, draw_scene, make_scenes
 from crossmodal.teaching.lesson import Lesson, Progress, Rows
 from crossmodal.teaching.maps import Maps

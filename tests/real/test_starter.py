@@ -11,7 +11,7 @@ from crossmodal.checkpoint_files import STARTER
 from crossmodal.datasets.records import load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
-from crossmodal.evaluation import embed_records, evaluate
+from crossmodal.evaluation.retrieval import embed_records, evaluate
 from crossmodal.exporting import RECALL_POINTS
 from crossmodal.scenes.scene import write_scenes
 

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from crossmodal.datasets.records import Record
 from crossmodal.errors import ImageError, InputError
-from crossmodal.images.decode import load_image
-from crossmodal.metrics import (
+from crossmodal.evaluation.metrics import (
     RECALLS,
     bootstrap_intervals,
     image_to_text_ranks,
     retrieval_metrics,
     text_to_image_ranks,
 )
+from crossmodal.images.decode import load_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image

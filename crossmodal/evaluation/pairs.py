@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from crossmodal.errors import InputError
-from crossmodal.evaluation import ScoreReport
-from crossmodal.metrics import area_under_curve, balanced_accuracy
+from crossmodal.evaluation.metrics import area_under_curve, balanced_accuracy
+from crossmodal.evaluation.retrieval import ScoreReport
 
 Score = Callable[[Tensor, Tensor], Tensor]
 

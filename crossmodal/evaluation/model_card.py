@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crossmodal.evaluation import Report, ScoreReport
-from crossmodal.metrics import RECALLS
+from crossmodal.evaluation.metrics import RECALLS
+from crossmodal.evaluation.retrieval import Report, ScoreReport
 from crossmodal.recipes import Recipe
 
 

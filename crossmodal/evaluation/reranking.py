@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import InputError
-from crossmodal.evaluation import Embedded, ScoreReport
-from crossmodal.metrics import RECALLS
+from crossmodal.evaluation.metrics import RECALLS
+from crossmodal.evaluation.retrieval import Embedded, ScoreReport
 
 Floats = NDArray[np.float32]
 ORDERS = ("by cosine", "by probability", "by both")

@@ -15,13 +15,13 @@ from torch import Tensor
 from crossmodal.checkpoint import Checkpoint
 from crossmodal.datasets.sources import Source, Words
 from crossmodal.errors import InputError
-from crossmodal.evaluation import Report, ScoreReport, retrieval_report
+from crossmodal.evaluation.labels import class_report, label_report
+from crossmodal.evaluation.pairs import pair_report
+from crossmodal.evaluation.retrieval import Report, ScoreReport, retrieval_report
 from crossmodal.images.transforms import ImageTransform, as_drawn, as_seen
-from crossmodal.label_evaluation import class_report, label_report
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.tokenizer import TextTokenizer
-from crossmodal.pair_evaluation import pair_report
 
 AnyReport = Report | ScoreReport
 

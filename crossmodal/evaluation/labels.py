@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from crossmodal.datasets.sources import Words
-from crossmodal.evaluation import ScoreReport
-from crossmodal.metrics import precision_at_k
+from crossmodal.evaluation.metrics import precision_at_k
+from crossmodal.evaluation.retrieval import ScoreReport
 
 COLLAPSED_GAP = 0.1
 NEIGHBOURS = 10
