@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossmodal.checkpoint_files import STARTER, read_config
 from crossmodal.errors import CrossmodalError
+from crossmodal.models.checkpoint_files import STARTER, read_config
 
 if TYPE_CHECKING:
     from crossmodal.encoder import Encoder

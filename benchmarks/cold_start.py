@@ -30,8 +30,8 @@ from statistics import median
 
 from benchmarks.peers import lacking, program, python_of
 from benchmarks.peers.running import environment
-from crossmodal.checkpoint_files import STARTER, fingerprint
 from crossmodal.errors import CrossmodalError, InputError
+from crossmodal.models.checkpoint_files import STARTER, fingerprint
 from crossmodal.runtimes.export_files import has_export, read_export
 
 CAPTIONS_EACH = 5

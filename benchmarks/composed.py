@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.composition import balanced
 from crossmodal.datasets.records import Record, load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.images.decode import load_image
+from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.scenes.captions import SKY_PHRASES
 from crossmodal.scenes.catalogue import KINDS, SETTINGS, Setting

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.datasets.records import Record, load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.explain import explain
 from crossmodal.images.decode import load_image
+from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 
 Pixels = NDArray[np.uint8]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.index.calibrate import background_sentences, picture_examples, word_examples
+from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.relevance import (
     Example,
     Relevance,

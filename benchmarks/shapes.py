@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from crossmodal.checkpoint import Checkpoint, load_checkpoint
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.datasets.records import load_pairs
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation.retrieval import Report, embed_records, evaluate
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint import Checkpoint, load_checkpoint
+from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.models.dual import CrossModalModel
 
 FITS = ("squash", "crop")

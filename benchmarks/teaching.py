@@ -23,12 +23,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation.retrieval import Report
 from crossmodal.images.decode import list_images
 from crossmodal.index import build_index, check_encoder, open_index
+from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.search import recorded_checkpoint
 from crossmodal.teaching import Taught, teach

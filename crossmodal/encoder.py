@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.checkpoint_files import checkpoint_name, read_config, read_steadily, read_whole
 from crossmodal.errors import InputError, NotIndexableError
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint_files import checkpoint_name, read_config, read_steadily, read_whole
 from crossmodal.runtimes.export_files import Export, export_command, find_export, has_export, read_export
 from crossmodal.runtimes.exported import ExportedTowers
 from crossmodal.runtimes.towers import EXACT, RUNTIME_VARIABLE, Bulk, Towers, Vectors

@@ -23,13 +23,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from crossmodal.checkpoint import Checkpoint, load_checkpoint
-from crossmodal.checkpoint_files import fingerprint, replace_directory, write_document
 from crossmodal.datasets.records import Record
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.evaluation.metrics import image_to_text_ranks, recall_at_k, text_to_image_ranks
 from crossmodal.images.decode import load_image
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint import Checkpoint, load_checkpoint
+from crossmodal.models.checkpoint_files import fingerprint, replace_directory, write_document
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.models.tokenizer import TextTokenizer

@@ -23,7 +23,13 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from crossmodal.allocator import hold_memory
-from crossmodal.checkpoint import (
+from crossmodal.errors import CheckpointError, TrainingError
+from crossmodal.evaluation.model_card import model_card
+from crossmodal.evaluation.reports import AnyReport, checkpoint_report
+from crossmodal.feedback.lessons import TrainingMarks
+from crossmodal.figures import history_curves, save_figure, similarity_matrix
+from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint import (
     Checkpoint,
     load_checkpoint,
     load_training_state,
@@ -31,13 +37,7 @@ from crossmodal.checkpoint import (
     save_checkpoint,
     save_training_state,
 )
-from crossmodal.checkpoint_files import RUN_PARTS, check_replaceable, write_document
-from crossmodal.errors import CheckpointError, TrainingError
-from crossmodal.evaluation.model_card import model_card
-from crossmodal.evaluation.reports import AnyReport, checkpoint_report
-from crossmodal.feedback.lessons import TrainingMarks
-from crossmodal.figures import history_curves, save_figure, similarity_matrix
-from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint_files import RUN_PARTS, check_replaceable, write_document
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.tokenizer import TextTokenizer

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from crossmodal.allocator import hold_memory
-from crossmodal.checkpoint import Checkpoint, load_checkpoint
-from crossmodal.checkpoint_files import checkpoint_name
 from crossmodal.errors import InputError
+from crossmodal.models.checkpoint import Checkpoint, load_checkpoint
+from crossmodal.models.checkpoint_files import checkpoint_name
 from crossmodal.models.scorer import PairScorer
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "images",
         "scenes",
         "datasets",
-        "models checkpoint checkpoint_files",
+        "models",
         "recipes",
         "evaluation",
         "encoder explain exporting quantising runtimes scorer",

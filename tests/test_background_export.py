@@ -12,11 +12,11 @@ import pytest
 from filelock import FileLock
 
 from crossmodal import cli
-from crossmodal.checkpoint_files import fingerprint
 from crossmodal.encoder import open_encoder
 from crossmodal.errors import CheckpointError
 from crossmodal.exporting import export_checkpoint
 from crossmodal.index import build_index
+from crossmodal.models.checkpoint_files import fingerprint
 from crossmodal.runtimes import background_export as background
 from crossmodal.runtimes.background_export import (
     LOCK,

@@ -9,7 +9,10 @@ import torch
 from PIL import Image
 
 import build_index
-from crossmodal.checkpoint import (
+from crossmodal.encoder import open_encoder
+from crossmodal.errors import CheckpointError, InputError, NotIndexableError
+from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint import (
     AnyModel,
     load_checkpoint,
     load_training_state,
@@ -17,10 +20,7 @@ from crossmodal.checkpoint import (
     save_checkpoint,
     save_training_state,
 )
-from crossmodal.checkpoint_files import abilities, fingerprint
-from crossmodal.encoder import open_encoder
-from crossmodal.errors import CheckpointError, InputError, NotIndexableError
-from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint_files import abilities, fingerprint
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
 from crossmodal.models.heads import ImageDecoder, MatchHead

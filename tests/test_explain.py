@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from crossmodal.checkpoint import model_config, save_checkpoint
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import InputError
 from crossmodal.explain import APPROXIMATE, Explainer, Likeness, compare, explain, explain_images, seen_box
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.attribution import image_parts, token_parts
+from crossmodal.models.checkpoint import model_config, save_checkpoint
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, TextTower, tiny_text_config
 from crossmodal.models.parts import Parts

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crossmodal import exporting
-from crossmodal.checkpoint import Checkpoint
 from crossmodal.cli import main
 from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.explain import explain, explain_images
 from crossmodal.exporting import Samples, export_checkpoint, scene_samples
 from crossmodal.index import build_index
+from crossmodal.models.checkpoint import Checkpoint
 from crossmodal.models.text_towers import LabelEncoder, LetterEncoder, RecurrentEncoder
 from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.runtimes.sessions import OnnxSession

@@ -187,7 +187,7 @@ def test_a_text_model_that_is_not_there_names_the_option():
 def test_the_shipped_checkpoints_tensors_fit_the_towers():
     from safetensors import safe_open
 
-    from crossmodal.checkpoint_files import STARTER, read_config
+    from crossmodal.models.checkpoint_files import STARTER, read_config
 
     config = read_config(STARTER)
     text = TextEncoder(dimension=config["dimension"], config=config["text"]["config"])

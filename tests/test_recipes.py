@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 import training_script
-from crossmodal.checkpoint import load_checkpoint
-from crossmodal.checkpoint_files import abilities, read_config
 from crossmodal.cli import main as crossmodal
 from crossmodal.datasets.drawn_digits import drawn_digits
+from crossmodal.models.checkpoint import load_checkpoint
+from crossmodal.models.checkpoint_files import abilities, read_config
 from crossmodal.recipes import RECIPES, recipe_named
 
 ABLE = {"match": {"pairs"}, "arcface": {"vectors", "labels", "decoding"}}

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from crossmodal import checkpoint, checkpoint_files, encoder
-from crossmodal.checkpoint import load_checkpoint
-from crossmodal.checkpoint_files import fingerprint, read_whole, replace_directory
+from crossmodal import encoder
 from crossmodal.encoder import open_encoder
 from crossmodal.errors import CheckpointError
+from crossmodal.models import checkpoint, checkpoint_files
+from crossmodal.models.checkpoint import load_checkpoint
+from crossmodal.models.checkpoint_files import fingerprint, read_whole, replace_directory
 from crossmodal.teaching.heads import write_with_heads
 from crossmodal.teaching.maps import Maps
 from tests.tiny_checkpoint import tiny_checkpoint

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from crossmodal.checkpoint import AnyModel, Checkpoint, model_config
 from crossmodal.datasets.sources import Source, Words
 from crossmodal.errors import InputError
 from crossmodal.evaluation.model_card import model_card
 from crossmodal.evaluation.reports import checkpoint_report
 from crossmodal.evaluation.retrieval import Report, ScoreReport, retrieval_report
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint import AnyModel, Checkpoint, model_config
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.heads import ImageDecoder, MatchHead

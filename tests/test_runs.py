@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import training_script
-from crossmodal.checkpoint import load_checkpoint
 from crossmodal.cli import main as crossmodal
+from crossmodal.models.checkpoint import load_checkpoint
 from crossmodal.run_models import chosen_recipe
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from crossmodal import encoder as face
-from crossmodal.checkpoint_files import fingerprint
 from crossmodal.encoder import RUNTIMES, open_encoder
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint_files import fingerprint
 from crossmodal.runtimes.export_files import Export, read_export
 from tests.test_explain import make
 

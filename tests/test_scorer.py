@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from crossmodal.checkpoint import load_checkpoint, model_config, save_checkpoint
-from crossmodal.checkpoint_files import fingerprint
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint import load_checkpoint, model_config, save_checkpoint
+from crossmodal.models.checkpoint_files import fingerprint
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.heads import MatchHead

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from crossmodal.checkpoint import model_config, save_checkpoint
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint import model_config, save_checkpoint
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
 from crossmodal.models.tokenizer import TextTokenizer

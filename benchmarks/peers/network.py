@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from crossmodal.checkpoint_files import fingerprint
 from crossmodal.errors import CheckpointError
+from crossmodal.models.checkpoint_files import fingerprint
 from crossmodal.runtimes.export_files import read_export
 
 __all__ = ["WEIGHTS", "exported", "make_network"]
@@ -29,8 +29,8 @@ def make_network(folder: Path, backbone: str = "efficientnet_b0", dimension: int
         return folder
     import torch
 
-    from crossmodal.checkpoint import model_config, save_checkpoint
     from crossmodal.images.transforms import ImageTransform
+    from crossmodal.models.checkpoint import model_config, save_checkpoint
     from crossmodal.models.dual import CrossModalModel
     from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
     from crossmodal.models.tokenizer import TextTokenizer

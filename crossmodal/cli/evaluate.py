@@ -41,7 +41,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Measure what the checkpoint is judged by and print the report with its protocol."""
-    from crossmodal.checkpoint_files import abilities
+    from crossmodal.models.checkpoint_files import abilities
 
     able = abilities(options.checkpoint)
     if (options.data is None) == (options.images is None or options.captions is None):
@@ -90,9 +90,9 @@ def _retrieval(options: argparse.Namespace) -> AnyReport:
 
 
 def _labelled(options: argparse.Namespace) -> AnyReport:
-    from crossmodal.checkpoint import load_checkpoint
-    from crossmodal.checkpoint_files import checkpoint_name
     from crossmodal.evaluation.reports import checkpoint_report
+    from crossmodal.models.checkpoint import load_checkpoint
+    from crossmodal.models.checkpoint_files import checkpoint_name
     from crossmodal.run_data import labelled_split
 
     checkpoint = load_checkpoint(options.checkpoint)
@@ -110,9 +110,9 @@ def _labelled(options: argparse.Namespace) -> AnyReport:
 
 
 def _pairs(options: argparse.Namespace) -> AnyReport:
-    from crossmodal.checkpoint import load_checkpoint
     from crossmodal.evaluation.reports import checkpoint_report
     from crossmodal.evaluation.retrieval import split_hash
+    from crossmodal.models.checkpoint import load_checkpoint
     from crossmodal.run_data import SplitPictures
     from crossmodal.scorer import Scorer
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.errors import InputError
+from crossmodal.models.checkpoint_files import STARTER
 
 if TYPE_CHECKING:
     import numpy as np

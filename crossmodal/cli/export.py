@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.errors import InputError
+from crossmodal.models.checkpoint_files import STARTER
 
 if TYPE_CHECKING:
-    from crossmodal.checkpoint import Checkpoint
     from crossmodal.exporting import Samples
+    from crossmodal.models.checkpoint import Checkpoint
 
 PRECISIONS = ("fp32", "int8", "bf16")
 MOST = 1000  # pictures that an export is checked on

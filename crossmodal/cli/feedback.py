@@ -62,9 +62,9 @@ def run_feedback(options: argparse.Namespace) -> int:
 
 def _under(index: Index, checkpoint: Path) -> Index:
     """The index as another checkpoint sees it. Raises InputError where its pictures would have to be encoded again."""
-    from crossmodal.checkpoint_files import fingerprint
     from crossmodal.encoder import open_encoder
     from crossmodal.index import Index, build_command
+    from crossmodal.models.checkpoint_files import fingerprint
     from crossmodal.teaching import vectors_under
 
     if fingerprint(checkpoint) == index.manifest.checkpoint["fingerprint"]:

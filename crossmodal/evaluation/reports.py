@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crossmodal.checkpoint import Checkpoint
 from crossmodal.datasets.sources import Source, Words
 from crossmodal.errors import InputError
 from crossmodal.evaluation.labels import class_report, label_report
 from crossmodal.evaluation.pairs import pair_report
 from crossmodal.evaluation.retrieval import Report, ScoreReport, retrieval_report
 from crossmodal.images.transforms import ImageTransform, as_drawn, as_seen
+from crossmodal.models.checkpoint import Checkpoint
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.tokenizer import TextTokenizer

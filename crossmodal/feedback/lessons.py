@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from crossmodal.checkpoint_files import write_document
 from crossmodal.datasets.records import Record
 from crossmodal.feedback.marks import query_of
 from crossmodal.feedback.personal import read_marks
+from crossmodal.models.checkpoint_files import write_document
 
 __all__ = ["TrainingMarks"]
 

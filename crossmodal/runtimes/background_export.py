@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from crossmodal.checkpoint_files import abilities, checkpoint_name, fingerprint, write_document
 from crossmodal.errors import CheckpointError
+from crossmodal.models.checkpoint_files import abilities, checkpoint_name, fingerprint, write_document
 from crossmodal.runtimes.export_files import NEEDED, find_export
 from crossmodal.runtimes.towers import RUNTIME_VARIABLE
 

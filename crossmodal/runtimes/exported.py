@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.allocator import hold_memory
-from crossmodal.checkpoint_files import read_config, read_steadily, read_whole
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.images.transforms import ImageTransform, resize_by_pillow, resize_by_simd
+from crossmodal.models.checkpoint_files import read_config, read_steadily, read_whole
 from crossmodal.models.parts import Parts, Weights
 from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.runtimes.export_files import EXPORTED, Export, check_files, export_command

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from crossmodal.checkpoint_files import fingerprint, read_config, write_document
 from crossmodal.errors import CheckpointError, ImageError, IndexStoreError, InputError, MissingPicturesError
 from crossmodal.images.decode import load_image
 from crossmodal.index import (
@@ -28,6 +27,7 @@ from crossmodal.index import (
     read_manifest,
 )
 from crossmodal.index import Progress as BuildProgress
+from crossmodal.models.checkpoint_files import fingerprint, read_config, write_document
 from crossmodal.search import recorded_checkpoint
 from crossmodal.teaching.heads import maps_between
 from crossmodal.teaching.lesson import Progress

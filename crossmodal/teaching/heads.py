@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.checkpoint_files import (
+from crossmodal.errors import CheckpointError, InputError
+from crossmodal.models.checkpoint_files import (
     abilities,
     check_replaceable,
     read_config,
@@ -21,7 +22,6 @@ from crossmodal.checkpoint_files import (
     replace_directory,
     write_document,
 )
-from crossmodal.errors import CheckpointError, InputError
 from crossmodal.teaching.maps import Maps
 
 __all__ = ["check_teachable", "maps_between", "write_with_heads"]

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crossmodal.checkpoint_files import checkpoint_name
 from crossmodal.datasets.records import Record
 from crossmodal.errors import InputError
 from crossmodal.evaluation.retrieval import Report, split_hash
 from crossmodal.feedback import Feedback
 from crossmodal.index import Embedder, Index, check_encoder, open_index
+from crossmodal.models.checkpoint_files import checkpoint_name
 from crossmodal.search import recorded_checkpoint
 from crossmodal.teaching.accepting import remember_candidate
 from crossmodal.teaching.card import taught_card

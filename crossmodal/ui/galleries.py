@@ -150,7 +150,7 @@ def galleries(also: Path | None = None) -> list[Path]:
 def checkpoints(*abilities: str) -> list[Path]:
     """Checkpoint directories below model-checkpoints/ and runs/ (three levels), the shipped one first.
 
-    abilities: what each of them must be able to do, as `crossmodal.checkpoint.abilities` names it.
+    abilities: what each of them must be able to do, as `crossmodal.models.checkpoint.abilities` names it.
     """
     found = {
         path.parent
@@ -165,7 +165,7 @@ def checkpoints(*abilities: str) -> list[Path]:
 
 def can(checkpoint: Path, ability: str) -> bool:
     """Whether a checkpoint has an ability: "vectors", "words", "labels", "pairs", "decoding"; a broken one none."""
-    from crossmodal.checkpoint_files import abilities
+    from crossmodal.models.checkpoint_files import abilities
 
     try:
         return ability in abilities(checkpoint)
@@ -183,7 +183,7 @@ def gallery_can(index: Path, ability: str) -> bool:
 
 def labels_of(index: Path) -> tuple[str, ...]:
     """The only words that can be asked of a gallery; empty where any words can."""
-    from crossmodal.checkpoint_files import read_config
+    from crossmodal.models.checkpoint_files import read_config
 
     if not gallery_can(index, "labels"):
         return ()
@@ -200,7 +200,7 @@ def has_captions(index: Path) -> bool:
 
 def starter() -> Path:
     """The shipped checkpoint."""
-    from crossmodal.checkpoint_files import STARTER
+    from crossmodal.models.checkpoint_files import STARTER
 
     return STARTER
 

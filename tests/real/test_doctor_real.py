@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.caption_doctor import measure
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.duplicates import near_duplicates
 from crossmodal.encoder import open_encoder
 from crossmodal.index import Index, build_index, open_index
+from crossmodal.models.checkpoint_files import STARTER
 
 COUNT = 100
 

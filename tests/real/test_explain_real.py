@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.datasets.records import load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.encoder import open_encoder
 from crossmodal.explain import explain, explain_images
 from crossmodal.images.decode import load_image
+from crossmodal.models.checkpoint_files import STARTER
 
 
 def test_shares_of_real_photos_add_up_to_their_scores(shared: Path):

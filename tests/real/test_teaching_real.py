@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from crossmodal import teaching
-from crossmodal.checkpoint_files import STARTER
 from crossmodal.encoder import open_encoder
 from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
+from crossmodal.models.checkpoint_files import STARTER
 
 PHOTOS = 120
 

@@ -18,7 +18,9 @@ from typing import Any
 
 from torch import Tensor
 
-from crossmodal.checkpoint_files import (
+from crossmodal.errors import CheckpointError, CrossmodalError
+from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint_files import (
     SCHEMA,
     check_replaceable,
     read_config,
@@ -26,8 +28,6 @@ from crossmodal.checkpoint_files import (
     replace_directory,
     write_document,
 )
-from crossmodal.errors import CheckpointError, CrossmodalError
-from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder
 from crossmodal.models.heads import ImageDecoder, MatchHead
