@@ -19,8 +19,8 @@ from crossmodal.errors import CrossmodalError
 from crossmodal.models.checkpoint_files import STARTER, read_config
 
 if TYPE_CHECKING:
-    from crossmodal.encoder import Encoder
     from crossmodal.index import BuildReport
+    from crossmodal.inference.encoder import Encoder
 
 EXPORT_PAYS = 6_000  # new pictures from which an export is sooner done with them than torch, its own time included
 CAPTIONED = 4  # pictures that take as long to embed as one with its captions
@@ -71,8 +71,8 @@ def default_index(images: Path) -> Path:
 def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, prune: bool = False) -> BuildReport:
     """Build with progress on stderr. prune: see `build_index`."""
     from crossmodal.index import Progress, build_index
+    from crossmodal.inference.backends.background_export import export_in_background
     from crossmodal.progress import Bar
-    from crossmodal.runtimes.background_export import export_in_background
 
     _export_if_it_pays(images, captions, checkpoint, index)
     encoder = _encoder(checkpoint, index)
@@ -101,7 +101,7 @@ def _export_if_it_pays(images: Path, captions: Path | None, checkpoint: Path, in
     from crossmodal.errors import IndexStoreError
     from crossmodal.images.decode import list_images
     from crossmodal.index import read_manifest
-    from crossmodal.runtimes.background_export import export_first, may_export
+    from crossmodal.inference.backends.background_export import export_first, may_export
 
     if not may_export(checkpoint):
         return
@@ -115,9 +115,9 @@ def _export_if_it_pays(images: Path, captions: Path | None, checkpoint: Path, in
 
 def _encoder(checkpoint: Path, index: Path) -> Encoder:
     """The checkpoint by the run time that is asked for or best; by one that rounds if the index was made by it."""
-    from crossmodal.encoder import RUNTIME_VARIABLE, open_encoder
     from crossmodal.errors import IndexStoreError, InputError
     from crossmodal.index import read_manifest
+    from crossmodal.inference.encoder import RUNTIME_VARIABLE, open_encoder
 
     if not os.environ.get(RUNTIME_VARIABLE):
         with suppress(IndexStoreError, InputError):  # no index yet, or it cannot be continued so: the build says it

@@ -31,8 +31,8 @@ from statistics import median
 from benchmarks.peers import lacking, program, python_of
 from benchmarks.peers.running import environment
 from crossmodal.errors import CrossmodalError, InputError
+from crossmodal.inference.backends.export_files import has_export, read_export
 from crossmodal.models.checkpoint_files import STARTER, fingerprint
-from crossmodal.runtimes.export_files import has_export, read_export
 
 CAPTIONS_EACH = 5
 SETTLED = 2.5  # seconds after which a new file's hash is remembered
@@ -46,13 +46,13 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
     """An index of made-up pictures: random directions, captions scattered around each, nothing to be opened."""
     import numpy as np
 
-    from crossmodal.encoder import open_encoder
     from crossmodal.index.calibrate import calibrate
     from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
     from crossmodal.index.embedder import Vectors
     from crossmodal.index.facts import Facts
     from crossmodal.index.manifest import SCHEMA, Manifest, write_manifest
     from crossmodal.index.store import write_generation
+    from crossmodal.inference.encoder import open_encoder
     from crossmodal.relevance import Relevance
 
     encoder, random = open_encoder(checkpoint), np.random.default_rng(0)

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from crossmodal.composition import balanced
 from crossmodal.datasets.records import Record, load_pairs
 from crossmodal.datasets.splits import listed_records
-from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.images.decode import load_image
+from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.scenes.captions import SKY_PHRASES

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from crossmodal.composition import balanced
 from crossmodal.datasets.splits import read_split_list
-from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.feedback import BETA, GAMMA
 from crossmodal.index import Index, open_index
+from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.scenes.catalogue import KINDS, SETTINGS

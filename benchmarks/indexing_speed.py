@@ -89,8 +89,8 @@ def index_here(photos: Path, checkpoint: Path, index: Path, captions: Path | Non
 
 def encode_here(photos: Path, checkpoint: Path) -> None:
     """The encoder alone, on pixels at hand, in batches as the builder's. Prints JSON."""
-    from crossmodal.encoder import open_encoder
     from crossmodal.images.decode import load_image
+    from crossmodal.inference.encoder import open_encoder
 
     encoder = open_encoder(checkpoint)
     pixels = np.stack([encoder.preprocess(load_image(path)) for path in sorted(photos.iterdir())])

@@ -257,8 +257,8 @@ def embed(options: argparse.Namespace) -> tuple[Gallery, dict[str, Any]]:
     """Encode the split, and the facts for the protocol."""
     from crossmodal.datasets.records import load_pairs
     from crossmodal.datasets.splits import listed_records
-    from crossmodal.encoder import open_encoder
     from crossmodal.evaluation.retrieval import embed_records, split_hash
+    from crossmodal.inference.encoder import open_encoder
 
     pairs = load_pairs(options.images, options.captions)
     records = listed_records(pairs.records, options.split)

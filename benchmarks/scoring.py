@@ -25,10 +25,10 @@ from benchmarks.relevance import calibration_error
 from crossmodal.channels import CAPTION_SHARE
 from crossmodal.datasets.records import load_pairs
 from crossmodal.datasets.splits import listed_records
-from crossmodal.encoder import open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation.retrieval import embed_records, split_hash
 from crossmodal.index.calibrate import word_examples
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.relevance import fit_relevance
 

@@ -23,11 +23,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation.retrieval import Report
 from crossmodal.images.decode import list_images
 from crossmodal.index import build_index, check_encoder, open_index
+from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.search import recorded_checkpoint

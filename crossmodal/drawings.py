@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-    from crossmodal.explain import Explanation, Likeness
+    from crossmodal.inference.explain import Explanation, Likeness
     from crossmodal.search import Hit
 
 __all__ = ["caption_with_pictures", "explained_pair", "explained_pictures", "picture_with_captions", "reconstructions"]

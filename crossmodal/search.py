@@ -375,7 +375,7 @@ def open_searcher(index: Path | str, checkpoint: Path | str | None = None) -> Se
     """
     opened = open_index(index)
     path = recorded_checkpoint(opened.manifest, opened.path) if checkpoint is None else Path(checkpoint)
-    from crossmodal.encoder import open_encoder  # loads for seconds: only after the quick checks
+    from crossmodal.inference.encoder import open_encoder  # loads for seconds: only after the quick checks
 
     return Searcher(opened, open_encoder(path))
 

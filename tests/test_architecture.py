@@ -27,7 +27,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "models",
         "recipes",
         "evaluation",
-        "encoder explain exporting quantising runtimes scorer",
+        "inference",
         "index relevance",
         "search channels composition filters query",
         "atlas doctor duplicates feedback",

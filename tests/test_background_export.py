@@ -12,13 +12,10 @@ import pytest
 from filelock import FileLock
 
 from crossmodal import cli
-from crossmodal.encoder import open_encoder
 from crossmodal.errors import CheckpointError
-from crossmodal.exporting import export_checkpoint
 from crossmodal.index import build_index
-from crossmodal.models.checkpoint_files import fingerprint
-from crossmodal.runtimes import background_export as background
-from crossmodal.runtimes.background_export import (
+from crossmodal.inference.backends import background_export as background
+from crossmodal.inference.backends.background_export import (
     LOCK,
     LOG,
     RECORD,
@@ -28,7 +25,10 @@ from crossmodal.runtimes.background_export import (
     read_attempts,
     sole_attempt,
 )
-from crossmodal.runtimes.export_files import EXPORTED, MANIFEST, has_export
+from crossmodal.inference.backends.export_files import EXPORTED, MANIFEST, has_export
+from crossmodal.inference.encoder import open_encoder
+from crossmodal.inference.export import export_checkpoint
+from crossmodal.models.checkpoint_files import fingerprint
 from tests.fakes import paint_many
 from tests.tiny_checkpoint import tiny_checkpoint
 

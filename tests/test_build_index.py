@@ -15,7 +15,7 @@ from tests.fakes import FakeEncoder, paint
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two pictures with captions in a folder `photos` below the current one; every checkpoint gives the fake."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: FakeEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: FakeEncoder())
     for colour in ("red", "blue"):
         paint(tmp_path / "photos" / f"{colour}.png", colour)
     (tmp_path / "captions.csv").write_text("image,caption\nred.png,a red thing\nblue.png,a blue thing\n")
@@ -107,8 +107,8 @@ def test_towers_are_exported_before_many_new_pictures_else_after(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pays: int, captions: list[str], expected: bool
 ) -> None:
     done: list[str] = []
-    background = "crossmodal.runtimes.background_export"
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: TorchEncoder())
+    background = "crossmodal.inference.backends.background_export"
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: TorchEncoder())
     monkeypatch.setattr(f"{background}.may_export", lambda _: True)
     monkeypatch.setattr(f"{background}.export_first", lambda _: done.append("first"))
     monkeypatch.setattr(f"{background}.export_in_background", lambda _: done.append("after"))

@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CheckpointError
 from crossmodal.images.decode import load_image
 from crossmodal.images.transforms import one_torch_thread
 from crossmodal.index import build_index, open_index
+from crossmodal.inference.backends.fusing import fused
+from crossmodal.inference.backends.towers import Bulk
+from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.models.encoders import ImageEncoder
-from crossmodal.runtimes.fusing import fused
-from crossmodal.runtimes.towers import Bulk
 from tests.fakes import FakeEncoder, contents, paint_many
 from tests.test_index_killed import Killed, die_after
 from tests.tiny_checkpoint import tiny_checkpoint, two_coloured

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 import build_index
-from crossmodal.encoder import open_encoder
 from crossmodal.errors import CheckpointError, InputError, NotIndexableError
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint import (
     AnyModel,
     load_checkpoint,

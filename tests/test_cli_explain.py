@@ -14,7 +14,7 @@ from benchmarks import faithfulness
 from crossmodal.cli import main
 from crossmodal.datasets.records import Record
 from crossmodal.drawings import explained_pair, explained_pictures
-from crossmodal.explain import APPROXIMATE, Explanation, explain, explain_images
+from crossmodal.inference.explain import APPROXIMATE, Explanation, explain, explain_images
 from tests.fakes import paint_many
 from tests.test_drawings import AWKWARD, rendered, words
 from tests.test_explain import make, transformer
@@ -96,7 +96,7 @@ def test_an_empty_sentence_is_an_error(folder: Path, capsys: Output):
 
 
 def test_every_word_has_its_share_above_its_own_heat(folder: Path):
-    from crossmodal.encoder import open_encoder
+    from crossmodal.inference.encoder import open_encoder
 
     picture = Image.new("RGB", (40, 30), "green")
     found = explain(open_encoder(folder / "a"), picture, "two dogs")
@@ -142,7 +142,7 @@ def test_awkward_and_many_words_are_drawn(exact: bool, places: bool):
 
 
 def test_matching_places_have_the_same_number_in_both_pictures(folder: Path):
-    from crossmodal.encoder import open_encoder
+    from crossmodal.inference.encoder import open_encoder
 
     noise = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     pictures = [Image.fromarray(values) for values in noise]

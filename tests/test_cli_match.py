@@ -19,8 +19,8 @@ Output = pytest.CaptureFixture[str]
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The checkpoints that were opened as scorers."""
     paths: list[Path] = []
-    monkeypatch.setattr("crossmodal.scorer.open_scorer", lambda path: paths.append(path) or FakeScorer())
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: FakeEncoder())
+    monkeypatch.setattr("crossmodal.inference.pair_scorer.open_scorer", lambda path: paths.append(path) or FakeScorer())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: FakeEncoder())
     return paths
 
 

@@ -23,7 +23,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[float], list[str]]
 
     calls: list[tuple[list[float], list[str]]] = []
     draw = drawings.reconstructions
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: DrawingEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: DrawingEncoder())
     monkeypatch.setattr(
         drawings, "reconstructions", lambda *given: (calls.append((given[2], given[3])), draw(*given))[1]
     )
@@ -90,7 +90,7 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path, options: list[str], mes
 def test_a_checkpoint_without_a_decoder_names_the_recipe_that_trains_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ):
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: FakeEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: FakeEncoder())
     assert run(tmp_path, "--images", str(tmp_path)) == 2
     assert "x has no decoder: `python training_script.py --recipe arcface`" in capsys.readouterr().err
 

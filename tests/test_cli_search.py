@@ -93,7 +93,7 @@ def test_what_cannot_be_asked_is_said(photos: Path, arguments: list[str], messag
 def test_several_terms_are_drawn_and_cannot_be_re_ordered(
     photos: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossmodal.scorer.open_scorer", lambda _: FakeScorer())
+    monkeypatch.setattr("crossmodal.inference.pair_scorer.open_scorer", lambda _: FakeScorer())
     drawing = photos.parent / "hits.png"
     assert run(photos, "red", "--minus", "blue", "--plot", str(drawing)) == 0
     assert drawing.stat().st_size > 1000

@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import InputError
-from crossmodal.explain import APPROXIMATE, Explainer, Likeness, compare, explain, explain_images, seen_box
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.inference.encoder import Encoder, open_encoder
+from crossmodal.inference.explain import APPROXIMATE, Explainer, Likeness, compare, explain, explain_images, seen_box
 from crossmodal.models.attribution import image_parts, token_parts
 from crossmodal.models.checkpoint import model_config, save_checkpoint
 from crossmodal.models.dual import CrossModalModel

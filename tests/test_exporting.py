@@ -15,17 +15,17 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossmodal import exporting
 from crossmodal.cli import main
-from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.errors import CheckpointError, InputError
-from crossmodal.explain import explain, explain_images
-from crossmodal.exporting import Samples, export_checkpoint, scene_samples
 from crossmodal.index import build_index
+from crossmodal.inference import export as exporting
+from crossmodal.inference.backends.sessions import OnnxSession
+from crossmodal.inference.encoder import Encoder, open_encoder
+from crossmodal.inference.explain import explain, explain_images
+from crossmodal.inference.export import Samples, export_checkpoint, scene_samples
 from crossmodal.models.checkpoint import Checkpoint
 from crossmodal.models.text_towers import LabelEncoder, LetterEncoder, RecurrentEncoder
 from crossmodal.models.tokenizer import TextTokenizer
-from crossmodal.runtimes.sessions import OnnxSession
 from tests.fakes import paint_many
 from tests.test_explain import CAPTIONS, Towers, make
 

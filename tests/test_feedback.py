@@ -247,7 +247,7 @@ def test_the_command_prints_and_exports(
     marked: Feedback, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     del marked
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: FakeEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: FakeEncoder())
     monkeypatch.setattr("crossmodal.search.recorded_checkpoint", lambda *_: tmp_path)
     assert crossmodal(["feedback", "--index", str(index), "--export", str(tmp_path / "mine.json")]) == 0
     out, err = capsys.readouterr()

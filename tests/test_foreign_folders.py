@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from crossmodal.errors import CheckpointError, DataError, TrainingError
+from crossmodal.inference.backends.export_files import check_export_folder
 from crossmodal.runs import Run
-from crossmodal.runtimes.export_files import check_export_folder
 from crossmodal.scenes.scene import write_scenes
 from tests.tiny_checkpoint import tiny_checkpoint
 from training_script import parser

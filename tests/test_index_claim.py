@@ -96,7 +96,7 @@ def test_two_folders_of_one_name_do_not_share_a_default_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: FakeEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: FakeEncoder())
     for year in ("2023", "2024"):
         paint(Path(year) / "photos" / f"{year}.png", "red")
     assert [script.main(["--images", f"{year}/photos"]) for year in ("2023", "2024", "2023")] == [0, 2, 0]

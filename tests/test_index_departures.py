@@ -128,7 +128,7 @@ def test_nothing_is_embedded_before_a_loss_that_is_plain_is_refused(photos: Path
 def test_the_command_confirms_with_prune(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: FakeEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: FakeEncoder())
     shutil.rmtree(photos / "share")
     command = ["--images", str(photos), "--index", str(photos.parent / "index")]
     assert [script.main(command), script.main([*command, "--prune"])] == [2, 0]

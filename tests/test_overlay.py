@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossmodal.explain import EXACT, Comparison, Explanation, Likeness, Match
+from crossmodal.inference.explain import EXACT, Comparison, Explanation, Likeness, Match
 from crossmodal.models.words import MARKS
 from crossmodal.ui import why
 from crossmodal.ui.overlay import colour, heat_picture, place_box, smooth, strongest

@@ -18,8 +18,8 @@ from benchmarks.peers import __main__ as command
 from benchmarks.peers.knn_service import KnnService
 from benchmarks.peers.network import WEIGHTS, make_network
 from benchmarks.peers.running import last_object, run
-from crossmodal.encoder import open_encoder
 from crossmodal.errors import InputError
+from crossmodal.inference.encoder import open_encoder
 
 Output = pytest.CaptureFixture[str]
 

@@ -23,7 +23,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     st.cache_resource.clear()
     galleries._loaded.cache_clear()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: ColourEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: ColourEncoder())
     photos = tmp_path / "photos"
     photos.mkdir()
     lines = ["image,caption"]

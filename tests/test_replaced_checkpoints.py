@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from crossmodal import encoder
-from crossmodal.encoder import open_encoder
 from crossmodal.errors import CheckpointError
+from crossmodal.inference import encoder
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.models import checkpoint, checkpoint_files
 from crossmodal.models.checkpoint import load_checkpoint
 from crossmodal.models.checkpoint_files import fingerprint, read_whole, replace_directory

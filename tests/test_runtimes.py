@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from crossmodal import encoder as face
-from crossmodal.encoder import RUNTIMES, open_encoder
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.inference import encoder as face
+from crossmodal.inference.backends.export_files import Export, read_export
+from crossmodal.inference.encoder import RUNTIMES, open_encoder
 from crossmodal.models.checkpoint_files import fingerprint
-from crossmodal.runtimes.export_files import Export, read_export
 from tests.test_explain import make
 
 FILES = ("image-fp32.onnx", "text-fp32.onnx")
@@ -147,7 +147,7 @@ def test_a_cut_or_altered_tower_is_refused_when_it_is_used(
 
 
 def test_what_is_no_graph_is_an_error_of_ours(tmp_path: Path):
-    from crossmodal.runtimes.sessions import OnnxSession
+    from crossmodal.inference.backends.sessions import OnnxSession
 
     (tmp_path / "a.onnx").write_bytes(b"no graph")
     with pytest.raises(CheckpointError, match="cannot be run by ONNX Runtime"):

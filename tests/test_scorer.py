@@ -9,6 +9,7 @@ from PIL import Image
 
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.inference.pair_scorer import Scorer, open_scorer
 from crossmodal.models.checkpoint import load_checkpoint, model_config, save_checkpoint
 from crossmodal.models.checkpoint_files import fingerprint
 from crossmodal.models.dual import CrossModalModel
@@ -17,7 +18,6 @@ from crossmodal.models.heads import MatchHead
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import RecurrentEncoder
 from crossmodal.models.tokenizer import TextTokenizer
-from crossmodal.scorer import Scorer, open_scorer
 
 SENTENCES = ["a dog", "two red cars on a road", "a dog runs on a beach"]
 

@@ -260,7 +260,7 @@ def encoders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         opened.append(path)
         return FakeEncoder()
 
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", open_encoder)
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", open_encoder)
     return opened
 
 

@@ -122,7 +122,7 @@ class TestRelevance:
         assert relevance.calibration_error(score, truth) == pytest.approx((0.1 + 2 * 0.1 + 0.1) / 4)
 
     def test_it_prints_a_table_and_draws(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-        monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: FakeEncoder())
+        monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: FakeEncoder())
         monkeypatch.setattr(relevance, "SAMPLES", 10)
         captions = paint_many(tmp_path / "photos", 60)
         (tmp_path / "split.txt").write_text("\n".join(f"{number:03d}.png" for number in range(60)))

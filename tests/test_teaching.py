@@ -14,11 +14,11 @@ import torch
 from benchmarks import teaching as benchmark
 from crossmodal import teaching
 from crossmodal.cli import main as crossmodal
-from crossmodal.encoder import open_encoder
 from crossmodal.errors import CheckpointError, IndexMismatchError, InputError
 from crossmodal.feedback import open_feedback
 from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.teaching import taught as taught_module
 from crossmodal.teaching.heads import maps_between
 from crossmodal.teaching.judging import Ranks, gain_of, ranks_on

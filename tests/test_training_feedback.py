@@ -14,8 +14,8 @@ import torch
 import training_script
 from crossmodal.datasets.records import Record
 from crossmodal.datasets.sources import Marked
-from crossmodal.encoder import open_encoder
 from crossmodal.feedback.lessons import TrainingMarks
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.losses import marked
 from crossmodal.runs import Run
 from tests.fakes import paint_many

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from crossmodal.errors import CheckpointError
+from crossmodal.inference.backends.export_files import read_export
 from crossmodal.models.checkpoint_files import fingerprint
-from crossmodal.runtimes.export_files import read_export
 
 __all__ = ["WEIGHTS", "exported", "make_network"]
 
@@ -59,7 +59,7 @@ def exported(checkpoint: Path, precisions: Sequence[str]) -> tuple[str, ...]:
     """Export what is not exported yet by today's exporter; returns the precisions that passed their check."""
     if not precisions:
         return ()
-    from crossmodal.exporting import export_checkpoint
+    from crossmodal.inference.export import export_checkpoint
 
     stamp, today = checkpoint / "exporter.sha256", _exporter()
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from crossmodal.datasets.records import Pairs, Record
     from crossmodal.evaluation.reports import AnyReport
-    from crossmodal.scorer import Scorer
+    from crossmodal.inference.pair_scorer import Scorer
 
 DEPTH = 50
 
@@ -74,9 +74,9 @@ def _records(options: argparse.Namespace) -> tuple[Pairs, tuple[Record, ...], st
 
 
 def _retrieval(options: argparse.Namespace) -> AnyReport:
-    from crossmodal.encoder import open_encoder
     from crossmodal.evaluation.retrieval import embed_records, evaluate, leading_pairs
     from crossmodal.figures import save_figure, similarity_matrix
+    from crossmodal.inference.encoder import open_encoder
     from crossmodal.progress import Bar
 
     encoder = open_encoder(options.checkpoint)
@@ -112,9 +112,9 @@ def _labelled(options: argparse.Namespace) -> AnyReport:
 def _pairs(options: argparse.Namespace) -> AnyReport:
     from crossmodal.evaluation.reports import checkpoint_report
     from crossmodal.evaluation.retrieval import split_hash
+    from crossmodal.inference.pair_scorer import Scorer
     from crossmodal.models.checkpoint import load_checkpoint
     from crossmodal.run_data import SplitPictures
-    from crossmodal.scorer import Scorer
 
     checkpoint = load_checkpoint(options.checkpoint)
     scorer = Scorer(checkpoint)
@@ -126,11 +126,11 @@ def _pairs(options: argparse.Namespace) -> AnyReport:
 
 
 def _reranked(options: argparse.Namespace) -> AnyReport:
-    from crossmodal.encoder import open_encoder
     from crossmodal.evaluation.reranking import reranking_report
     from crossmodal.evaluation.retrieval import embed_records, split_hash
+    from crossmodal.inference.encoder import open_encoder
+    from crossmodal.inference.pair_scorer import open_scorer
     from crossmodal.progress import Bar
-    from crossmodal.scorer import open_scorer
 
     encoder, scorer = open_encoder(options.checkpoint), open_scorer(options.rerank)
     pairs, records, name = _records(options)

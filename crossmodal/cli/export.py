@@ -12,7 +12,7 @@ from crossmodal.errors import InputError
 from crossmodal.models.checkpoint_files import STARTER
 
 if TYPE_CHECKING:
-    from crossmodal.exporting import Samples
+    from crossmodal.inference.export import Samples
     from crossmodal.models.checkpoint import Checkpoint
 
 PRECISIONS = ("fp32", "int8", "bf16")
@@ -42,7 +42,7 @@ def run_export(options: argparse.Namespace) -> int:
     """Write DIR/exported, and print what each precision's check found and where the files are."""
     if options.unasked:
         return _export_unasked(options.checkpoint)
-    from crossmodal.exporting import export_checkpoint
+    from crossmodal.inference.export import export_checkpoint
 
     if (options.images is None) != (options.captions is None) or (options.split and options.images is None):
         raise InputError("to check on your own photos give --images DIR and --captions FILE (and --split FILE)")
@@ -51,7 +51,7 @@ def run_export(options: argparse.Namespace) -> int:
         """The person's own photos and captions."""
         from crossmodal.datasets.records import load_pairs
         from crossmodal.datasets.splits import listed_records
-        from crossmodal.exporting import record_samples
+        from crossmodal.inference.export import record_samples
 
         pairs = load_pairs(options.images, options.captions)
         records = listed_records(pairs.records, options.split)[:MOST]
@@ -74,11 +74,11 @@ def run_export(options: argparse.Namespace) -> int:
 
 def _export_unasked(checkpoint: Path) -> int:
     """Write the fp32 files if they are still lacking and no other process is at it; torch loads only then."""
-    from crossmodal.runtimes.background_export import sole_attempt
+    from crossmodal.inference.backends.background_export import sole_attempt
 
     with sole_attempt(checkpoint) as wanted:
         if wanted:
-            from crossmodal.exporting import export_checkpoint
+            from crossmodal.inference.export import export_checkpoint
 
             export_checkpoint(checkpoint, ("fp32",), say=lambda line: print(line, file=sys.stderr))
     return 0

@@ -31,9 +31,9 @@ def add_feedback_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_feedback(options: argparse.Namespace) -> int:
     """Print marks and recall before and after, a line a query; with --export write them."""
-    from crossmodal.encoder import open_encoder
     from crossmodal.feedback import open_feedback, personal_test, write_personal_test
     from crossmodal.index import open_index
+    from crossmodal.inference.encoder import open_encoder
     from crossmodal.search import recorded_checkpoint
 
     feedback = open_feedback(options.index)
@@ -62,8 +62,8 @@ def run_feedback(options: argparse.Namespace) -> int:
 
 def _under(index: Index, checkpoint: Path) -> Index:
     """The index as another checkpoint sees it. Raises InputError where its pictures would have to be encoded again."""
-    from crossmodal.encoder import open_encoder
     from crossmodal.index import Index, build_command
+    from crossmodal.inference.encoder import open_encoder
     from crossmodal.models.checkpoint_files import fingerprint
     from crossmodal.teaching import vectors_under
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from crossmodal.encoder import Encoder
+    from crossmodal.inference.encoder import Encoder
 
 Item = TypeVar("Item")
 
@@ -34,8 +34,8 @@ def add_reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
 def run_reconstruct(options: argparse.Namespace) -> int:
     """Draw originals beside what the decoder makes of their vectors; prints the mean cosine of the embeddings."""
     from crossmodal.drawings import reconstructions
-    from crossmodal.encoder import open_encoder
     from crossmodal.figures import save_figure
+    from crossmodal.inference.encoder import open_encoder
 
     if options.count < 1:
         raise InputError(f"--count must be at least 1, not {options.count}")

@@ -76,7 +76,7 @@ def run_search(options: argparse.Namespace) -> int:
     else:
         _print_hits(query, answer, hits, by_scorer=options.rerank is not None)
     if runtime == "torch":
-        from crossmodal.runtimes.background_export import export_in_background
+        from crossmodal.inference.backends.background_export import export_in_background
 
         export_in_background(getattr(searcher.encoder, "path", None))
     return 0
@@ -122,7 +122,7 @@ def _doubt(answer: Answer) -> str | None:
 
 def _reranked(searcher: Searcher, query: Query, options: argparse.Namespace) -> tuple[Answer, list[Hit]]:
     """What was found, and the k best hits after the first `depth` were ordered anew; hits beyond keep their rank."""
-    from crossmodal.scorer import open_scorer
+    from crossmodal.inference.pair_scorer import open_scorer
     from crossmodal.search import rerank
 
     if min(options.depth, options.k) < 1:
@@ -169,7 +169,7 @@ def add_match_arguments(parser: argparse.ArgumentParser) -> None:
 def run_match(options: argparse.Namespace) -> int:
     """Print how probable it is that each sentence describes the picture, one a line, best first."""
     from crossmodal.images.decode import load_image
-    from crossmodal.scorer import open_scorer
+    from crossmodal.inference.pair_scorer import open_scorer
 
     if not all(text.strip() for text in options.text):
         raise InputError("a --text is empty: give a sentence")

@@ -29,7 +29,7 @@ from crossmodal.index.catalogue import Stamp, stamp_of
 from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.facts import facts_in
 from crossmodal.index.journal import Journal, Outcome
-from crossmodal.runtimes.towers import Bulk
+from crossmodal.inference.backends.towers import Bulk
 
 __all__ = ["CAPTIONS_PER_UNIT", "embed_captions", "embed_pictures"]
 

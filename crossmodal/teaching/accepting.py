@@ -155,7 +155,7 @@ def switch_checkpoint(index: Path, checkpoint: Path, progress: Progress | None =
 
     Raises as `build_index`, and CheckpointError if the checkpoint cannot be loaded.
     """
-    from crossmodal.encoder import open_encoder
+    from crossmodal.inference.encoder import open_encoder
 
     tell = progress or (lambda *_: None)
     tell("Opening the model", 0, 1)

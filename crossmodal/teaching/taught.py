@@ -145,7 +145,7 @@ def teach(
         raise InputError(f"{target} exists already: name another folder with --out DIR")
     progress("Opening the model", 0, 1)
     if encoder is None:
-        from crossmodal.encoder import open_encoder  # loads for seconds: only after the quick checks
+        from crossmodal.inference.encoder import open_encoder  # loads for seconds: only after the quick checks
 
         encoder = open_encoder(source)
     check_encoder(opened.manifest, encoder, opened.path)

@@ -17,9 +17,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crossmodal.errors import ImageError, InputError
-from crossmodal.explain import Explanation, Likeness, explain, explain_images, seen_box
 from crossmodal.images.decode import load_image, read_image_file
 from crossmodal.index.facts import facts_in
+from crossmodal.inference.explain import Explanation, Likeness, explain, explain_images, seen_box
 from crossmodal.ui.galleries import EXPLAINER_FACES
 from crossmodal.ui.overlay import Box, heat_picture
 from crossmodal.ui.thumbnails import as_data_address

@@ -15,8 +15,8 @@ import streamlit as st
 
 from crossmodal.errors import CheckpointError, IndexStoreError, InputError
 from crossmodal.index.manifest import MANIFEST, read_manifest
-from crossmodal.runtimes.export_files import EXPORTED
-from crossmodal.runtimes.export_files import MANIFEST as EXPORT_MANIFEST
+from crossmodal.inference.backends.export_files import EXPORTED
+from crossmodal.inference.backends.export_files import MANIFEST as EXPORT_MANIFEST
 from crossmodal.seals import status_of
 from crossmodal.ui.demo import DEMO
 from crossmodal.ui.jobs import JOBS
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from crossmodal.explain import Explainer
     from crossmodal.index import Embedder, Manifest
+    from crossmodal.inference.explain import Explainer
+    from crossmodal.inference.pair_scorer import Scorer
     from crossmodal.models.parts import Parts, Weights
     from crossmodal.models.words import Word
-    from crossmodal.scorer import Scorer
     from crossmodal.search import Searcher
 
 __all__ = [
@@ -208,7 +208,7 @@ def starter() -> Path:
 @lru_cache(maxsize=1)
 def export_starter() -> threading.Thread:
     """Begin once to export the shipped checkpoint where that is lacking; the page waits for nothing of it."""
-    from crossmodal.runtimes.background_export import export_in_background
+    from crossmodal.inference.backends.background_export import export_in_background
 
     thread = threading.Thread(target=export_in_background, args=(starter(),), daemon=True)
     thread.start()
@@ -258,8 +258,8 @@ def _load_later(searcher: Searcher) -> None:
 
 @lru_cache(maxsize=2)
 def _loaded(checkpoint: str, stamp: tuple[Any, ...]) -> LockedEncoder:  # noqa: ARG001 - the stamp is part of the key
-    from crossmodal.encoder import open_encoder
-    from crossmodal.runtimes.background_export import export_in_background
+    from crossmodal.inference.backends.background_export import export_in_background
+    from crossmodal.inference.encoder import open_encoder
 
     encoder = open_encoder(Path(checkpoint))
     if getattr(encoder, "runtime", "") == "torch":
@@ -269,7 +269,7 @@ def _loaded(checkpoint: str, stamp: tuple[Any, ...]) -> LockedEncoder:  # noqa: 
 
 @lru_cache(maxsize=1)
 def _loaded_scorer(checkpoint: str, stamp: tuple[Any, ...]) -> LockedScorer:  # noqa: ARG001 - part of the key, too
-    from crossmodal.scorer import open_scorer
+    from crossmodal.inference.pair_scorer import open_scorer
 
     return LockedScorer(open_scorer(Path(checkpoint)))
 

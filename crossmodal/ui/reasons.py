@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crossmodal.errors import ImageError, InputError
-from crossmodal.explain import compare
+from crossmodal.inference.explain import compare
 from crossmodal.ui import why
 from crossmodal.ui.explained import Photo, as_it_is, explained, heated, is_exact, likeness, opened, seen_part
 from crossmodal.ui.look import _safe, plain_markdown, shown
@@ -20,7 +20,7 @@ from crossmodal.ui.thumbnails import thumbnail
 from crossmodal.ui.why import WHOLE
 
 if TYPE_CHECKING:
-    from crossmodal.explain import Explanation, Likeness
+    from crossmodal.inference.explain import Explanation, Likeness
     from crossmodal.search import Searcher
 
 __all__ = ["above_or_below", "alike", "plain", "sentence_and_picture"]

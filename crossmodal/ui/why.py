@@ -13,7 +13,7 @@ from crossmodal.ui.look import _safe
 from crossmodal.ui.overlay import Box, colour, place_box
 
 if TYPE_CHECKING:
-    from crossmodal.explain import Comparison, Explanation, Likeness, Match
+    from crossmodal.inference.explain import Comparison, Explanation, Likeness, Match
 
 __all__ = [
     "MOST_WORDS", "WHOLE", "adding_up", "boxed", "difference", "difference_bars", "leading", "legend", "match_list",

@@ -21,7 +21,7 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     galleries._loaded.cache_clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["app.py"])
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: ColourEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: ColourEncoder())
     monkeypatch.setattr(galleries, "make_ready", lambda _: None)  # a thread that may outlive its test
     monkeypatch.setattr(demo, "DEMO_COUNT", 6)
     # all pictures of one colour are near-duplicates to the fake encoder

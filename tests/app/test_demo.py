@@ -80,7 +80,7 @@ def test_an_error_while_the_demo_is_made_is_shown(monkeypatch: pytest.MonkeyPatc
     def absent(_: Path) -> None:
         raise CheckpointError("no checkpoint at *model*-checkpoints")
 
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", absent)
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", absent)
     at = until(app().run(), lambda at: bool(at.error))
     assert at.error[0].value == r"no checkpoint at \*model\*\-checkpoints"
 
@@ -92,7 +92,7 @@ def test_the_app_has_the_starter_exported_and_waits_for_nothing_of_it(monkeypatc
         begun.append(checkpoint)
         may_end.wait(60)
 
-    monkeypatch.setattr("crossmodal.runtimes.background_export.export_in_background", export)
+    monkeypatch.setattr("crossmodal.inference.backends.background_export.export_in_background", export)
     galleries.export_starter.cache_clear()
     at = app().run()
     app().run()
@@ -107,7 +107,7 @@ def test_a_gallery_opened_by_torch_has_its_checkpoint_exported(monkeypatch: pyte
         runtime, path = "torch", tmp_path
 
     begun: list[Path] = []
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: TorchEncoder())
-    monkeypatch.setattr("crossmodal.runtimes.background_export.export_in_background", begun.append)
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: TorchEncoder())
+    monkeypatch.setattr("crossmodal.inference.backends.background_export.export_in_background", begun.append)
     galleries.encoder_of(tmp_path)
     assert begun == [tmp_path]

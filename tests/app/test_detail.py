@@ -14,8 +14,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from crossmodal.errors import InputError
-from crossmodal.explain import APPROXIMATE
 from crossmodal.index import build_index, open_index
+from crossmodal.inference.explain import APPROXIMATE
 from crossmodal.models.parts import Parts, Weights
 from crossmodal.models.words import Word
 from crossmodal.search import Searcher

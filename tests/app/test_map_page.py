@@ -103,7 +103,7 @@ def test_a_sentence_colours_the_pictures_by_their_cosine():
 
 @pytest.mark.usefixtures("gallery")
 def test_where_only_labels_are_known_one_is_chosen(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: LabelEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: LabelEncoder())
     monkeypatch.setattr("crossmodal.ui.galleries.labels_of", lambda _: LabelEncoder.labels)
     at = opened()
     at.selectbox("map-label-squares").set_value("green").run()

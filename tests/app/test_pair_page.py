@@ -13,7 +13,7 @@ from tests.fakes import FakeScorer
 
 @pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("crossmodal.scorer.open_scorer", lambda _: FakeScorer())
+    monkeypatch.setattr("crossmodal.inference.pair_scorer.open_scorer", lambda _: FakeScorer())
     return checkpoint(Path("runs/match/best"), kind="pair_scorer")
 
 

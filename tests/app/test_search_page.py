@@ -248,7 +248,9 @@ def test_a_rebuilt_index_is_opened_anew_without_a_restart(gallery: Path, photos:
 @pytest.mark.usefixtures("gallery")
 def test_the_model_is_loaded_once_for_all_runs_and_sessions(monkeypatch: pytest.MonkeyPatch):
     loaded: list[Path] = []
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda path: loaded.append(path) or ColourEncoder())
+    monkeypatch.setattr(
+        "crossmodal.inference.encoder.open_encoder", lambda path: loaded.append(path) or ColourEncoder()
+    )
     asked_for(asked_for(app().run(), "red"), "blue")
     asked_for(app().run(), "green")
     assert len(loaded) == 1
@@ -257,7 +259,9 @@ def test_the_model_is_loaded_once_for_all_runs_and_sessions(monkeypatch: pytest.
 @pytest.mark.usefixtures("gallery")
 def test_the_first_pictures_are_shown_without_the_model(monkeypatch: pytest.MonkeyPatch):
     loaded: list[Path] = []
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda path: loaded.append(path) or ColourEncoder())
+    monkeypatch.setattr(
+        "crossmodal.inference.encoder.open_encoder", lambda path: loaded.append(path) or ColourEncoder()
+    )
     at = app().run()
     assert sum("<figure" in body for body in html_of(at)) == 12
     assert loaded == []
@@ -287,7 +291,7 @@ def test_two_galleries_of_one_checkpoint_share_its_encoder(gallery: Path, photos
 def labelled(photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The photos without captions, indexed with a checkpoint that knows only the names of its classes."""
     encoders = {"labels": LabelEncoder(), "colours": ColourEncoder()}
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda path: encoders[path.name])
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda path: encoders[path.name])
     index = Path("indexes/labelled")
     encoders["labels"].path = checkpoint(Path("model-checkpoints/labels"), labels=list(LabelEncoder.labels))
     build_index(photos, None, encoders["labels"], index)

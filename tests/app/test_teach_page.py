@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.encoder import open_encoder
 from crossmodal.feedback import open_feedback
 from crossmodal.index import build_index, read_manifest
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.teaching import pending
 from crossmodal.teaching import taught as taught_module
 from tests.app.frame import HOSTILE, app, html_of, until
@@ -22,7 +22,7 @@ PAGE = "crossmodal/ui/teach_page.py"
 @pytest.fixture
 def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two-coloured pictures, indexed with a checkpoint that can really be taught them."""
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", open_encoder)
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", open_encoder)
     monkeypatch.setattr(taught_module, "SCENES", 10)
     monkeypatch.setattr(taught_module, "LOST", 100.0)
     checkpoint = tiny_checkpoint(tmp_path / "model-checkpoints" / "first")

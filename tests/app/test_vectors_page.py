@@ -18,7 +18,7 @@ DECODER = {"width": 1}
 @pytest.fixture
 def drawing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The photos, indexed with a checkpoint that has a decoder."""
-    monkeypatch.setattr("crossmodal.encoder.open_encoder", lambda _: DrawingEncoder())
+    monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: DrawingEncoder())
     encoder = DrawingEncoder()
     encoder.path = checkpoint(Path("model-checkpoints/drawing"), decoder=DECODER)
     index = Path("indexes/drawing")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.encoder import open_encoder
 from crossmodal.index import build_index, open_index
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.query import Box, Indexed, Term
 from crossmodal.search import Searcher

@@ -12,8 +12,8 @@ from PIL import Image
 
 from benchmarks.caption_doctor import measure
 from crossmodal.duplicates import near_duplicates
-from crossmodal.encoder import open_encoder
 from crossmodal.index import Index, build_index, open_index
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 
 COUNT = 100

@@ -8,9 +8,9 @@ import pytest
 
 from crossmodal.datasets.records import load_pairs
 from crossmodal.datasets.splits import listed_records
-from crossmodal.encoder import open_encoder
-from crossmodal.explain import explain, explain_images
 from crossmodal.images.decode import load_image
+from crossmodal.inference.encoder import open_encoder
+from crossmodal.inference.explain import explain, explain_images
 from crossmodal.models.checkpoint_files import STARTER
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from crossmodal.datasets.records import load_pairs
 from crossmodal.datasets.splits import listed_records
-from crossmodal.encoder import Encoder, open_encoder
 from crossmodal.evaluation.retrieval import embed_records, evaluate
-from crossmodal.exporting import RECALL_POINTS
+from crossmodal.inference.encoder import Encoder, open_encoder
+from crossmodal.inference.export import RECALL_POINTS
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.scenes.scene import write_scenes
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from crossmodal import teaching
-from crossmodal.encoder import open_encoder
 from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 
 PHOTOS = 120

@@ -28,14 +28,8 @@ from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.evaluation.metrics import image_to_text_ranks, recall_at_k, text_to_image_ranks
 from crossmodal.images.decode import load_image
 from crossmodal.images.transforms import ImageTransform
-from crossmodal.models.checkpoint import Checkpoint, load_checkpoint
-from crossmodal.models.checkpoint_files import fingerprint, replace_directory, write_document
-from crossmodal.models.dual import CrossModalModel
-from crossmodal.models.encoders import ImageEncoder, TextTower
-from crossmodal.models.tokenizer import TextTokenizer
-from crossmodal.quantising import quantise_image, quantise_text
-from crossmodal.runtimes.background_export import export_lock
-from crossmodal.runtimes.export_files import (
+from crossmodal.inference.backends.background_export import export_lock
+from crossmodal.inference.backends.export_files import (
     EXPORTED,
     MANIFEST,
     NEEDED,
@@ -45,9 +39,15 @@ from crossmodal.runtimes.export_files import (
     check_export_folder,
     export_command,
 )
-from crossmodal.runtimes.exported import ExportedTowers
-from crossmodal.runtimes.fusing import fused
-from crossmodal.runtimes.towers import Vectors
+from crossmodal.inference.backends.exported import ExportedTowers
+from crossmodal.inference.backends.fusing import fused
+from crossmodal.inference.backends.towers import Vectors
+from crossmodal.inference.quantise import quantise_image, quantise_text
+from crossmodal.models.checkpoint import Checkpoint, load_checkpoint
+from crossmodal.models.checkpoint_files import fingerprint, replace_directory, write_document
+from crossmodal.models.dual import CrossModalModel
+from crossmodal.models.encoders import ImageEncoder, TextTower
+from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.scenes.scene import describe_scene, draw_scene, make_scenes
 from crossmodal.seals import sealed_hash
 

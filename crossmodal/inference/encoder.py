@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from crossmodal.errors import InputError, NotIndexableError
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.inference.backends.export_files import Export, export_command, find_export, has_export, read_export
+from crossmodal.inference.backends.exported import ExportedTowers
+from crossmodal.inference.backends.towers import EXACT, RUNTIME_VARIABLE, Bulk, Towers, Vectors
 from crossmodal.models.checkpoint_files import checkpoint_name, read_config, read_steadily, read_whole
-from crossmodal.runtimes.export_files import Export, export_command, find_export, has_export, read_export
-from crossmodal.runtimes.exported import ExportedTowers
-from crossmodal.runtimes.towers import EXACT, RUNTIME_VARIABLE, Bulk, Towers, Vectors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -161,7 +161,7 @@ def open_encoder(checkpoint: Path | str, runtime: str = "auto") -> Encoder:
             return Encoder(path, towers.config, towers, digest)
     else:
         _chosen(path, runtime, None)  # torch, the only one without an export
-    from crossmodal.runtimes.trained import TrainedTowers
+    from crossmodal.inference.backends.trained import TrainedTowers
 
     trained = TrainedTowers(path)
     return Encoder(path, trained.config, trained, trained.fingerprint)

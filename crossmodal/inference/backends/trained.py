@@ -16,12 +16,12 @@ from crossmodal.allocator import hold_memory
 from crossmodal.errors import CheckpointError
 from crossmodal.images.decode import load_resized
 from crossmodal.images.transforms import one_torch_thread, resize_by_torch
+from crossmodal.inference.backends.fusing import fused
+from crossmodal.inference.backends.towers import PIECE, Bulk, Ids, Pixels, Vectors, cores
 from crossmodal.models.attribution import image_parts, place_weights, token_parts, token_weights
 from crossmodal.models.checkpoint import load_checkpoint
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.parts import Parts, Weights
-from crossmodal.runtimes.fusing import fused
-from crossmodal.runtimes.towers import PIECE, Bulk, Ids, Pixels, Vectors, cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image

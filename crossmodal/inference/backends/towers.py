@@ -55,8 +55,8 @@ class Bulk:
 class Towers(Protocol):
     """Both towers of a checkpoint, ready to run.
 
-    runtime: its name, one of `crossmodal.encoder.RUNTIMES`. splits_images, splits_texts: whether a vector is an exact
-    sum over places or tokens.
+    runtime: its name, one of `crossmodal.inference.encoder.RUNTIMES`. splits_images, splits_texts: whether a vector is
+    an exact sum over places or tokens.
     """
 
     runtime: str

@@ -50,7 +50,7 @@ DIGITS = 9  # of JSON numbers: 1,000 of them still add up to 1e-6
 
 
 class Explainer(Protocol):
-    """What an explanation asks of an encoder; see `crossmodal.encoder.Encoder`."""
+    """What an explanation asks of an encoder; see `crossmodal.inference.encoder.Encoder`."""
 
     splits_images: bool
     splits_texts: bool

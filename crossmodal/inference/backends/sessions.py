@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import CheckpointError
-from crossmodal.runtimes.towers import cores
+from crossmodal.inference.backends.towers import cores
 
 __all__ = ["OnnxSession", "OpenvinoSession", "Session"]
 

@@ -21,9 +21,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from crossmodal.errors import CheckpointError
+from crossmodal.inference.backends.export_files import NEEDED, find_export
+from crossmodal.inference.backends.towers import RUNTIME_VARIABLE
 from crossmodal.models.checkpoint_files import abilities, checkpoint_name, fingerprint, write_document
-from crossmodal.runtimes.export_files import NEEDED, find_export
-from crossmodal.runtimes.towers import RUNTIME_VARIABLE
 
 __all__ = [
     "AUTO_EXPORT_VARIABLE",

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from crossmodal.allocator import hold_memory
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.images.transforms import ImageTransform, resize_by_pillow, resize_by_simd
+from crossmodal.inference.backends.export_files import EXPORTED, Export, check_files, export_command
+from crossmodal.inference.backends.sessions import OnnxSession, OpenvinoSession, Session
+from crossmodal.inference.backends.towers import EXACT, PIECE, Bulk, Ids, Pixels, Towers, Vectors, cores
 from crossmodal.models.checkpoint_files import read_config, read_steadily, read_whole
 from crossmodal.models.parts import Parts, Weights
 from crossmodal.models.tokenizer import TextTokenizer
-from crossmodal.runtimes.export_files import EXPORTED, Export, check_files, export_command
-from crossmodal.runtimes.sessions import OnnxSession, OpenvinoSession, Session
-from crossmodal.runtimes.towers import EXACT, PIECE, Bulk, Ids, Pixels, Towers, Vectors, cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -206,7 +206,7 @@ class ExportedTowers:
     @cached_property
     def _trained(self) -> Towers:
         try:
-            from crossmodal.runtimes.trained import TrainedTowers
+            from crossmodal.inference.backends.trained import TrainedTowers
         except ImportError as error:
             raise InputError(f"gradients and decoders need torch ({error}): `pip install torch`") from error
         towers = TrainedTowers(self._path)
