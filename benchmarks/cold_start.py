@@ -51,9 +51,9 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
     from crossmodal.index.embedder import Vectors
     from crossmodal.index.facts import Facts
     from crossmodal.index.manifest import SCHEMA, Manifest, write_manifest
+    from crossmodal.index.relevance import Relevance
     from crossmodal.index.store import write_generation
     from crossmodal.inference.encoder import open_encoder
-    from crossmodal.relevance import Relevance
 
     encoder, random = open_encoder(checkpoint), np.random.default_rng(0)
 

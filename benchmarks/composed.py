@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.composition import balanced
 from crossmodal.datasets.records import Record, load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.errors import CrossmodalError, InputError
@@ -35,6 +34,7 @@ from crossmodal.progress import Bar
 from crossmodal.scenes.captions import SKY_PHRASES
 from crossmodal.scenes.catalogue import KINDS, SETTINGS, Setting
 from crossmodal.scenes.scene import Scene, describe_scene, draw_scene, make_scenes
+from crossmodal.search.composition import balanced
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.composition import balanced
 from crossmodal.datasets.splits import read_split_list
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.feedback import BETA, GAMMA
@@ -35,7 +34,8 @@ from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.scenes.catalogue import KINDS, SETTINGS
 from crossmodal.scenes.scene import draw_scene, make_scenes
-from crossmodal.search import recorded_checkpoint
+from crossmodal.search.composition import balanced
+from crossmodal.search.searcher import recorded_checkpoint
 
 Array = NDArray[np.float64]
 THINGS = """dog man woman boy girl child baby people ball bicycle bike motorcycle car horse boat surfer skateboard skier

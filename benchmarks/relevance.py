@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from crossmodal.index.calibrate import background_sentences, picture_examples, word_examples
-from crossmodal.models.checkpoint_files import STARTER
-from crossmodal.relevance import (
+from crossmodal.index.relevance import (
     Example,
     Relevance,
     fit_logistic,
@@ -31,6 +30,7 @@ from crossmodal.relevance import (
     query_features,
     relevance_above_background,
 )
+from crossmodal.models.checkpoint_files import STARTER
 
 Floats = NDArray[np.float64]
 BINS = 15

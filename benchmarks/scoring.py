@@ -22,15 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.relevance import calibration_error
-from crossmodal.channels import CAPTION_SHARE
 from crossmodal.datasets.records import load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation.retrieval import embed_records, split_hash
 from crossmodal.index.calibrate import word_examples
+from crossmodal.index.relevance import fit_relevance
 from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
-from crossmodal.relevance import fit_relevance
+from crossmodal.search.channels import CAPTION_SHARE
 
 Floats = NDArray[Any]
 Mask = NDArray[np.bool_]

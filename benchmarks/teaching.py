@@ -30,7 +30,7 @@ from crossmodal.index import build_index, check_encoder, open_index
 from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
-from crossmodal.search import recorded_checkpoint
+from crossmodal.search.searcher import recorded_checkpoint
 from crossmodal.teaching import Taught, teach
 from crossmodal.teaching.heads import maps_between
 from crossmodal.teaching.judging import ranks_on

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from crossmodal.inference.explain import Explanation, Likeness
-    from crossmodal.search import Hit
+    from crossmodal.search.searcher import Hit
 
 __all__ = ["caption_with_pictures", "explained_pair", "explained_pictures", "picture_with_captions", "reconstructions"]
 

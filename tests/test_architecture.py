@@ -28,8 +28,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "recipes",
         "evaluation",
         "inference",
-        "index relevance",
-        "search channels composition filters query",
+        "index",
+        "search",
         "atlas doctor duplicates feedback",
         "canvas drawings figures",
         "training gradient_cache losses objectives phases run_data run_models runs",
@@ -41,7 +41,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FRONTS = FLOORS[-1]
 TOP_LEVEL = frozenset({"app", "model", "training_script", "build_index"})
 LAZY = {"Hit": "search", "Searcher": "search", "open_searcher": "search"}  # what `crossmodal` itself hands on
-LAZY |= dict.fromkeys(("Box", "Indexed", "Query", "Term"), "query")
+LAZY |= dict.fromkeys(("Box", "Indexed", "Query", "Term"), "search")
 HOMES = {  # package -> where it may be imported
     "streamlit": ("app.py", "crossmodal/ui/"),
     "faiss": ("crossmodal/index/",),
@@ -111,7 +111,11 @@ def test_the_house_keeps_its_plan() -> None:
 @pytest.mark.parametrize(
     ("file", "source", "wrong"),
     [
-        ("crossmodal/datasets/records.py", "from crossmodal.search import Hit", "datasets must not import search"),
+        (
+            "crossmodal/datasets/records.py",
+            "from crossmodal.search.searcher import Hit",
+            "datasets must not import search",
+        ),
         (
             "crossmodal/evaluation/retrieval.py",
             "def f():\n    import crossmodal.losses",
@@ -121,8 +125,8 @@ def test_the_house_keeps_its_plan() -> None:
         ("crossmodal/errors.py", "from crossmodal import images", "errors must not import images"),
         ("crossmodal/cli.py", "from crossmodal.ui import theme", "the front cli must not import the front ui"),
         ("crossmodal/ui/search_page.py", "import crossmodal.api", "the front ui must not import the front api"),
-        ("crossmodal/search.py", "import streamlit as st", "streamlit belongs in app.py"),
-        ("crossmodal/search.py", "import faiss", "faiss belongs in crossmodal/index/"),
+        ("crossmodal/search/searcher.py", "import streamlit as st", "streamlit belongs in app.py"),
+        ("crossmodal/search/searcher.py", "import faiss", "faiss belongs in crossmodal/index/"),
         ("crossmodal/evaluation/retrieval.py", "from transformers import AutoModel", "transformers belongs in"),
         ("crossmodal/training.py", "import torchvision.transforms.v2", "torchvision belongs in"),
         ("build_index.py", "from torchvision.io import read_image", "torchvision belongs in"),
@@ -146,11 +150,11 @@ def test_a_planted_breach_is_found(tmp_path: Path, file: str, source: str, wrong
     ("file", "source"),
     [
         (
-            "crossmodal/search.py",
+            "crossmodal/search/searcher.py",
             "import crossmodal.errors\nfrom crossmodal.index import open_index",
         ),
         ("crossmodal/training.py", "import accelerate, torch"),
-        ("crossmodal/drawings.py", "from crossmodal.search import Hit"),
+        ("crossmodal/drawings.py", "from crossmodal.search.searcher import Hit"),
         ("crossmodal/ui/search_page.py", "import streamlit\nfrom crossmodal.ui.theme import tile"),
         ("crossmodal/models/encoders.py", "def f():\n    import torchvision, transformers"),
         ("app.py", "import streamlit\nfrom crossmodal.ui import theme"),

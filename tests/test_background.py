@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossmodal import channels
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import build_index, fill_uncaptioned, open_index
 from crossmodal.index.background import Background, MeanRows, Moments, moments_of, read_moments, write_moments
 from crossmodal.index.calibrate import caption_means
 from crossmodal.index.nearest import Nearest
+from crossmodal.index.relevance import query_features
 from crossmodal.index.search_files import SEARCH_FILES
-from crossmodal.relevance import query_features
-from crossmodal.search import Searcher
+from crossmodal.search import channels
+from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, Vectors, paint_many
 
 

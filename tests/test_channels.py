@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossmodal.channels import CAPTION_SHARE, Channel
-from crossmodal.composition import Composed
 from crossmodal.errors import InputError
 from crossmodal.index import build_index, exact_cosines, open_index
-from crossmodal.query import Box, Indexed, Term
-from crossmodal.search import Hit, Searcher
+from crossmodal.search.channels import CAPTION_SHARE, Channel
+from crossmodal.search.composition import Composed
+from crossmodal.search.query import Box, Indexed, Term
+from crossmodal.search.searcher import Hit, Searcher
 from tests.fakes import FakeEncoder, paint, paint_many
 
 CAPTIONS = (

@@ -9,7 +9,7 @@ import pytest
 
 from crossmodal import cli
 from crossmodal.index import build_index, open_index
-from crossmodal.search import Searcher
+from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, FakeScorer, paint
 
 Output = pytest.CaptureFixture[str]
@@ -24,7 +24,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "captions.csv").write_text("image,caption\nred.png,a blue thing\nblue.png,a red thing\n")
     build_index(tmp_path / "photos", tmp_path / "captions.csv", FakeEncoder(), tmp_path / "index")
     searcher = Searcher(open_index(tmp_path / "index"), FakeEncoder())
-    monkeypatch.setattr("crossmodal.search.open_searcher", lambda *_: searcher)
+    monkeypatch.setattr("crossmodal.search.searcher.open_searcher", lambda *_: searcher)
     return tmp_path / "photos"
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossmodal.composition import balanced
 from crossmodal.errors import ImageError, InputError
 from crossmodal.index import build_index, open_index
-from crossmodal.query import Box, Indexed, Term, compose
-from crossmodal.search import Searcher, rerank
+from crossmodal.search.composition import balanced
+from crossmodal.search.query import Box, Indexed, Term, compose
+from crossmodal.search.searcher import Searcher, rerank
 from tests.fakes import FakeEncoder, FakeScorer, paint, paint_many
 
 LEFT = Box(0, 0, 0.5, 1)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from crossmodal.drawings import caption_with_pictures, picture_with_captions, reconstructions
 from crossmodal.errors import InputError
-from crossmodal.search import Hit
+from crossmodal.search.searcher import Hit
 from tests.fakes import paint
 
 AWKWARD = [

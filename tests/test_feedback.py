@@ -26,8 +26,8 @@ from crossmodal.feedback import (
     write_personal_test,
 )
 from crossmodal.index import build_index, open_index
-from crossmodal.query import Box, Indexed, Query, Term, compose
-from crossmodal.search import Searcher
+from crossmodal.search.query import Box, Indexed, Query, Term, compose
+from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, paint_many
 
 HOSTILE = '=1+1 <b>"quoted"</b>, مرحبا 🐶 ' + "x" * 10_000
@@ -248,7 +248,7 @@ def test_the_command_prints_and_exports(
 ):
     del marked
     monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: FakeEncoder())
-    monkeypatch.setattr("crossmodal.search.recorded_checkpoint", lambda *_: tmp_path)
+    monkeypatch.setattr("crossmodal.search.searcher.recorded_checkpoint", lambda *_: tmp_path)
     assert crossmodal(["feedback", "--index", str(index), "--export", str(tmp_path / "mine.json")]) == 0
     out, err = capsys.readouterr()
     assert [line.split("\t")[-1] for line in out.splitlines()] == ["query", "green", "blue", "all"]

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from crossmodal.errors import InputError
-from crossmodal.filters import Filter, folder_counts, folders
 from crossmodal.index import Index, build_index, open_index, split_words
 from crossmodal.index.caption_words import CaptionWords
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
+from crossmodal.search.filters import Filter, folder_counts, folders
 from tests.fakes import FakeEncoder
 from tests.test_facts import camera, forget_facts
 

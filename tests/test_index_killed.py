@@ -19,7 +19,7 @@ from crossmodal.errors import IndexStoreError
 from crossmodal.index import Progress, build_index, open_index
 from crossmodal.index.journal import Journal, Outcome
 from crossmodal.index.manifest import read_manifest
-from crossmodal.search import Searcher
+from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, contents, paint, paint_many
 
 ROOT = Path(__file__).resolve().parents[1]

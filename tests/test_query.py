@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from crossmodal.errors import InputError
-from crossmodal.query import Box, Indexed, Query, Term, compose, parse_term
+from crossmodal.search.query import Box, Indexed, Query, Term, compose, parse_term
 
 QUARTER = Box(0.1, 0.2, 0.5, 0.5)
 

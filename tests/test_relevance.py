@@ -21,7 +21,7 @@ from crossmodal.index.calibrate import (
     word_examples,
 )
 from crossmodal.index.catalogue import Catalogue
-from crossmodal.relevance import (
+from crossmodal.index.relevance import (
     Example,
     Relevance,
     fit_logistic,
@@ -30,7 +30,7 @@ from crossmodal.relevance import (
     relevance_above_background,
     relevance_from_dict,
 )
-from crossmodal.search import Searcher
+from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, paint, paint_many
 
 SMALL = Relevance((-4.0, 8.0, 0.0, 0.0, 0.0), (-5.0, 8.0, 0.0, 0.0, 0.0), 0.3, "captions", 9)
@@ -248,7 +248,7 @@ class TestIndex:
         searcher = Searcher(open_index(index), FakeEncoder())
         answer = searcher.answer("red", k=2)
         assert (answer.match, answer.nothing, [hit.relevance for hit in answer.hits]) == (None, False, [None, None])
-        monkeypatch.setattr("crossmodal.search.open_searcher", lambda *_: searcher)
+        monkeypatch.setattr("crossmodal.search.searcher.open_searcher", lambda *_: searcher)
         assert cli.main(["search", "red", "--index", str(index)]) == 0
         said = capsys.readouterr()
         assert "no calibrated probability: run `python build_index.py --images" in said.err
@@ -273,7 +273,7 @@ class TestIndex:
     ) -> None:
         opened = open_index(index)
         opened.relevance = {"words to images": Relevance(SMALL.gallery, SMALL.hit, threshold, "captions", 9)}
-        monkeypatch.setattr("crossmodal.search.open_searcher", lambda *_: Searcher(opened, FakeEncoder()))
+        monkeypatch.setattr("crossmodal.search.searcher.open_searcher", lambda *_: Searcher(opened, FakeEncoder()))
         assert cli.main(["search", "red", "--index", str(index), "-k", "3"]) == 0
         said = capsys.readouterr()
         assert said.err.startswith("nothing in this gallery seems to match (p = 0.") is doubts

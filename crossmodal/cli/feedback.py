@@ -34,7 +34,7 @@ def run_feedback(options: argparse.Namespace) -> int:
     from crossmodal.feedback import open_feedback, personal_test, write_personal_test
     from crossmodal.index import open_index
     from crossmodal.inference.encoder import open_encoder
-    from crossmodal.search import recorded_checkpoint
+    from crossmodal.search.searcher import recorded_checkpoint
 
     feedback = open_feedback(options.index)
     if not feedback.queries():

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossmodal.errors import InputError
-from crossmodal.query import Query, compose, parse_term
+from crossmodal.search.query import Query, compose, parse_term
 
 if TYPE_CHECKING:
-    from crossmodal.search import Answer, Hit, Searcher
+    from crossmodal.search.searcher import Answer, Hit, Searcher
 
 TARGETS = ("images", "captions")
 BY = ("pictures", "captions", "both")
@@ -54,7 +54,7 @@ def run_search(options: argparse.Namespace) -> int:
     the run time; the terms, where there are several, with the weight asked for and what it counted; and that nothing
     seems to match, and that the towers are now being exported.
     """
-    from crossmodal.search import open_searcher
+    from crossmodal.search.searcher import open_searcher
 
     query = _query(options)
     searcher = open_searcher(options.index, options.checkpoint)
@@ -123,7 +123,7 @@ def _doubt(answer: Answer) -> str | None:
 def _reranked(searcher: Searcher, query: Query, options: argparse.Namespace) -> tuple[Answer, list[Hit]]:
     """What was found, and the k best hits after the first `depth` were ordered anew; hits beyond keep their rank."""
     from crossmodal.inference.pair_scorer import open_scorer
-    from crossmodal.search import rerank
+    from crossmodal.search.searcher import rerank
 
     if min(options.depth, options.k) < 1:
         raise InputError(f"--depth and -k must be at least 1, not {options.depth} and {options.k}")

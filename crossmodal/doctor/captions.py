@@ -10,7 +10,7 @@ import numpy as np
 from crossmodal.doctor.findings import AmbiguousCaption, Fit, WrongCaption
 from crossmodal.doctor.surveying import MARGIN, Floats, Survey, closest_siblings
 from crossmodal.index import Index
-from crossmodal.relevance import fit_logistic, logistic
+from crossmodal.index.relevance import fit_logistic, logistic
 
 __all__ = ["ambiguous_captions", "belonging", "wrong_captions"]
 

@@ -20,7 +20,7 @@ from crossmodal.errors import IndexStoreError, InputError
 from crossmodal.index import read_manifest
 
 if TYPE_CHECKING:
-    from crossmodal.query import Query, Term
+    from crossmodal.search.query import Query, Term
 
 __all__ = [
     "BETA", "FEEDBACK", "GAMMA", "Feedback", "Mark", "normal_key", "open_feedback", "query_key", "query_of",
@@ -131,7 +131,7 @@ def normal_key(key: str) -> str:
 
 def query_of(key: str) -> Query:
     """The query of a key. Raises InputError if it is empty or asks for nothing."""
-    from crossmodal.query import Query
+    from crossmodal.search.query import Query
 
     return Query(tuple(_term(values) for values in _terms(key)))
 
@@ -144,7 +144,7 @@ def rocchio_terms(
     liked, disliked: paths in the index. `compose(query, rocchio_terms(…))` is the query that follows from them.
     Source: Rocchio 1971, equation for relevance feedback; the defaults are measured (benchmarks/feedback.py).
     """
-    from crossmodal.query import Indexed, Term
+    from crossmodal.search.query import Indexed, Term
 
     sides = ((liked, beta), (disliked, -gamma))
     return tuple(Term(Indexed(path), weight / len(paths)) for paths, weight in sides for path in paths if weight)
@@ -186,7 +186,7 @@ def _is_term(values: Any) -> bool:
 
 def _written(term: Term) -> dict[str, Any]:
     """A term as JSON values."""
-    from crossmodal.query import Indexed
+    from crossmodal.search.query import Indexed
 
     if isinstance(term.content, str):
         return {"words": " ".join(term.content.split()), "weight": term.weight}
@@ -197,7 +197,7 @@ def _written(term: Term) -> dict[str, Any]:
 
 
 def _term(values: dict[str, Any]) -> Term:
-    from crossmodal.query import Box, Indexed, Term
+    from crossmodal.search.query import Box, Indexed, Term
 
     if "words" in values:
         return Term(values["words"], values["weight"])

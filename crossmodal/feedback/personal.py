@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossmodal.composition import compose_vectors
 from crossmodal.errors import InputError
 from crossmodal.feedback.marks import BETA, GAMMA, Feedback, Mark, normal_key, open_feedback, query_of, rocchio_terms
 from crossmodal.index import Embedder, Index, read_manifest
-from crossmodal.query import Indexed, Query, compose
+from crossmodal.search.composition import compose_vectors
+from crossmodal.search.query import Indexed, Query, compose
 
 __all__ = ["Asked", "PersonalTest", "personal_csv", "personal_test", "read_marks", "write_personal_test"]
 

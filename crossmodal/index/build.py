@@ -27,11 +27,11 @@ from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pict
 from crossmodal.index.embedder import Embedder, Vectors, rest, rounding
 from crossmodal.index.facts import UNKNOWN, Facts, add_unread
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
+from crossmodal.index.relevance import Relevance
 from crossmodal.index.rows import Rows
 from crossmodal.index.shelf import Shelf, remove_journals
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
 from crossmodal.index.vectors import vectors_by_key
-from crossmodal.relevance import Relevance
 
 __all__ = ["BuildReport", "Progress", "build_index"]
 

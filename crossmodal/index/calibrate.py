@@ -17,7 +17,13 @@ from crossmodal.errors import CheckpointError, IndexStoreError, InputError
 from crossmodal.index.background import MeanRows
 from crossmodal.index.catalogue import Catalogue
 from crossmodal.index.embedder import Embedder, Vectors, rest
-from crossmodal.relevance import Example, Relevance, fit_relevance, relevance_above_background, relevance_from_dict
+from crossmodal.index.relevance import (
+    Example,
+    Relevance,
+    fit_relevance,
+    relevance_above_background,
+    relevance_from_dict,
+)
 
 __all__ = [
     "PICTURE_TO_CAPTIONS", "RELEVANCE", "WORDS_TO_IMAGES", "background_sentences", "calibrate", "caption_means",

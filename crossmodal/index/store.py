@@ -32,9 +32,9 @@ from crossmodal.index.embedder import Vectors
 from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, facts_reader, write_facts
 from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
 from crossmodal.index.nearest import Nearest
+from crossmodal.index.relevance import Relevance
 from crossmodal.index.search_files import SEARCH_FILES, SearchFiles, rows_to_fetch, write_search_files
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, RowSource, read_vectors, write_vectors
-from crossmodal.relevance import Relevance
 from crossmodal.seals import sealed_hash
 
 __all__ = ["Index", "generations", "open_index", "remove_old_generations", "write_generation"]

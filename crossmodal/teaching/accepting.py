@@ -28,7 +28,7 @@ from crossmodal.index import (
 )
 from crossmodal.index import Progress as BuildProgress
 from crossmodal.models.checkpoint_files import fingerprint, read_config, write_document
-from crossmodal.search import recorded_checkpoint
+from crossmodal.search.searcher import recorded_checkpoint
 from crossmodal.teaching.heads import maps_between
 from crossmodal.teaching.lesson import Progress
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.composition import compose_vectors
 from crossmodal.duplicates import group_of
 from crossmodal.errors import InputError
 from crossmodal.feedback import Feedback, query_of
 from crossmodal.index import Embedder, Index, Vectors, build_command
+from crossmodal.search.composition import compose_vectors
 
 __all__ = ["FEWEST", "HELD_OUT", "Lesson", "Marked", "Progress", "make_lesson"]
 

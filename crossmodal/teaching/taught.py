@@ -15,7 +15,7 @@ from crossmodal.evaluation.retrieval import Report, split_hash
 from crossmodal.feedback import Feedback
 from crossmodal.index import Embedder, Index, check_encoder, open_index
 from crossmodal.models.checkpoint_files import checkpoint_name
-from crossmodal.search import recorded_checkpoint
+from crossmodal.search.searcher import recorded_checkpoint
 from crossmodal.teaching.accepting import remember_candidate
 from crossmodal.teaching.card import taught_card
 from crossmodal.teaching.heads import check_teachable, write_with_heads

@@ -18,7 +18,7 @@ from crossmodal.ui.look import plain_markdown, shown
 from crossmodal.ui.view import ADDRESS_TEXT, KEYS, MAX_PART_TEXT, MAX_PARTS, MAX_TEXT, Part, View
 
 if TYPE_CHECKING:
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 __all__ = [
     "add", "ask", "ask_for_more_like", "ask_text", "change", "clear", "current", "default_target", "examples", "give",

@@ -17,7 +17,7 @@ from crossmodal.ui.view import MAX_PART_TEXT, MAX_WEIGHT, MIN_WEIGHT, Part, View
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
     from crossmodal.ui.marking import Marks
 
 __all__ = ["chips", "name_of", "refine"]

@@ -9,7 +9,7 @@ import streamlit as st
 from crossmodal.ui.look import plain_markdown, shown
 
 if TYPE_CHECKING:
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 __all__ = ["choose_picture"]
 

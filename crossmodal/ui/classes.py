@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 if TYPE_CHECKING:
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 __all__ = ["classes_of"]
 

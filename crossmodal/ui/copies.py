@@ -9,12 +9,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crossmodal.duplicates import group_of as compare
-from crossmodal.filters import Filter
-from crossmodal.query import Indexed
+from crossmodal.search.filters import Filter
+from crossmodal.search.query import Indexed
 from crossmodal.ui.jobs import JOBS
 
 if TYPE_CHECKING:
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 __all__ = ["group_of"]
 

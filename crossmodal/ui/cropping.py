@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from crossmodal.query import Box
+from crossmodal.search.query import Box
 from crossmodal.ui import asking
 from crossmodal.ui.look import picture
 from crossmodal.ui.thumbnails import cropped_address

@@ -21,7 +21,7 @@ from crossmodal.ui.thumbnails import thumbnail
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 __all__ = ["detail"]
 

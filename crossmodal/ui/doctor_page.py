@@ -33,7 +33,7 @@ from crossmodal.ui.thumbnails import thumbnail
 from crossmodal.ui.view import MAX_TEXT
 
 if TYPE_CHECKING:
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 STYLE = Path(__file__).with_name("doctor.css")
 SEARCH = "crossmodal/ui/search_page.py"

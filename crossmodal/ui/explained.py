@@ -27,7 +27,7 @@ from crossmodal.ui.thumbnails import as_data_address
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 __all__ = [
     "Photo", "as_it_is", "can_explain", "explained", "given", "heated", "is_exact", "likeness", "opened", "seen_part",

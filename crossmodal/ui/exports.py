@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from crossmodal.ui.look import shown
 
 if TYPE_CHECKING:
-    from crossmodal.query import Term
-    from crossmodal.search import Hit, Searcher
+    from crossmodal.search.query import Term
+    from crossmodal.search.searcher import Hit, Searcher
 
 __all__ = ["MOST_BYTES", "MOST_PICTURES", "Results", "as_csv", "as_json", "as_zip", "file_stem"]
 

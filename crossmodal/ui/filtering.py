@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.filters import MOST_PIXELS, ORIENTATIONS, Filter, folder_counts
+from crossmodal.search.filters import MOST_PIXELS, ORIENTATIONS, Filter, folder_counts
 from crossmodal.ui import asking
 from crossmodal.ui.look import plain_markdown, shown
 
 if TYPE_CHECKING:
     from crossmodal.index import Index
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 __all__ = ["filters"]
 

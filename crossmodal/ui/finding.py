@@ -15,13 +15,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crossmodal.errors import InputError
-from crossmodal.query import Indexed, Query, Term
+from crossmodal.search.query import Indexed, Query, Term
 from crossmodal.ui import asking
 from crossmodal.ui.copies import group_of
 from crossmodal.ui.view import Part, View
 
 if TYPE_CHECKING:
-    from crossmodal.search import Answer, Hit, Searcher
+    from crossmodal.search.searcher import Answer, Hit, Searcher
 
 __all__ = ["Asked", "Found", "ask_of", "find", "in_address", "mask_of", "path_of", "terms_of"]
 

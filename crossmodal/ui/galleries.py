@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from crossmodal.inference.pair_scorer import Scorer
     from crossmodal.models.parts import Parts, Weights
     from crossmodal.models.words import Word
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 __all__ = [
     "EXPLAINER_FACES", "INDEXES", "LockedEncoder", "LockedScorer", "can", "checkpoints", "encoder_of", "export_starter",
@@ -283,7 +283,7 @@ def _stamp(checkpoint: Path) -> tuple[Any, ...]:
 @st.cache_resource(max_entries=3, show_spinner="Opening the gallery …")
 def _opened(index: str, manifest: str) -> Searcher:  # noqa: ARG001 - the manifest's hash is part of the key
     from crossmodal.index import open_index
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
     opened = open_index(index)
     return Searcher(opened, lambda: _settled(encoder_of(_checkpoint_of(opened.manifest))))

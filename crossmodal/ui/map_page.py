@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from plotly.graph_objects import Figure
 
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 SEARCH = "crossmodal/ui/search_page.py"
 SHOWN = 24

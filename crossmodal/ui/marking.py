@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from crossmodal.errors import InputError
-from crossmodal.query import Query
+from crossmodal.search.query import Query
 from crossmodal.ui import asking
 from crossmodal.ui.view import View
 
 if TYPE_CHECKING:
     from crossmodal.feedback import Feedback
-    from crossmodal.query import Term
-    from crossmodal.search import Searcher
+    from crossmodal.search.query import Term
+    from crossmodal.search.searcher import Searcher
 
 __all__ = ["Marks", "marks_of", "take_back", "toggle"]
 

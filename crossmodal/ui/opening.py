@@ -20,8 +20,8 @@ from crossmodal.ui.tiles import ACTS, buttons, share_sum
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from crossmodal.query import Term
-    from crossmodal.search import Hit, Searcher
+    from crossmodal.search.query import Term
+    from crossmodal.search.searcher import Hit, Searcher
     from crossmodal.ui.view import View
 
 __all__ = ["show"]

@@ -21,7 +21,7 @@ from crossmodal.ui.why import WHOLE
 
 if TYPE_CHECKING:
     from crossmodal.inference.explain import Explanation, Likeness
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 __all__ = ["above_or_below", "alike", "plain", "sentence_and_picture"]
 

@@ -16,8 +16,8 @@ from crossmodal.ui.thumbnails import thumbnail
 from crossmodal.ui.tiles import COLOURS, Share, Tile, buttons, opener, share_bar, tile_of
 
 if TYPE_CHECKING:
-    from crossmodal.query import Term
-    from crossmodal.search import Hit, Searcher
+    from crossmodal.search.query import Term
+    from crossmodal.search.searcher import Hit, Searcher
     from crossmodal.ui.finding import Found
     from crossmodal.ui.marking import Marks
     from crossmodal.ui.view import View

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
 
 SAMPLE = 18
 SMALL_PIXELS = 160

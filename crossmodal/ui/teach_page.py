@@ -12,7 +12,7 @@ from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.feedback import open_feedback, personal_csv, personal_test
 from crossmodal.index import read_manifest
 from crossmodal.index.manifest import MANIFEST
-from crossmodal.search import recorded_checkpoint
+from crossmodal.search.searcher import recorded_checkpoint
 from crossmodal.ui.galleries import encoder_of, galleries, searcher_of
 from crossmodal.ui.jobs import JOBS, Job, Report, Step
 from crossmodal.ui.look import heading, plain_markdown, shown

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from crossmodal.query import Box
+    from crossmodal.search.query import Box
 
 __all__ = ["as_data_address", "cropped_address", "grey_address", "thumbnail"]
 

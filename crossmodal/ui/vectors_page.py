@@ -19,7 +19,7 @@ from crossmodal.ui.thumbnails import grey_address, thumbnail
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from crossmodal.search import Searcher
+    from crossmodal.search.searcher import Searcher
     from crossmodal.ui.galleries import LockedEncoder
 
 STEPS = 9

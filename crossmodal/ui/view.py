@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from crossmodal.errors import InputError
-from crossmodal.filters import KEYS as FILTER_KEYS
-from crossmodal.filters import Filter
-from crossmodal.query import Box
+from crossmodal.search.filters import KEYS as FILTER_KEYS
+from crossmodal.search.filters import Filter
+from crossmodal.search.query import Box
 
 __all__ = [
     "ADDRESS_TEXT", "COUNTS", "DEFAULT_COUNT", "KEYS", "MAX_COUNT", "MAX_PARTS", "MAX_TEXT", "MAX_WEIGHT",

@@ -18,7 +18,7 @@ from crossmodal.index import build_index, open_index
 from crossmodal.inference.explain import APPROXIMATE
 from crossmodal.models.parts import Parts, Weights
 from crossmodal.models.words import Word
-from crossmodal.search import Searcher
+from crossmodal.search.searcher import Searcher
 from crossmodal.ui.galleries import LockedEncoder
 from tests.app.frame import COLOURS, HOSTILE, ColourEncoder, LabelEncoder, html_of, unit
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from crossmodal.index import build_index, open_index
-from crossmodal.query import Query, Term
-from crossmodal.search import Searcher
+from crossmodal.search.query import Query, Term
+from crossmodal.search.searcher import Searcher
 from crossmodal.ui import exports
 from crossmodal.ui.exports import Results, as_csv, as_json, as_zip, file_stem
 from tests.app.frame import HOSTILE, ColourEncoder, jpeg

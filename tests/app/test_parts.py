@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from crossmodal.errors import InputError
-from crossmodal.filters import Filter
-from crossmodal.query import Box
+from crossmodal.search.filters import Filter
+from crossmodal.search.query import Box
 from crossmodal.ui.jobs import Jobs, Step
 from crossmodal.ui.look import plain_markdown, shown, tile
 from crossmodal.ui.sphere import between, middle

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from crossmodal.index import build_index
-from crossmodal.search import Searcher
+from crossmodal.search.searcher import Searcher
 from crossmodal.ui import galleries
 from crossmodal.ui.galleries import make_ready  # itself, which the fixture takes off the pages
 from crossmodal.ui.jobs import JOBS

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 
-from crossmodal.search import Searcher, open_searcher
+from crossmodal.search.searcher import Searcher, open_searcher
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNT = 192

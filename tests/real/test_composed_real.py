@@ -11,8 +11,8 @@ import pytest
 from crossmodal.index import build_index, open_index
 from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
-from crossmodal.query import Box, Indexed, Term
-from crossmodal.search import Searcher
+from crossmodal.search.query import Box, Indexed, Term
+from crossmodal.search.searcher import Searcher
 
 COUNT = 100
 

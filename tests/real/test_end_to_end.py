@@ -10,7 +10,7 @@ import pytest
 import build_index
 import training_script
 from crossmodal.cli import main as crossmodal
-from crossmodal.search import open_searcher
+from crossmodal.search.searcher import open_searcher
 
 TRAIN, DEV = 400, 100
 

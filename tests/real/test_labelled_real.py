@@ -12,7 +12,7 @@ import pytest
 
 import build_index
 import training_script
-from crossmodal.search import open_searcher
+from crossmodal.search.searcher import open_searcher
 
 
 @pytest.fixture(scope="module")

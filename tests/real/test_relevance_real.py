@@ -11,7 +11,7 @@ import pytest
 from crossmodal.index import build_index, open_index
 from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
-from crossmodal.search import Searcher
+from crossmodal.search.searcher import Searcher
 
 COUNT = 200
 ABSENT = (

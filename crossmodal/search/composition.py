@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from crossmodal.errors import ImageError, InputError
 from crossmodal.index import Embedder, Index, Vectors
-from crossmodal.query import Indexed, Query, Term
+from crossmodal.search.query import Indexed, Query, Term
 
 if TYPE_CHECKING:
     from PIL.Image import Image

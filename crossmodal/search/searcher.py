@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.channels import BY, Channel, Mask, channel_of, gather_evidence
-from crossmodal.composition import compose_vectors, open_picture, picture_of, row_of
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.index import (
     PICTURE_TO_CAPTIONS,
@@ -30,8 +28,10 @@ from crossmodal.index import (
     check_encoder,
     open_index,
 )
-from crossmodal.query import Indexed, Query, QueryLike, Term, TermLike, compose
-from crossmodal.relevance import Relevance
+from crossmodal.index.relevance import Relevance
+from crossmodal.search.channels import BY, Channel, Mask, channel_of, gather_evidence
+from crossmodal.search.composition import compose_vectors, open_picture, picture_of, row_of
+from crossmodal.search.query import Indexed, Query, QueryLike, Term, TermLike, compose
 
 if TYPE_CHECKING:
     from PIL.Image import Image
