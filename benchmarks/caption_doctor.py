@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from crossmodal.datasets.records import match_names
 from crossmodal.datasets.splits import read_split_list
-from crossmodal.doctor import Survey, belonging, survey
 from crossmodal.errors import CrossmodalError, InputError
+from crossmodal.gallery.caption_audit import Survey, belonging, survey
 from crossmodal.index import Index, open_index
 from crossmodal.progress import Bar
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from crossmodal.datasets.splits import read_split_list
 from crossmodal.errors import CrossmodalError, InputError
-from crossmodal.feedback import BETA, GAMMA
+from crossmodal.gallery.feedback import BETA, GAMMA
 from crossmodal.index import Index, open_index
 from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.models.checkpoint_files import STARTER

@@ -26,8 +26,8 @@ from crossmodal.allocator import hold_memory
 from crossmodal.errors import CheckpointError, TrainingError
 from crossmodal.evaluation.model_card import model_card
 from crossmodal.evaluation.reports import AnyReport, checkpoint_report
-from crossmodal.feedback.lessons import TrainingMarks
 from crossmodal.figures import history_curves, save_figure, similarity_matrix
+from crossmodal.gallery.feedback.lessons import TrainingMarks
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.checkpoint import (
     Checkpoint,

@@ -30,7 +30,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "inference",
         "index",
         "search",
-        "atlas doctor duplicates feedback",
+        "gallery",
         "canvas drawings figures",
         "training gradient_cache losses objectives phases run_data run_models runs",
         "teaching",

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossmodal import atlas as module
-from crossmodal.atlas import (
+from crossmodal.errors import InputError
+from crossmodal.gallery import embedding_map as module
+from crossmodal.gallery.embedding_map import (
     Atlas,
     best_method,
     centres,
@@ -25,7 +26,6 @@ from crossmodal.atlas import (
     read_atlas,
     torch_threads_kept,
 )
-from crossmodal.errors import InputError
 from crossmodal.index import Index, build_index, open_index
 from tests.fakes import FakeEncoder, paint, paint_many
 

@@ -12,9 +12,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from crossmodal import doctor
-from crossmodal.doctor import Duplicates, Fit, Hub, WrongCaption, as_csv
 from crossmodal.errors import CaptionsError, InputError
+from crossmodal.gallery import caption_audit as doctor
+from crossmodal.gallery.caption_audit import Duplicates, Fit, Hub, WrongCaption, as_csv
 from crossmodal.index import Index, build_index, open_index
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
 from tests.fakes import FakeEncoder, paint_many
@@ -130,7 +130,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     index, _ = swapped(2)
     whole = doctor.survey(index)
     seen: list[tuple[int, int]] = []
-    monkeypatch.setattr("crossmodal.doctor.surveying.BLOCK", 7)
+    monkeypatch.setattr("crossmodal.gallery.caption_audit.surveying.BLOCK", 7)
     parts = doctor.survey(index, lambda done, total: seen.append((done, total)))
     assert seen[0] == (7, 80)
     assert seen[-1] == (80, 80)

@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from crossmodal import duplicates
-from crossmodal.duplicates import group_of, near_duplicates
 from crossmodal.errors import InputError
+from crossmodal.gallery import near_duplicates as duplicates
+from crossmodal.gallery.near_duplicates import group_of, near_duplicates
 from crossmodal.index import Index
 from crossmodal.index.catalogue import Catalogue, Picture, Stamp
 

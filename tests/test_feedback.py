@@ -13,7 +13,7 @@ import pytest
 from benchmarks import feedback as benchmark
 from crossmodal.cli import main as crossmodal
 from crossmodal.errors import IndexStoreError, InputError
-from crossmodal.feedback import (
+from crossmodal.gallery.feedback import (
     BETA,
     GAMMA,
     Feedback,

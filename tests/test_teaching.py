@@ -15,7 +15,7 @@ from benchmarks import teaching as benchmark
 from crossmodal import teaching
 from crossmodal.cli import main as crossmodal
 from crossmodal.errors import CheckpointError, IndexMismatchError, InputError
-from crossmodal.feedback import open_feedback
+from crossmodal.gallery.feedback import open_feedback
 from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
 from crossmodal.inference.encoder import open_encoder

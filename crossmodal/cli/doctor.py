@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from crossmodal.errors import InputError
 
 if TYPE_CHECKING:
-    from crossmodal.doctor import Finding
+    from crossmodal.gallery.caption_audit import Finding
     from crossmodal.index import Index
 
 CHECKS = {
@@ -70,8 +70,15 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 
 def _findings(index: Index, checks: Sequence[str], options: argparse.Namespace) -> dict[str, Sequence[Finding]]:
-    from crossmodal.doctor import ambiguous_captions, duplicate_pictures, hubs, splits_of, survey, wrong_captions
-    from crossmodal.duplicates import THRESHOLD
+    from crossmodal.gallery.caption_audit import (
+        ambiguous_captions,
+        duplicate_pictures,
+        hubs,
+        splits_of,
+        survey,
+        wrong_captions,
+    )
+    from crossmodal.gallery.near_duplicates import THRESHOLD
     from crossmodal.progress import Bar
 
     found: dict[str, Sequence[Finding]] = {}
@@ -88,7 +95,7 @@ def _findings(index: Index, checks: Sequence[str], options: argparse.Namespace) 
 
 
 def _write_table(findings: Sequence[Finding], path: Path) -> None:
-    from crossmodal.doctor import as_csv
+    from crossmodal.gallery.caption_audit import as_csv
 
     try:
         path.write_text(as_csv(findings), "utf-8", "backslashreplace", newline="")
@@ -99,7 +106,7 @@ def _write_table(findings: Sequence[Finding], path: Path) -> None:
 
 def _lines(finding: Finding) -> list[str]:
     """The finding, its evidence, and the pictures or captions that the evidence names."""
-    from crossmodal.doctor import AmbiguousCaption, Duplicates, WrongCaption
+    from crossmodal.gallery.caption_audit import AmbiguousCaption, Duplicates, WrongCaption
 
     if isinstance(finding, Duplicates):
         named = zip(finding.paths, finding.cosines, finding.splits, strict=True)

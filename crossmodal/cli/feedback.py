@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crossmodal.errors import InputError
 
 if TYPE_CHECKING:
-    from crossmodal.feedback import PersonalTest
+    from crossmodal.gallery.feedback import PersonalTest
     from crossmodal.index import Index
 
 
@@ -31,7 +31,7 @@ def add_feedback_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_feedback(options: argparse.Namespace) -> int:
     """Print marks and recall before and after, a line a query; with --export write them."""
-    from crossmodal.feedback import open_feedback, personal_test, write_personal_test
+    from crossmodal.gallery.feedback import open_feedback, personal_test, write_personal_test
     from crossmodal.index import open_index
     from crossmodal.inference.encoder import open_encoder
     from crossmodal.search.searcher import recorded_checkpoint

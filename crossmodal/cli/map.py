@@ -25,7 +25,7 @@ def run_map(options: argparse.Namespace) -> int:
     """Print the groups, the largest first, each with its number of pictures and its name."""
     import numpy as np
 
-    from crossmodal.atlas import centres, make_atlas
+    from crossmodal.gallery.embedding_map import centres, make_atlas
     from crossmodal.index import open_index
 
     index = open_index(options.index)

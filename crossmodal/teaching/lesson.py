@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.duplicates import group_of
 from crossmodal.errors import InputError
-from crossmodal.feedback import Feedback, query_of
+from crossmodal.gallery.feedback import Feedback, query_of
+from crossmodal.gallery.near_duplicates import group_of
 from crossmodal.index import Embedder, Index, Vectors, build_command
 from crossmodal.search.composition import compose_vectors
 

@@ -12,7 +12,7 @@ from typing import Any
 from crossmodal.datasets.records import Record
 from crossmodal.errors import InputError
 from crossmodal.evaluation.retrieval import Report, split_hash
-from crossmodal.feedback import Feedback
+from crossmodal.gallery.feedback import Feedback
 from crossmodal.index import Embedder, Index, check_encoder, open_index
 from crossmodal.models.checkpoint_files import checkpoint_name
 from crossmodal.search.searcher import recorded_checkpoint

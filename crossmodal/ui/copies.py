@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from crossmodal.duplicates import group_of as compare
+from crossmodal.gallery.near_duplicates import group_of as compare
 from crossmodal.search.filters import Filter
 from crossmodal.search.query import Indexed
 from crossmodal.ui.jobs import JOBS

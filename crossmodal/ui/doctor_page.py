@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.doctor import (
+from crossmodal.errors import CrossmodalError, IndexStoreError
+from crossmodal.gallery.caption_audit import (
     Duplicates,
     Finding,
     ambiguous_captions,
@@ -20,9 +21,8 @@ from crossmodal.doctor import (
     with_splits,
     wrong_captions,
 )
-from crossmodal.doctor.findings import AmbiguousCaption, WrongCaption
-from crossmodal.duplicates import THRESHOLD
-from crossmodal.errors import CrossmodalError, IndexStoreError
+from crossmodal.gallery.caption_audit.findings import AmbiguousCaption, WrongCaption
+from crossmodal.gallery.near_duplicates import THRESHOLD
 from crossmodal.ui.asking import ask_for_more_like, ask_text
 from crossmodal.ui.demo import DEMO
 from crossmodal.ui.doctor_rows import finding_row

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Sequence
 
-from crossmodal.doctor import AmbiguousCaption, Duplicates, Finding, Fit, Hub, WrongCaption
-from crossmodal.doctor.findings import ordinal
+from crossmodal.gallery.caption_audit import AmbiguousCaption, Duplicates, Finding, Fit, Hub, WrongCaption
+from crossmodal.gallery.caption_audit.findings import ordinal
 from crossmodal.ui.look import shown
 
 __all__ = ["finding_row"]

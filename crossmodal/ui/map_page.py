@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from crossmodal.atlas import Atlas, best_method, make_atlas, read_atlas
+from crossmodal.gallery.embedding_map import Atlas, best_method, make_atlas, read_atlas
 from crossmodal.ui.asking import ask_for_more_like
 from crossmodal.ui.galleries import labels_of, searcher_of
 from crossmodal.ui.jobs import JOBS, Job, Report, Step

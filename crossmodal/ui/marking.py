@@ -13,7 +13,7 @@ from crossmodal.ui import asking
 from crossmodal.ui.view import View
 
 if TYPE_CHECKING:
-    from crossmodal.feedback import Feedback
+    from crossmodal.gallery.feedback import Feedback
     from crossmodal.search.query import Term
     from crossmodal.search.searcher import Searcher
 
@@ -38,14 +38,14 @@ class Marks:
 
     def terms(self) -> tuple[Term, ...]:
         """What they add to the question."""
-        from crossmodal.feedback import rocchio_terms
+        from crossmodal.gallery.feedback import rocchio_terms
 
         return rocchio_terms(self.liked, self.disliked)
 
 
 def marks_of(searcher: Searcher, view: View) -> Marks | None:
     """The marks of a question; None where it cannot have any, since it holds a picture from outside the gallery."""
-    from crossmodal.feedback import query_key
+    from crossmodal.gallery.feedback import query_key
     from crossmodal.ui.finding import terms_of
 
     if any(part.upload for part in view.parts) or not view.asks:
@@ -75,6 +75,6 @@ def take_back(marks: Marks) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _feedback(index: str) -> Feedback:
-    from crossmodal.feedback import open_feedback
+    from crossmodal.gallery.feedback import open_feedback
 
     return open_feedback(index)

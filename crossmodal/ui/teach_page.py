@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from crossmodal.errors import CrossmodalError, InputError
-from crossmodal.feedback import open_feedback, personal_csv, personal_test
+from crossmodal.gallery.feedback import open_feedback, personal_csv, personal_test
 from crossmodal.index import read_manifest
 from crossmodal.index.manifest import MANIFEST
 from crossmodal.search.searcher import recorded_checkpoint
@@ -22,7 +22,7 @@ from crossmodal.ui.watch import watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crossmodal.feedback import PersonalTest
+    from crossmodal.gallery.feedback import PersonalTest
     from crossmodal.index import BuildReport
     from crossmodal.teaching import Taught
 

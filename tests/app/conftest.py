@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.duplicates import group_of
+from crossmodal.gallery.near_duplicates import group_of
 from crossmodal.index import build_index
 from crossmodal.ui import demo, galleries
 from tests.app.frame import COLOURS, HOSTILE, ColourEncoder, app, jpeg

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crossmodal import atlas
+from crossmodal.gallery import embedding_map as atlas
 from crossmodal.index import build_index
 from crossmodal.ui.map_figure import hover_texts, map_figure, traces
 from tests.app.frame import COLOURS, ColourEncoder, LabelEncoder, app, html_of, jpeg, until

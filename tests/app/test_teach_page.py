@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.feedback import open_feedback
+from crossmodal.gallery.feedback import open_feedback
 from crossmodal.index import build_index, read_manifest
 from crossmodal.inference.encoder import open_encoder
 from crossmodal.teaching import pending

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.caption_doctor import measure
-from crossmodal.duplicates import near_duplicates
+from crossmodal.gallery.near_duplicates import near_duplicates
 from crossmodal.index import Index, build_index, open_index
 from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER

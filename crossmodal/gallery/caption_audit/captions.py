@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossmodal.doctor.findings import AmbiguousCaption, Fit, WrongCaption
-from crossmodal.doctor.surveying import MARGIN, Floats, Survey, closest_siblings
+from crossmodal.gallery.caption_audit.findings import AmbiguousCaption, Fit, WrongCaption
+from crossmodal.gallery.caption_audit.surveying import MARGIN, Floats, Survey, closest_siblings
 from crossmodal.index import Index
 from crossmodal.index.relevance import fit_logistic, logistic
 

@@ -5,10 +5,19 @@ Everything is computed from the vectors of an opened index. `survey` does the wo
 
 from __future__ import annotations
 
-from crossmodal.doctor.captions import ambiguous_captions, belonging, wrong_captions
-from crossmodal.doctor.findings import AmbiguousCaption, Drawn, Duplicates, Finding, Fit, Hub, WrongCaption, as_csv
-from crossmodal.doctor.pictures import duplicate_pictures, hubs, splits_of, with_splits
-from crossmodal.doctor.surveying import Survey, survey
+from crossmodal.gallery.caption_audit.captions import ambiguous_captions, belonging, wrong_captions
+from crossmodal.gallery.caption_audit.findings import (
+    AmbiguousCaption,
+    Drawn,
+    Duplicates,
+    Finding,
+    Fit,
+    Hub,
+    WrongCaption,
+    as_csv,
+)
+from crossmodal.gallery.caption_audit.pictures import duplicate_pictures, hubs, splits_of, with_splits
+from crossmodal.gallery.caption_audit.surveying import Survey, survey
 
 __all__ = [
     "AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "Survey", "WrongCaption", "ambiguous_captions",

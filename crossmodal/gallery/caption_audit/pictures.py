@@ -13,10 +13,10 @@ import numpy as np
 
 from crossmodal.datasets.records import match_names
 from crossmodal.datasets.splits import read_split_lists
-from crossmodal.doctor.findings import Drawn, Duplicates, Hub
-from crossmodal.doctor.surveying import PLACES, Survey
-from crossmodal.duplicates import THRESHOLD, near_duplicates
 from crossmodal.errors import CaptionsError, InputError
+from crossmodal.gallery.caption_audit.findings import Drawn, Duplicates, Hub
+from crossmodal.gallery.caption_audit.surveying import PLACES, Survey
+from crossmodal.gallery.near_duplicates import THRESHOLD, near_duplicates
 from crossmodal.index import Index, exact_cosines
 
 __all__ = ["duplicate_pictures", "hubs", "splits_of", "with_splits"]

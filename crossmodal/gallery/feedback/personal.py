@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from crossmodal.errors import InputError
-from crossmodal.feedback.marks import BETA, GAMMA, Feedback, Mark, normal_key, open_feedback, query_of, rocchio_terms
+from crossmodal.gallery.feedback.marks import (
+    BETA,
+    GAMMA,
+    Feedback,
+    Mark,
+    normal_key,
+    open_feedback,
+    query_of,
+    rocchio_terms,
+)
 from crossmodal.index import Embedder, Index, read_manifest
 from crossmodal.search.composition import compose_vectors
 from crossmodal.search.query import Indexed, Query, compose

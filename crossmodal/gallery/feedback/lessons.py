@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from crossmodal.datasets.records import Record
-from crossmodal.feedback.marks import query_of
-from crossmodal.feedback.personal import read_marks
+from crossmodal.gallery.feedback.marks import query_of
+from crossmodal.gallery.feedback.personal import read_marks
 from crossmodal.models.checkpoint_files import write_document
 
 __all__ = ["TrainingMarks"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossmodal.feedback.marks import (
+from crossmodal.gallery.feedback.marks import (
     BETA,
     FEEDBACK,
     GAMMA,
@@ -13,7 +13,7 @@ from crossmodal.feedback.marks import (
     query_of,
     rocchio_terms,
 )
-from crossmodal.feedback.personal import (
+from crossmodal.gallery.feedback.personal import (
     Asked,
     PersonalTest,
     personal_csv,
