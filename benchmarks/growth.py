@@ -30,9 +30,9 @@ import numpy as np
 from benchmarks.peers.running import run
 from benchmarks.peers.searchers import TOP, Method
 from benchmarks.search_speed import PROPOSER, QUERIES, VECTORS, made_vectors, opened, ours, recall, truth
-from crossmodal.canvas import blank, ink, paper, save_figure, titled
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.index.proposers import bytes_beside, plan_search
+from crossmodal.plots.canvas import blank, ink, paper, save_figure, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

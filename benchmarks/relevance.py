@@ -324,8 +324,8 @@ def resampled_error(judged: Judged, seed: int) -> list[float]:
 
 def plot(rows: Sequence[Judged], path: Path) -> None:
     """The reliability diagram: what was said against what was true, bin by bin, with each bin's share below."""
-    from crossmodal.canvas import blank, finish
-    from crossmodal.figures import save_figure
+    from crossmodal.plots import save_figure
+    from crossmodal.plots.canvas import blank, finish
 
     figure = blank(10, 5.6, False)
     axes = figure.subplots(2, len(rows), sharex=True, squeeze=False, height_ratios=[4, 1])

@@ -26,7 +26,6 @@ from crossmodal.allocator import hold_memory
 from crossmodal.errors import CheckpointError, TrainingError
 from crossmodal.evaluation.model_card import model_card
 from crossmodal.evaluation.reports import AnyReport, checkpoint_report
-from crossmodal.figures import history_curves, save_figure, similarity_matrix
 from crossmodal.gallery.feedback.lessons import TrainingMarks
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.checkpoint import (
@@ -42,6 +41,7 @@ from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.objectives import EmbeddingObjective, MatchObjective, Objective
+from crossmodal.plots import history_curves, save_figure, similarity_matrix
 from crossmodal.progress import Bar
 from crossmodal.recipes import Recipe
 from crossmodal.run_data import SplitPictures, read_splits

@@ -13,8 +13,8 @@ from PIL import Image
 from benchmarks import faithfulness
 from crossmodal.cli import main
 from crossmodal.datasets.records import Record
-from crossmodal.drawings import explained_pair, explained_pictures
 from crossmodal.inference.explain import APPROXIMATE, Explanation, explain, explain_images
+from crossmodal.plots.drawings import explained_pair, explained_pictures
 from tests.fakes import paint_many
 from tests.test_drawings import AWKWARD, rendered, words
 from tests.test_explain import make, transformer

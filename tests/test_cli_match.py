@@ -113,7 +113,7 @@ def test_every_search_can_be_drawn(
     index: Path, tmp_path: Path, query: list[str], panels: int, monkeypatch: pytest.MonkeyPatch
 ):
     sheets: list[int] = []
-    from crossmodal import figures
+    from crossmodal import plots as figures
 
     save = figures.save_figure
     monkeypatch.setattr(figures, "save_figure", lambda sheet, path: (sheets.append(len(sheet.axes)), save(sheet, path)))

@@ -19,7 +19,7 @@ Output = pytest.CaptureFixture[str]
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[float], list[str]]]:
     """Cosines and names of every drawing that was made; the encoder draws in even greys."""
-    from crossmodal import drawings
+    from crossmodal.plots import drawings
 
     calls: list[tuple[list[float], list[str]]] = []
     draw = drawings.reconstructions

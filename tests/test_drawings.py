@@ -1,4 +1,4 @@
-"""What crossmodal/drawings.py draws. Warnings are errors here, so a text no font can draw would fail a test."""
+"""What crossmodal/plots/drawings.py draws. Warnings are errors here, so a text no font can draw would fail a test."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from crossmodal.drawings import caption_with_pictures, picture_with_captions, reconstructions
 from crossmodal.errors import InputError
+from crossmodal.plots.drawings import caption_with_pictures, picture_with_captions, reconstructions
 from crossmodal.search.searcher import Hit
 from tests.fakes import paint
 

@@ -1,4 +1,4 @@
-"""What crossmodal/figures.py draws. Warnings are errors here, so a label no font can draw would fail a test."""
+"""What crossmodal/plots.py draws. Warnings are errors here, so a label no font can draw would fail a test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from crossmodal.errors import InputError
-from crossmodal.figures import clustered_heatmap, history_curves, save_figure, similarity_heatmap, similarity_matrix
+from crossmodal.plots import clustered_heatmap, history_curves, save_figure, similarity_heatmap, similarity_matrix
 
 AWKWARD = ["🐶 dogs", "كلب يركض", "狗在跑", "costs $5^2 and $", "<b>bold</b>", "a " * 80, "\u202eback\x00", "  "]
 

@@ -75,8 +75,8 @@ def _records(options: argparse.Namespace) -> tuple[Pairs, tuple[Record, ...], st
 
 def _retrieval(options: argparse.Namespace) -> AnyReport:
     from crossmodal.evaluation.retrieval import embed_records, evaluate, leading_pairs
-    from crossmodal.figures import save_figure, similarity_matrix
     from crossmodal.inference.encoder import open_encoder
+    from crossmodal.plots import save_figure, similarity_matrix
     from crossmodal.progress import Bar
 
     encoder = open_encoder(options.checkpoint)

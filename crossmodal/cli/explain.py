@@ -42,11 +42,11 @@ def add_explain_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_explain(options: argparse.Namespace) -> int:
     """Print the score and what it is made of."""
-    from crossmodal.figures import save_figure
     from crossmodal.images.decode import load_image
     from crossmodal.inference.backends.background_export import export_in_background
     from crossmodal.inference.encoder import open_encoder
     from crossmodal.inference.explain import explain, explain_images, seen_box
+    from crossmodal.plots import save_figure
 
     if options.text is not None and not options.text.strip():
         raise InputError("the --text is empty: give a sentence")
@@ -74,8 +74,8 @@ def run_explain(options: argparse.Namespace) -> int:
 
 
 def _figure(seen: Sequence[Image], found: Explanation | Likeness, options: argparse.Namespace) -> Figure:
-    from crossmodal.drawings import explained_pair, explained_pictures
     from crossmodal.inference.explain import Likeness
+    from crossmodal.plots.drawings import explained_pair, explained_pictures
 
     if isinstance(found, Likeness):
         return explained_pictures(seen[0], seen[1], found)

@@ -34,7 +34,7 @@ def run_map(options: argparse.Namespace) -> int:
     atlas = make_atlas(index, options.method, lambda words: print(f"{words} …", file=sys.stderr))
     counts = np.bincount(atlas.labels, minlength=len(atlas.names)).tolist()
     if options.plot:
-        from crossmodal.figures import gallery_map, save_figure
+        from crossmodal.plots import gallery_map, save_figure
 
         title = f"{options.index.resolve().name}: {len(atlas.points):,} pictures, laid out by {atlas.method.upper()}"
         figure = gallery_map(atlas.points, atlas.labels, atlas.names, centres(atlas), title, options.dark)

@@ -33,9 +33,9 @@ def add_reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_reconstruct(options: argparse.Namespace) -> int:
     """Draw originals beside what the decoder makes of their vectors; prints the mean cosine of the embeddings."""
-    from crossmodal.drawings import reconstructions
-    from crossmodal.figures import save_figure
     from crossmodal.inference.encoder import open_encoder
+    from crossmodal.plots import save_figure
+    from crossmodal.plots.drawings import reconstructions
 
     if options.count < 1:
         raise InputError(f"--count must be at least 1, not {options.count}")

@@ -134,8 +134,8 @@ def _reranked(searcher: Searcher, query: Query, options: argparse.Namespace) -> 
 
 
 def _plot_hits(searcher: Searcher, query: Query, hits: Sequence[Hit], path: Path) -> None:
-    from crossmodal.drawings import caption_with_pictures, picture_with_captions
-    from crossmodal.figures import save_figure
+    from crossmodal.plots import save_figure
+    from crossmodal.plots.drawings import caption_with_pictures, picture_with_captions
 
     asked = query.single.content if query.single and isinstance(query.single.content, Path) else None
     if asked and hits and hits[0].caption is not None:

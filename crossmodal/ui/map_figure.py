@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.canvas import ink, paper
-from crossmodal.figures.maps import GROUP_COLOURS
 from crossmodal.gallery.embedding_map import Atlas, centres
+from crossmodal.plots.canvas import ink, paper
+from crossmodal.plots.maps import GROUP_COLOURS
 from crossmodal.ui.look import shown
 
 if TYPE_CHECKING:

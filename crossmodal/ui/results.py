@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from crossmodal.figures import clustered_heatmap
+from crossmodal.plots import clustered_heatmap
 from crossmodal.ui.look import caption_row, picture
 from crossmodal.ui.thumbnails import thumbnail
 from crossmodal.ui.tiles import COLOURS, Share, Tile, buttons, opener, share_bar, tile_of

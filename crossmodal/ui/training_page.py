@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from crossmodal.errors import InputError
-from crossmodal.figures import history_curves
+from crossmodal.plots import history_curves
 from crossmodal.ui.galleries import checkpoints
 from crossmodal.ui.look import facts, heading, plain_markdown, shown
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.canvas import blank, finish, ink, paper, shortened, titled
 from crossmodal.errors import InputError
+from crossmodal.plots.canvas import blank, finish, ink, paper, shortened, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

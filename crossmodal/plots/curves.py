@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from crossmodal.canvas import blank, ink, paper, shortened, titled
 from crossmodal.errors import InputError
+from crossmodal.plots.canvas import blank, ink, paper, shortened, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

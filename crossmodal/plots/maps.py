@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.canvas import blank, ink, paper, titled
 from crossmodal.errors import InputError
+from crossmodal.plots.canvas import blank, ink, paper, titled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

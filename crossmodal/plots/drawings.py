@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.canvas import blank, finish, ink, paper, shortened, wrapped
 from crossmodal.errors import ImageError, InputError
 from crossmodal.images.decode import load_image
+from crossmodal.plots.canvas import blank, finish, ink, paper, shortened, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
