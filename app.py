@@ -1,4 +1,4 @@
-"""The app: `streamlit run app.py [-- --index DIR]`. Only the frame; the pages are in crossmodal/ui."""
+"""The app: `streamlit run app.py [-- --index DIR]`. Only the frame; the pages are in crossmodal/app."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from crossmodal.app import foot, sidebar
+from crossmodal.app.galleries import checkpoints, export_starter, gallery_can, has_captions
+from crossmodal.app.look import STYLE, plain_markdown
 from crossmodal.errors import CrossmodalError
-from crossmodal.ui import foot, sidebar
-from crossmodal.ui.galleries import checkpoints, export_starter, gallery_can, has_captions
-from crossmodal.ui.look import STYLE, plain_markdown
 
-PAGES = Path(__file__).resolve().parent / "crossmodal" / "ui"
+PAGES = Path(__file__).resolve().parent / "crossmodal" / "app"
 
 
 def arguments() -> argparse.Namespace:

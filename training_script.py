@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train; 0 on success, 2 on an error of ours, which is printed to stderr, 130 when interrupted."""
     options = parser().parse_args(arguments)
     options.command = list(sys.argv[1:] if arguments is None else arguments)
-    from crossmodal.runs import train
+    from crossmodal.training.run import train
 
     try:
         return train(options)

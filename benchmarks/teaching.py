@@ -25,17 +25,17 @@ import numpy as np
 
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation.retrieval import Report
+from crossmodal.finetune import Taught, teach
+from crossmodal.finetune.heads import maps_between
+from crossmodal.finetune.judging import ranks_on
+from crossmodal.finetune.lesson import Lesson, make_lesson
+from crossmodal.finetune.maps import Maps
 from crossmodal.images.decode import list_images
 from crossmodal.index import build_index, check_encoder, open_index
 from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.search.searcher import recorded_checkpoint
-from crossmodal.teaching import Taught, teach
-from crossmodal.teaching.heads import maps_between
-from crossmodal.teaching.judging import ranks_on
-from crossmodal.teaching.lesson import Lesson, make_lesson
-from crossmodal.teaching.maps import Maps
 
 
 def class_index(folder: Path, index: Path, encoder: Encoder) -> None:

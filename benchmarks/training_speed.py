@@ -134,8 +134,8 @@ def plain_rates(options: argparse.Namespace, frozen: bool) -> Figures:
 def our_rates(options: argparse.Namespace, way: str) -> Figures:
     """Our run's pairs per second over its steps, and those of forward + backward alone on a batch that lies ready."""
     import training_script
-    from crossmodal.runs import Run
-    from crossmodal.training import Step
+    from crossmodal.training.run import Run
+    from crossmodal.training.trainer import Step
 
     arguments = ["--recipe", "flickr30k", "--images", str(options.images), "--captions", str(options.captions)]
     arguments += ["--image-weights", str(options.weights), "--text-model", str(options.text_model)]
@@ -177,7 +177,7 @@ def _bound(trainer: Any, phase: Any, options: argparse.Namespace) -> float:
     """Pairs per second of both towers' forward + backward alone, pixels and tokens ready on the device."""
     import torch
 
-    from crossmodal.losses import symmetric_clip
+    from crossmodal.training.losses import symmetric_clip
 
     objective, model, device = trainer.objective, trainer.model, trainer.accelerator.device
     batch = trainer._plan(phase)[0]

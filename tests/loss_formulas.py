@@ -1,4 +1,4 @@
-"""The losses' formulas once more, on one pair at a time: loops in numpy that share no line with crossmodal/losses.py.
+"""The losses' formulas once more, on one pair at a time: loops in numpy that share no line with training/losses.py.
 
 s (B, M) cosines, p (B, M) bool, which of them match.
 """

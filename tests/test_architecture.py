@@ -32,9 +32,9 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "search",
         "gallery",
         "plots",
-        "training gradient_cache losses objectives phases run_data run_models runs",
-        "teaching",
-        "cli ui api",
+        "training",
+        "finetune",
+        "app cli api",
     )
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -43,7 +43,7 @@ TOP_LEVEL = frozenset({"app", "model", "training_script", "build_index"})
 LAZY = {"Hit": "search", "Searcher": "search", "open_searcher": "search"}  # what `crossmodal` itself hands on
 LAZY |= dict.fromkeys(("Box", "Indexed", "Query", "Term"), "search")
 HOMES = {  # package -> where it may be imported
-    "streamlit": ("app.py", "crossmodal/ui/"),
+    "streamlit": ("app.py", "crossmodal/app/"),
     "faiss": ("crossmodal/index/",),
     "transformers": ("crossmodal/models/",),
     "torchvision": ("crossmodal/datasets/", "crossmodal/models/"),
@@ -118,19 +118,19 @@ def test_the_house_keeps_its_plan() -> None:
         ),
         (
             "crossmodal/evaluation/retrieval.py",
-            "def f():\n    import crossmodal.losses",
-            "evaluation must not import losses",
+            "def f():\n    import crossmodal.training.losses",
+            "evaluation must not import training",
         ),
         ("crossmodal/index/build.py", "from crossmodal import Searcher", "index must not import search"),
         ("crossmodal/errors.py", "from crossmodal import images", "errors must not import images"),
-        ("crossmodal/cli.py", "from crossmodal.ui import theme", "the front cli must not import the front ui"),
-        ("crossmodal/ui/search_page.py", "import crossmodal.api", "the front ui must not import the front api"),
+        ("crossmodal/cli.py", "from crossmodal.app import theme", "the front cli must not import the front app"),
+        ("crossmodal/app/search_page.py", "import crossmodal.api", "the front app must not import the front api"),
         ("crossmodal/search/searcher.py", "import streamlit as st", "streamlit belongs in app.py"),
         ("crossmodal/search/searcher.py", "import faiss", "faiss belongs in crossmodal/index/"),
         ("crossmodal/evaluation/retrieval.py", "from transformers import AutoModel", "transformers belongs in"),
-        ("crossmodal/training.py", "import torchvision.transforms.v2", "torchvision belongs in"),
+        ("crossmodal/training/trainer.py", "import torchvision.transforms.v2", "torchvision belongs in"),
         ("build_index.py", "from torchvision.io import read_image", "torchvision belongs in"),
-        ("crossmodal/run_models.py", "import timm", "timm belongs in"),
+        ("crossmodal/training/config.py", "import timm", "timm belongs in"),
         ("crossmodal/cli.py", "import training_script", "imports the top-level file training_script.py"),
         ("app.py", "from model import ImageEncoder", "imports the top-level file model.py"),
         ("crossmodal/index/build.py", "from . import manifest", "relative import"),
@@ -153,11 +153,11 @@ def test_a_planted_breach_is_found(tmp_path: Path, file: str, source: str, wrong
             "crossmodal/search/searcher.py",
             "import crossmodal.errors\nfrom crossmodal.index import open_index",
         ),
-        ("crossmodal/training.py", "import accelerate, torch"),
+        ("crossmodal/training/trainer.py", "import accelerate, torch"),
         ("crossmodal/plots/drawings.py", "from crossmodal.search.searcher import Hit"),
-        ("crossmodal/ui/search_page.py", "import streamlit\nfrom crossmodal.ui.theme import tile"),
+        ("crossmodal/app/search_page.py", "import streamlit\nfrom crossmodal.app.theme import tile"),
         ("crossmodal/models/encoders.py", "def f():\n    import torchvision, transformers"),
-        ("app.py", "import streamlit\nfrom crossmodal.ui import theme"),
+        ("app.py", "import streamlit\nfrom crossmodal.app import theme"),
         ("crossmodal/cli.py", "from crossmodal import __version__"),
     ],
 )
@@ -169,9 +169,9 @@ def test_what_the_plan_allows_is_no_breach(tmp_path: Path, file: str, source: st
 
 
 def modules() -> list[str]:
-    """Every importable module of the package, but for ui/: its pages are scripts that only Streamlit runs."""
+    """Every importable module of the package, but for app/: its pages are scripts that only Streamlit runs."""
     names = [found.name for found in pkgutil.walk_packages(crossmodal.__path__, "crossmodal.")]
-    return ["crossmodal", *(name for name in names if not name.startswith(("crossmodal.ui.", "crossmodal.__main__")))]
+    return ["crossmodal", *(name for name in names if not name.startswith(("crossmodal.app.", "crossmodal.__main__")))]
 
 
 @pytest.mark.parametrize("name", modules())

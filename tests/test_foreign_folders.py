@@ -8,8 +8,8 @@ import pytest
 
 from crossmodal.errors import CheckpointError, DataError, TrainingError
 from crossmodal.inference.backends.export_files import check_export_folder
-from crossmodal.runs import Run
 from crossmodal.scenes.scene import write_scenes
+from crossmodal.training.run import Run
 from tests.tiny_checkpoint import tiny_checkpoint
 from training_script import parser
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from crossmodal.errors import InputError
-from crossmodal.gradient_cache import backward_in_chunks
-from crossmodal.losses import contrastive, symmetric_clip
+from crossmodal.training.gradient_cache import backward_in_chunks
+from crossmodal.training.losses import contrastive, symmetric_clip
 
 BATCH, CHUNK = 1024, 64
 CHUNKS = BATCH // CHUNK

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, tensor
 
 from crossmodal.errors import InputError
-from crossmodal.losses import (
+from crossmodal.training.losses import (
     LOSSES,
     arcface,
     contrastive,

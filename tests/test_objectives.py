@@ -16,17 +16,17 @@ from torch import Tensor
 from crossmodal.datasets.sources import Source, Words
 from crossmodal.errors import InputError
 from crossmodal.images.transforms import ImageTransform
-from crossmodal.losses import LOSSES
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.heads import ImageDecoder, MatchHead
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import LabelEncoder, RecurrentEncoder
 from crossmodal.models.tokenizer import TextTokenizer
-from crossmodal.objectives import Batch, EmbeddingObjective, MatchObjective
-from crossmodal.phases import set_trainable
 from crossmodal.recipes import Phase
-from crossmodal.training import Trainer
+from crossmodal.training.losses import LOSSES
+from crossmodal.training.objectives import Batch, EmbeddingObjective, MatchObjective
+from crossmodal.training.phases import set_trainable
+from crossmodal.training.trainer import Trainer
 
 LABELS = ("ring", "bar", "dot")
 # nothing at random, so that two ways to the same numbers can be compared

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crossmodal.app import why
+from crossmodal.app.overlay import colour, heat_picture, place_box, smooth, strongest
 from crossmodal.inference.explain import EXACT, Comparison, Explanation, Likeness, Match
 from crossmodal.models.words import MARKS
-from crossmodal.ui import why
-from crossmodal.ui.overlay import colour, heat_picture, place_box, smooth, strongest
 
 GREY = Image.new("RGB", (80, 60), (128, 128, 128))
 HOSTILE = "<b>&\"'"

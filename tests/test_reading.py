@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 import torch
+from crossmodal.training.trainer.objectives import reading
 
-from crossmodal.objectives import reading
-from crossmodal.objectives.reading import Reader
+from crossmodal.training.objectives.reading import Reader
 
 CPU = torch.device("cpu")
 PIXELS = np.arange(5 * 3 * 2 * 2, dtype=np.uint8).reshape(5, 3, 2, 2)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import streamlit as st
 
+from crossmodal.app import galleries
 from crossmodal.index import build_index
-from crossmodal.ui import galleries
 from tests.app.frame import COLOURS, ColourEncoder, jpeg
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +34,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lines.append(f"{number:02d}.jpg,a {colour} square of number {number}")
     (tmp_path / "captions.txt").write_text("\n".join(lines) + "\n")
     build_index(photos, tmp_path / "captions.txt", ColourEncoder(), tmp_path / "index")
-    monkeypatch.setattr("crossmodal.ui.copies.compare", lambda _: np.arange(30))
+    monkeypatch.setattr("crossmodal.app.copies.compare", lambda _: np.arange(30))
     return tmp_path / "index"
 
 

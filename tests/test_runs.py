@@ -13,7 +13,7 @@ import pytest
 import training_script
 from crossmodal.cli import main as crossmodal
 from crossmodal.models.checkpoint import load_checkpoint
-from crossmodal.run_models import chosen_recipe
+from crossmodal.training.config import chosen_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = ("--recipe", "starter", "--smoke", "--cpu")

@@ -12,19 +12,19 @@ import pytest
 import torch
 
 from benchmarks import teaching as benchmark
-from crossmodal import teaching
+from crossmodal import finetune as teaching
 from crossmodal.cli import main as crossmodal
 from crossmodal.errors import CheckpointError, IndexMismatchError, InputError
+from crossmodal.finetune import taught as taught_module
+from crossmodal.finetune.heads import maps_between
+from crossmodal.finetune.judging import Ranks, gain_of, ranks_on
+from crossmodal.finetune.lesson import Lesson, make_lesson
+from crossmodal.finetune.maps import Maps, learn
+from crossmodal.finetune.taught import Choice
 from crossmodal.gallery.feedback import open_feedback
 from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
 from crossmodal.inference.encoder import open_encoder
-from crossmodal.teaching import taught as taught_module
-from crossmodal.teaching.heads import maps_between
-from crossmodal.teaching.judging import Ranks, gain_of, ranks_on
-from crossmodal.teaching.lesson import Lesson, make_lesson
-from crossmodal.teaching.maps import Maps, learn
-from crossmodal.teaching.taught import Choice
 from tests.fakes import FakeEncoder, paint_many
 from tests.tiny_checkpoint import tiny_checkpoint, two_coloured
 
@@ -240,7 +240,7 @@ def test_a_checkpoint_with_other_backbones_is_encoded_anew(index: Path, tmp_path
 
 def test_vectors_that_do_not_follow_from_the_maps_are_encoded_anew(index: Path, monkeypatch: pytest.MonkeyPatch):
     wrong = Maps(np.eye(24, dtype=np.float32)[::-1].copy(), np.eye(24, dtype=np.float32))
-    monkeypatch.setattr("crossmodal.teaching.accepting.maps_between", lambda *_: wrong)
+    monkeypatch.setattr("crossmodal.finetune.accepting.maps_between", lambda *_: wrong)
     assert teaching.accept(index).embedded == 108
 
 
@@ -255,7 +255,7 @@ def test_too_few_captions_are_refused_with_what_to_do(made: Path, tmp_path: Path
 
 
 def test_pictures_that_all_look_alike_are_refused(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr("crossmodal.teaching.lesson.group_of", lambda index: np.zeros(len(index.image_vectors), int))
+    monkeypatch.setattr("crossmodal.finetune.lesson.group_of", lambda index: np.zeros(len(index.image_vectors), int))
     with pytest.raises(InputError, match="hardly tells its pictures apart"):
         teaching.teach(made / "index", tmp_path / "candidate")
 

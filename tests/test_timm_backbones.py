@@ -16,7 +16,7 @@ from crossmodal.inference.backends.fusing import fused
 from crossmodal.models.backbones import Backbone, FoldingSequential, build_backbone
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.timm_backbones import SamePadding, timm_preprocessing
-from crossmodal.run_models import chosen_recipe, image_transform
+from crossmodal.training.config import chosen_recipe, image_transform
 from training_script import parser
 
 LITE = "tf_efficientnet_lite0"

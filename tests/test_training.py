@@ -17,10 +17,10 @@ from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
 from crossmodal.models.names import OWN_TEXT_MODELS
 from crossmodal.models.tokenizer import TextTokenizer
-from crossmodal.objectives import EmbeddingObjective, diagnose
-from crossmodal.phases import learning_rate_factor, parameter_groups, set_trainable
 from crossmodal.recipes import RECIPES, Phase, recipe_named, smoke
-from crossmodal.training import Epoch, Step, Trainer
+from crossmodal.training.objectives import EmbeddingObjective, diagnose
+from crossmodal.training.phases import learning_rate_factor, parameter_groups, set_trainable
+from crossmodal.training.trainer import Epoch, Step, Trainer
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
 HEADS = Phase("heads", epochs=2, batch_size=4, smallest_crop=1.0)

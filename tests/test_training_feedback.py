@@ -16,8 +16,8 @@ from crossmodal.datasets.records import Record
 from crossmodal.datasets.sources import Marked
 from crossmodal.gallery.feedback.lessons import TrainingMarks
 from crossmodal.inference.encoder import open_encoder
-from crossmodal.losses import marked
-from crossmodal.runs import Run
+from crossmodal.training.losses import marked
+from crossmodal.training.run import Run
 from tests.fakes import paint_many
 from tests.test_objectives import HEADS, PLAIN, batch_of, captioned, embedding, step
 

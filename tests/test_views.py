@@ -9,11 +9,12 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from crossmodal.training.trainer.objectives import views
 
 from crossmodal.errors import InputError
-from crossmodal.objectives import EmbeddingObjective, views
-from crossmodal.phases import set_trainable
 from crossmodal.recipes import Phase
+from crossmodal.training.objectives import EmbeddingObjective
+from crossmodal.training.phases import set_trainable
 from tests.test_objectives import batch_of, captioned, embedding, step
 
 VIEWS = Phase("towers", 1, image_lr=1e-3, text_lr=1e-3, smallest_crop=1.0, mirror=False, image_dropout=0.0,

@@ -93,7 +93,7 @@ def _labelled(options: argparse.Namespace) -> AnyReport:
     from crossmodal.evaluation.reports import checkpoint_report
     from crossmodal.models.checkpoint import load_checkpoint
     from crossmodal.models.checkpoint_files import checkpoint_name
-    from crossmodal.run_data import labelled_split
+    from crossmodal.training.data import labelled_split
 
     checkpoint = load_checkpoint(options.checkpoint)
     forms = checkpoint.config.get("judged_by") == "labels"
@@ -114,7 +114,7 @@ def _pairs(options: argparse.Namespace) -> AnyReport:
     from crossmodal.evaluation.retrieval import split_hash
     from crossmodal.inference.pair_scorer import Scorer
     from crossmodal.models.checkpoint import load_checkpoint
-    from crossmodal.run_data import SplitPictures
+    from crossmodal.training.data import SplitPictures
 
     checkpoint = load_checkpoint(options.checkpoint)
     scorer = Scorer(checkpoint)

@@ -62,10 +62,10 @@ def run_feedback(options: argparse.Namespace) -> int:
 
 def _under(index: Index, checkpoint: Path) -> Index:
     """The index as another checkpoint sees it. Raises InputError where its pictures would have to be encoded again."""
+    from crossmodal.finetune import vectors_under
     from crossmodal.index import Index, build_command
     from crossmodal.inference.encoder import open_encoder
     from crossmodal.models.checkpoint_files import fingerprint
-    from crossmodal.teaching import vectors_under
 
     if fingerprint(checkpoint) == index.manifest.checkpoint["fingerprint"]:
         return index

@@ -14,8 +14,8 @@ from crossmodal.progress import Bar
 
 if TYPE_CHECKING:
     from crossmodal.evaluation.retrieval import Report
+    from crossmodal.finetune import Taught
     from crossmodal.index import BuildReport
-    from crossmodal.teaching import Taught
 
 
 def add_teach_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def add_teach_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_teach(options: argparse.Namespace) -> int:
     """Teach and print recall before and after, or answer what was taught before."""
-    from crossmodal.teaching import accept, discard, teach, undo
+    from crossmodal.finetune import accept, discard, teach, undo
 
     answered = options.accept or options.discard or options.undo
     if answered and (options.out or options.checkpoint or options.keep):

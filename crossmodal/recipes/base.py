@@ -67,9 +67,10 @@ class Phase:
 class Recipe:
     """A system: its towers, its data, its phases and what to expect of it.
 
-    kind: "dual_encoder" gives unit vectors, "pair_scorer" a score for a picture with a sentence. loss, loss_options: a
-    name in `crossmodal.losses.LOSSES` and what it is given. pooling: "mean" or "cls". value_range: what pixels become,
-    "imagenet" (its mean and deviation), "symmetric" [-1, 1] or "unit" [0, 1].
+    kind: "dual_encoder" gives unit vectors, "pair_scorer" a score for a picture with a sentence.
+    loss, loss_options: a name in `crossmodal.training.losses.LOSSES` and what it is given.
+    pooling: "mean" or "cls".
+    value_range: what pixels become, "imagenet" (its mean and deviation), "symmetric" [-1, 1] or "unit" [0, 1].
     photos: whether photos with captions are needed. scenes: how many generated pictures are trained on. scene_share:
     the share of them drawn in an epoch. labelled: name of a labelled data set in place of captions; written_forms:
     whether its digits are called by many written forms instead of one name. balanced: draw every class equally often.

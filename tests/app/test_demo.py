@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from crossmodal.app import demo, galleries
+from crossmodal.app.jobs import Report, Step
 from crossmodal.index import build_index
 from crossmodal.scenes.scene import write_scenes
-from crossmodal.ui import demo, galleries
-from crossmodal.ui.jobs import Report, Step
 from tests.app.frame import ColourEncoder, app, html_of, tiles, until
 
 

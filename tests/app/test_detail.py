@@ -13,13 +13,13 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from crossmodal.app.galleries import LockedEncoder
 from crossmodal.errors import InputError
 from crossmodal.index import build_index, open_index
 from crossmodal.inference.explain import APPROXIMATE
 from crossmodal.models.parts import Parts, Weights
 from crossmodal.models.words import Word
 from crossmodal.search.searcher import Searcher
-from crossmodal.ui.galleries import LockedEncoder
 from tests.app.frame import COLOURS, HOSTILE, ColourEncoder, LabelEncoder, html_of, unit
 
 BIAS = np.array([0, 0, 0, 20], dtype=np.float32)
@@ -69,7 +69,7 @@ class GuessingEncoder(ReasoningEncoder):
 
 
 def draw(searcher, path, arguments):  # without types: only its source gets into the app
-    from crossmodal.ui.detail import detail
+    from crossmodal.app.detail import detail
 
     detail(searcher, path, **arguments)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from crossmodal.app import galleries
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import build_index
-from crossmodal.ui import galleries
 from tests.app.frame import COLOURS, DOCTOR, HOSTILE, ColourEncoder, all_words, app, html_of, jpeg, offers
 
 EACH = 9

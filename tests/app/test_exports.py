@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from crossmodal.app import exports
+from crossmodal.app.exports import Results, as_csv, as_json, as_zip, file_stem
 from crossmodal.index import build_index, open_index
 from crossmodal.search.query import Query, Term
 from crossmodal.search.searcher import Searcher
-from crossmodal.ui import exports
-from crossmodal.ui.exports import Results, as_csv, as_json, as_zip, file_stem
 from tests.app.frame import HOSTILE, ColourEncoder, jpeg
 
 NAMES = ("=1+1.jpg", "@SUM(A1).jpg", "-2.jpg", "+3.jpg", " =4.jpg", "plain.jpg", "sub/plain.jpg", 'quote"d, comma.jpg')

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from crossmodal.app.map_figure import hover_texts, map_figure, traces
 from crossmodal.gallery import embedding_map as atlas
 from crossmodal.index import build_index
-from crossmodal.ui.map_figure import hover_texts, map_figure, traces
 from tests.app.frame import COLOURS, ColourEncoder, LabelEncoder, app, html_of, jpeg, until
 
-MAP = "crossmodal/ui/map_page.py"
+MAP = "crossmodal/app/map_page.py"
 
 
 def charts(at: AppTest) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ def test_a_sentence_colours_the_pictures_by_their_cosine():
 @pytest.mark.usefixtures("gallery")
 def test_where_only_labels_are_known_one_is_chosen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: LabelEncoder())
-    monkeypatch.setattr("crossmodal.ui.galleries.labels_of", lambda _: LabelEncoder.labels)
+    monkeypatch.setattr("crossmodal.app.galleries.labels_of", lambda _: LabelEncoder.labels)
     at = opened()
     at.selectbox("map-label-squares").set_value("green").run()
     assert not at.exception

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from crossmodal.app import galleries
+from crossmodal.app.galleries import make_ready  # itself, which the fixture takes off the pages
+from crossmodal.app.jobs import JOBS
 from crossmodal.index import build_index
 from crossmodal.search.searcher import Searcher
-from crossmodal.ui import galleries
-from crossmodal.ui.galleries import make_ready  # itself, which the fixture takes off the pages
-from crossmodal.ui.jobs import JOBS
 from tests.app.frame import (
     COLOURS,
     HOSTILE,

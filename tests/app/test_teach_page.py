@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from crossmodal.finetune import pending
+from crossmodal.finetune import taught as taught_module
 from crossmodal.gallery.feedback import open_feedback
 from crossmodal.index import build_index, read_manifest
 from crossmodal.inference.encoder import open_encoder
-from crossmodal.teaching import pending
-from crossmodal.teaching import taught as taught_module
 from tests.app.frame import HOSTILE, app, html_of, until
 from tests.tiny_checkpoint import tiny_checkpoint, two_coloured
 
-PAGE = "crossmodal/ui/teach_page.py"
+PAGE = "crossmodal/app/teach_page.py"
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_what_is_discarded_is_gone(gallery: Path):
 
 
 def test_an_error_of_the_work_is_shown_and_teaching_is_offered_again(gallery: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("crossmodal.teaching.lesson.FEWEST", 1000)
+    monkeypatch.setattr("crossmodal.finetune.lesson.FEWEST", 1000)
     at = opened()
     at.button(key="teach").click().run()
     until(at, lambda at: bool(at.error))

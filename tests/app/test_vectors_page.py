@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from crossmodal.app import galleries
+from crossmodal.app.thumbnails import grey_address
 from crossmodal.index import build_index
-from crossmodal.ui import galleries
-from crossmodal.ui.thumbnails import grey_address
 from tests.app.frame import COLOURS, SEARCH, VECTORS, DrawingEncoder, app, checkpoint, drawn, jpeg, offers
 
 DECODER = {"width": 1}

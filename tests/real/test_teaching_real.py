@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crossmodal import teaching
+from crossmodal import finetune as teaching
 from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
 from crossmodal.inference.encoder import open_encoder

@@ -1,0 +1,21 @@
+"""Teaching a checkpoint the user's own folder: new heads from an index's captions, kept only if they are wanted."""
+
+from __future__ import annotations
+
+from crossmodal.finetune.accepting import (
+    Pending,
+    accept,
+    discard,
+    pending,
+    switch_checkpoint,
+    undo,
+    vectors_under,
+)  # fmt: skip
+from crossmodal.finetune.heads import check_teachable
+from crossmodal.finetune.lesson import FEWEST, Progress
+from crossmodal.finetune.taught import ALPHAS, Taught, teach
+
+__all__ = [
+    "ALPHAS", "FEWEST", "Pending", "Progress", "Taught", "accept", "check_teachable", "discard", "pending",
+    "switch_checkpoint", "teach", "undo", "vectors_under",
+]  # fmt: skip

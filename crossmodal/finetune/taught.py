@@ -1,0 +1,265 @@
+"""Index → lesson → new heads → a candidate checkpoint with its numbers before and after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from crossmodal.datasets.records import Record
+from crossmodal.errors import InputError
+from crossmodal.evaluation.retrieval import Report, split_hash
+from crossmodal.finetune.accepting import remember_candidate
+from crossmodal.finetune.card import taught_card
+from crossmodal.finetune.heads import check_teachable, write_with_heads
+from crossmodal.finetune.judging import SAMPLES, Bank, gain_of, gallery_bank, ranks_on, report_of, scene_bank
+from crossmodal.finetune.lesson import HELD_OUT, Lesson, Progress, Rows, make_lesson
+from crossmodal.finetune.maps import Learned, Maps, learn, loss_on
+from crossmodal.gallery.feedback import Feedback
+from crossmodal.index import Embedder, Index, check_encoder, open_index
+from crossmodal.models.checkpoint_files import checkpoint_name
+from crossmodal.search.searcher import recorded_checkpoint
+
+__all__ = ["ALPHAS", "Choice", "Taught", "teach"]
+
+TAUGHT = Path("runs") / "taught"
+ALPHAS = tuple(step / 8 for step in range(9))  # shares of the new weights that are tried
+SHOWN_ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+LOST = 1.0  # points of the old skill that may be lost at most
+TOLD = ("verdict", "alpha", "gain", "choices", "pictures", "marks")
+SCENES = 200  # of the bank that stands for the old skill
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One mixture of old and new weights. alpha: share of the new. loss: on the validation part; it chooses.
+
+    recall: mean of the six recalls on the held-out part, in percent, None where nobody looked. skills: likewise, by the
+    names of the old skills.
+    """
+
+    alpha: float
+    loss: float
+    skills: dict[str, float]
+    recall: float | None = None
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What teaching came to.
+
+    candidate: the new checkpoint's directory, None where nothing was learned that keeps the old skill. alpha: share of
+    the new weights in it. before, after: reports on the held-out part. gain: of the mean of the six recalls, in points,
+    with its 95 % interval. skills: reports on the old skills, before and after. choices: mixtures by alpha.
+    pictures: to train on, to validate on and held out. marks: used and left out. seconds: wall clock.
+    """
+
+    candidate: Path | None
+    taught_from: str
+    alpha: float
+    before: Report
+    after: Report
+    gain: tuple[float, float, float]
+    skills: dict[str, tuple[Report, Report]]
+    choices: tuple[Choice, ...]
+    pictures: tuple[int, int, int]
+    marks: tuple[int, int]
+    seconds: float
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """What the numbers say, in a sentence."""
+        gain, low, high = self.gain
+        if self.candidate is None:
+            return "Nothing was learned that keeps the old skill: the checkpoint stays as it is."
+        said = f"{gain:+.1f} points of recall on pictures it has not seen, 95 % interval {low:+.1f} to {high:+.1f}"
+        if low > 0:
+            return f"It finds your pictures better: {said}."
+        return f"{'It is worse' if high < 0 else 'No clear gain'}: {said}. Rather discard it."
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        skills = {name: [report.as_dict() for report in reports] for name, reports in self.skills.items()}
+        return {
+            "candidate": None if self.candidate is None else str(self.candidate),
+            "taught_from": self.taught_from,
+            "verdict": self.verdict,
+            "alpha": self.alpha,
+            "gain": dict(zip(("points", "low", "high"), self.gain, strict=True)),
+            "choices": [asdict(choice) for choice in self.choices],
+            "pictures": dict(zip(("train", "validation", "held out"), self.pictures, strict=True)),
+            "marks": dict(zip(("used", "left out"), self.marks, strict=True)),
+            "seconds": round(self.seconds, 1),
+            "before": self.before.as_dict(),
+            "after": self.after.as_dict(),
+            "old skills, before and after": skills,
+        }
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The pieces of work are so small that threads wait for each other, on a busy machine many times as long."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
+def teach(
+    index: Path | str,
+    out: Path | None = None,
+    *,
+    checkpoint: Path | None = None,
+    encoder: Embedder | None = None,
+    seed: int = 0,
+    keep: Sequence[Path] = (),
+    progress: Progress | None = None,
+    remember: bool = True,
+) -> Taught:
+    """Fine-tune the heads of an index's checkpoint on the index's own captions and marks; write a candidate.
+
+    The pictures are not encoded again: see `maps`. Neither the index nor its checkpoint changes until `accept`. out:
+    the candidate's folder; left out, a new one below runs/taught. encoder: of that checkpoint, where one is open.
+    keep: other indexes of this checkpoint; what it finds in them must not suffer either. remember: let the candidate
+    wait beside the index for `accept`.
+
+    Raises IndexStoreError or CheckpointError if index or checkpoint cannot be opened; InputError if the index has too
+    few captions, the checkpoint's heads are not linear, or out exists; IndexMismatchError if an index to keep is of
+    another checkpoint.
+    """
+    started, progress = time.monotonic(), progress or (lambda *_: None)
+    opened = open_index(index)
+    source = checkpoint or recorded_checkpoint(opened.manifest, opened.path)
+    check_teachable(source)
+    target = out or _new_folder(f"{opened.path.resolve().name}-taught")
+    if target.exists():
+        raise InputError(f"{target} exists already: name another folder with --out DIR")
+    progress("Opening the model", 0, 1)
+    if encoder is None:
+        from crossmodal.inference.encoder import open_encoder  # loads for seconds: only after the quick checks
+
+        encoder = open_encoder(source)
+    check_encoder(opened.manifest, encoder, opened.path)
+    kept = [open_index(path) for path in keep]
+    for other in kept:
+        check_encoder(other.manifest, encoder, other.path)
+    lesson = make_lesson(opened, encoder, seed, Feedback(opened.path))
+    banks = [
+        scene_bank(encoder, SCENES, progress),
+        *(gallery_bank(other, number) for number, other in enumerate(kept, 1)),
+    ]
+    learned, history = learn(lesson, seed, progress)
+    progress("Comparing old and new", 0, 1)
+    choices = _choices(lesson, banks, learned)
+    chosen = _chosen(choices)
+    taught = _judged(opened, lesson, banks, learned, choices, chosen.alpha, seed)
+    taught = replace(taught, history=history, seconds=time.monotonic() - started)
+    if not chosen.alpha:
+        return taught
+    taught = replace(taught, candidate=target)
+    _write(opened, source, learned.maps(chosen.alpha), taught, seed)
+    if remember:
+        remember_candidate(opened.path, target)
+    return replace(taught, seconds=time.monotonic() - started)
+
+
+def _new_folder(name: str) -> Path:
+    numbered = (TAUGHT / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000))
+    return next(folder for folder in numbered if not folder.exists())
+
+
+def _choices(lesson: Lesson, banks: Sequence[Bank], learned: Learned) -> tuple[Choice, ...]:
+    """Every mixture with its validation loss and old skills."""
+    losses = loss_on(lesson, lesson.validation, learned, ALPHAS)
+    return tuple(
+        Choice(alpha, loss, {bank.name: round(bank.skill(learned.maps(alpha)), 2) for bank in banks})
+        for alpha, loss in zip(ALPHAS, losses, strict=True)
+    )
+
+
+def _chosen(choices: Sequence[Choice]) -> Choice:
+    """The best on the validation part among those that lose at most a point of any old skill."""
+    before = choices[0].skills
+    kept = [choice for choice in choices if all(choice.skills[name] >= before[name] - LOST for name in before)]
+    return min(kept, key=lambda choice: choice.loss)
+
+
+def _judged(
+    index: Index,
+    lesson: Lesson,
+    banks: Sequence[Bank],
+    learned: Learned,
+    choices: Sequence[Choice],
+    alpha: float,
+    seed: int,
+) -> Taught:
+    """The held-out part under the old heads, the chosen ones, and the mixtures that are shown."""
+    rows, marks = lesson.held_out, lesson.marked
+    ranks = {share: ranks_on(lesson, rows, learned.maps(share)) for share in sorted({*SHOWN_ALPHAS, alpha})}
+    recalls = {share: round(found.metrics["rsum"] / 6, 2) for share, found in ranks.items()}
+    protocol = {
+        "split": f"held out: {HELD_OUT:.0%} of the captioned pictures, by picture, seed {seed}",
+        "split hash": split_hash(_records(index, rows)),
+        "index": index.path.name,
+    }
+    return Taught(
+        candidate=None,
+        taught_from=str(index.manifest.checkpoint["fingerprint"]),
+        alpha=alpha,
+        before=report_of(ranks[0.0], protocol),
+        after=report_of(ranks[alpha], protocol),
+        gain=gain_of(ranks[0.0], ranks[alpha], seed),
+        skills={bank.name: _both(bank, learned, alpha) for bank in banks},
+        choices=tuple(replace(c, recall=recalls.get(c.alpha)) for c in choices),
+        pictures=(len(lesson.train), len(lesson.validation), len(rows)),
+        marks=(sum(len(query.liked) + len(query.disliked) for query in marks), lesson.left_out),
+        seconds=0.0,
+    )
+
+
+def _both(bank: Bank, learned: Learned, alpha: float) -> tuple[Report, Report]:
+    return bank.report(learned.maps(0.0), SAMPLES), bank.report(learned.maps(alpha), SAMPLES)
+
+
+def _records(index: Index, rows: Rows) -> list[Record]:
+    catalogue, first = index.catalogue, index.caption_rows
+    return [
+        Record(
+            catalogue.pictures[row].stamp.path,
+            tuple(caption.text for caption in catalogue.captions[first[row] : first[row + 1]]),
+        )
+        for row in rows.tolist()
+    ]
+
+
+def _write(index: Index, source: Path, maps: Maps, taught: Taught, seed: int) -> None:
+    if taught.candidate is None:
+        return
+    about = {
+        "recipe": "taught",
+        "seed": seed,
+        "command": f"python -m crossmodal teach --index {index.path} --seed {seed}",
+        "taught from": f"{checkpoint_name(source)} {taught.taught_from}",
+        "share of new weights": taught.alpha,
+    }
+    metrics = {
+        "held out, before": taught.before.as_dict(),
+        "held out, after": taught.after.as_dict(),
+        **{
+            f"{name}, {when}": report.as_dict()
+            for name, reports in taught.skills.items()
+            for when, report in zip(("before", "after"), reports, strict=True)
+        },
+        "teaching": {name: value for name, value in taught.as_dict().items() if name in TOLD},
+    }
+    documents = {"metrics.json": metrics, "README.md": taught_card(taught, checkpoint_name(source), index.path.name)}
+    write_with_heads(source, maps, taught.candidate, about, documents, expected=taught.taught_from)

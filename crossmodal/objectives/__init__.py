@@ -1,7 +1,0 @@
-"""What a training step minimises and what an epoch is judged by; the loop itself is in training.py."""
-
-from crossmodal.objectives.base import Batch, Judgement, Objective, diagnose
-from crossmodal.objectives.embedding import EmbeddingObjective
-from crossmodal.objectives.matching import MatchObjective
-
-__all__ = ["Batch", "EmbeddingObjective", "Judgement", "MatchObjective", "Objective", "diagnose"]

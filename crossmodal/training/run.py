@@ -1,0 +1,272 @@
+"""A training on disk: recipe and data → trainer → checkpoints, history, curves, and what a killed run goes on from.
+
+OUT/best, OUT/last       checkpoints           OUT/state.safetensors   where a killed run stands
+OUT/history.json         one entry an epoch    OUT/curves.png, OUT/similarity.png
+OUT/feedback.json        the marks it is trained with, where there are any
+OUT/../cache             decoded pictures and generated scenes, shared by runs beside each other
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor
+
+from crossmodal.allocator import hold_memory
+from crossmodal.errors import CheckpointError, TrainingError
+from crossmodal.evaluation.model_card import model_card
+from crossmodal.evaluation.reports import AnyReport, checkpoint_report
+from crossmodal.gallery.feedback.lessons import TrainingMarks
+from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_training_state,
+    model_config,
+    save_checkpoint,
+    save_training_state,
+)
+from crossmodal.models.checkpoint_files import RUN_PARTS, check_replaceable, write_document
+from crossmodal.models.dual import CrossModalModel
+from crossmodal.models.scorer import PairScorer
+from crossmodal.models.tokenizer import TextTokenizer
+from crossmodal.plots import history_curves, save_figure, similarity_matrix
+from crossmodal.progress import Bar
+from crossmodal.recipes import Recipe
+from crossmodal.training.config import build_model, chosen_recipe, image_transform
+from crossmodal.training.data import SplitPictures, read_splits
+from crossmodal.training.objectives import EmbeddingObjective, MatchObjective, Objective
+from crossmodal.training.trainer import Epoch, Step, Trainer
+
+SAVE_STEPS_SECONDS = 300.0
+WRITTEN = ("history.json", "curves.png", "similarity.png")  # beside the checkpoints, where they stand
+
+
+def build_objective(
+    recipe: Recipe,
+    model: CrossModalModel | PairScorer,
+    tokenizer: TextTokenizer,
+    transform: ImageTransform,
+    splits: dict[str, list[SplitPictures]],
+) -> Objective[Any]:
+    """What a recipe minimises, with its data."""
+    sources = [part.source(tokenizer, recipe.scene_share, recipe.balanced) for part in splits["train"]]
+    validation = [part.source(tokenizer) for part in splits["val"]]
+    if isinstance(model, PairScorer):
+        return MatchObjective(model, tokenizer, transform, sources, validation)
+    return EmbeddingObjective(
+        model, tokenizer, transform, sources, validation, recipe.loss, recipe.loss_options, recipe.judged_by
+    )
+
+
+class Run:
+    """One training with its output folder."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.recipe = chosen_recipe(options)
+        self.out: Path = options.out or Path("runs") / self.recipe.name
+        self.state_path = self.out / "state.safetensors"
+        if not options.resume and self.state_path.exists():
+            raise TrainingError(
+                f"{self.out} already holds a run: go on with --resume, or name another folder with --out DIR"
+            )
+        if not self.state_path.exists():
+            _check_free(self.out)
+        hold_memory()
+        torch.manual_seed(options.seed)
+        marks = self.out / "feedback.json"
+        if options.resume and marks.is_file():
+            options.feedback = marks  # as they stood when the run began
+        self.transform = image_transform(self.recipe)
+        cache = self.out.parent / "cache"
+        self.splits = read_splits(options, self.recipe, cache, self.transform.interpolation)
+        self.out.mkdir(parents=True, exist_ok=True)
+        if getattr(options, "feedback", None) not in (None, marks):
+            TrainingMarks(options.feedback, options.images).write(marks)
+        self.model, self.tokenizer = build_model(self.recipe, self.splits)
+        self.command = "python training_script.py " + shlex.join(options.command)
+        self.config = model_config(
+            self.model,
+            self.recipe.image_backbone,
+            self.tokenizer,
+            self.transform,
+            labels=self._labels(),
+            judged_by=self.recipe.judged_by,
+            about={"recipe": self.recipe.name, "seed": options.seed, "command": self.command},
+        )
+        self.history: dict[str, Any] = {"recipe": self.recipe.name, "epochs": []}
+        self._best: dict[str, Tensor] | None = None
+        self._last: Epoch | None = None
+        self._saved = time.monotonic()
+        self.trainer = self._trainer(self.recipe, self.model)
+        if options.resume:
+            self._resume()
+
+    def _labels(self) -> list[str]:
+        """The only words that a model of classes knows; none where any word has a vector."""
+        words = self.splits["train"][0].words
+        return [text for text, _, _ in words] if words and self.recipe.text_model == "labels" else []
+
+    def _trainer(self, recipe: Recipe, model: CrossModalModel | PairScorer) -> Trainer:
+        options = self.options
+        precision = options.mixed_precision or recipe.mixed_precision
+        AcceleratorState._reset_state()  # else the precision of a process's first training would be that of all
+        accelerator = Accelerator(cpu=options.cpu, mixed_precision=precision)
+        objective = build_objective(recipe, model, self.tokenizer, self.transform, self.splits)
+        return Trainer(objective, recipe.phases, options.seed, accelerator)
+
+    def _resume(self) -> None:
+        if not self.state_path.exists():
+            print(f"nothing to resume in {self.out}: starting anew", file=sys.stderr)
+            return
+        tensors, position = load_training_state(self.state_path)
+        self.trainer.restore(tensors, position)
+        history = json.loads((self.out / "history.json").read_text("utf-8")) if position["finished_epochs"] else {}
+        # an epoch that was written but whose state was not is trained again, with the same result
+        self.history["epochs"] = history.get("epochs", [])[: position["finished_epochs"]]
+
+    def fit(self) -> None:
+        """Train to the end, saving every few minutes and after epochs, but not after each of many short ones."""
+        bar = Bar("training")
+        self.trainer.objective.progress = Bar("preparing views").update
+        for event in self.trainer.run():
+            if isinstance(event, Step):
+                bar.line(
+                    f"{event.phase} epoch {event.epoch + 1} step {event.step}/{event.steps} loss {event.loss:.3f}",
+                    event.rate,
+                    "pairs",
+                    event.seconds_left,
+                )
+                if time.monotonic() - self._saved > SAVE_STEPS_SECONDS:
+                    self._save()
+            else:
+                bar.clear()
+                self._finish_epoch(event)
+                if time.monotonic() - self._saved > self.options.save_every:
+                    self._save()
+        self._save()
+
+    def _finish_epoch(self, event: Epoch) -> None:
+        entry = event.entry
+        self.history["epochs"].append(entry)
+        self._last = event
+        if event.best:
+            self._best = self.trainer.evaluated
+        scores = entry["scores"] if "scores" in entry else {"rsum": entry["rsum"]}
+        scores |= {f"{name} rsum": value for name, value in entry.get("other rsum", {}).items()}
+        told = "  ".join(f"{name} {value:.1f}" for name, value in scores.items())
+        best = " (best)" if event.best else ""
+        print(
+            f"{entry['phase']} epoch {entry['epoch']}: loss {entry['loss']:.3f}  {told}{best}  "
+            f"{entry['seconds']:.0f} s",
+            flush=True,
+        )
+        for note in event.notes:
+            print(f"warning: {note}", file=sys.stderr)
+
+    def _save(self) -> None:
+        """Write what is new since the last time. The state comes last: killed before it, a run repeats those epochs."""
+        for name, weights in (("best", self._best), ("last", self.trainer.evaluated if self._last else None)):
+            if weights:
+                documents = {"history.json": self.history}
+                folder, half = self.out / name, self.recipe.half
+                save_checkpoint(folder, weights, self.tokenizer, self.config, documents=documents, half=half)
+        if self._last:
+            write_document(self.out / "history.json", self.history)
+            save_figure(history_curves(self.history), self.out / "curves.png")
+            if self._last.similarity is not None:
+                title = f"validation pictures × their captions, epoch {self._last.entry['epoch']}"
+                save_figure(similarity_matrix(self._last.similarity, title), self.out / "similarity.png")
+        save_training_state(self.state_path, *self.trainer.state())
+        self._best, self._last, self._saved = None, None, time.monotonic()
+
+    def report(self) -> dict[str, AnyReport]:
+        """Evaluate the best checkpoint as it was stored, on every split that was not trained on; write its card."""
+        checkpoint = load_checkpoint(self.out / "best")
+        reports = {}
+        for split in ("val", "test"):
+            for part in self.splits[split]:
+                protocol = {"split": f"{part.name} {split}", "split hash": part.hash}
+                source = part.source(checkpoint.tokenizer)
+                reports[f"{part.name} {split}"] = checkpoint_report(checkpoint, source, protocol)
+        if self.recipe.rival:
+            reports |= self._rival_reports(set(reports))
+        metrics = {name: report.as_dict() for name, report in reports.items()}
+        write_document(self.out / "best" / "metrics.json", metrics)
+        write_document(self.out / "best" / "history.json", self.history)
+        trained_on = {part.name: len(part.pixels) for part in self.splits["train"]}
+        card = model_card(self.recipe, self.command, self.options.seed, trained_on, self.history, reports)
+        write_document(self.out / "best" / "README.md", card)
+        return reports
+
+    def _rival_reports(self, names: set[str]) -> dict[str, AnyReport]:
+        """The same towers on the same data for as long, with the rival loss: trained here, reported and not kept."""
+        phases = self.recipe.phases[:1]
+        recipe = replace(self.recipe, loss=self.recipe.rival, loss_options={}, decoder=False, phases=phases)
+        torch.manual_seed(self.options.seed)
+        model, _ = build_model(recipe, self.splits)
+        trainer = self._trainer(recipe, model)
+        with Bar(f"training the same tower with {recipe.loss}") as bar:
+            for event in trainer.run():
+                if isinstance(event, Step):
+                    bar.line(f"{recipe.loss} epoch {event.epoch + 1}", event.rate, "pictures", event.seconds_left)
+        epochs = trainer.position.finished_epochs
+        rival = Checkpoint(model, self.tokenizer, self.transform, self.config, self.out)
+        reports: dict[str, AnyReport] = {}
+        for split in ("val", "test"):
+            for part in self.splits[split]:
+                name = f"{part.name} {split}"
+                if name in names:
+                    source = part.source(self.tokenizer)
+                    protocol = {"split": name, "loss": recipe.loss, "epochs": epochs}
+                    reports[f"{name}, {recipe.loss} instead"] = checkpoint_report(rival, source, protocol)
+        return reports
+
+
+def _check_free(out: Path) -> None:
+    """Raise TrainingError if a folder without a run's state holds what a run would overwrite and no run wrote."""
+    checkpoints = [out / name for name in RUN_PARTS if (out / name).exists()]
+    for path in checkpoints:
+        try:
+            check_replaceable(path)
+        except CheckpointError as error:
+            raise TrainingError(str(error)) from error
+    taken = next((out / name for name in WRITTEN if (out / name).exists()), None)
+    if taken is not None and not checkpoints:
+        raise TrainingError(
+            f"{taken} is there and no run of ours is, so nothing in {out} is overwritten: name another folder with "
+            "--out DIR"
+        )
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a recipe with the options of training_script.py and print the report; returns the exit status."""
+    run = Run(options)
+    trained = sum(entry["seconds"] for entry in run.history["epochs"])
+    run.fit()
+    reports = run.report()
+    spent = sum(entry["seconds"] for entry in run.history["epochs"])
+    before = f", {trained:.0f} s of them before the resume" if trained else ""
+    print(f"\ntrained {spent:.0f} s{before}; best checkpoint: {run.out / 'best'}")
+    for name, report in reports.items():
+        print(f"\n{name}: {report.protocol['pictures']} pictures\n{report}")
+    print(f"\nnext: {_next_command(run)}")
+    return 0
+
+
+def _next_command(run: Run) -> str:
+    best = run.out / "best"
+    if run.recipe.kind == "pair_scorer":
+        return f'python -m crossmodal match --checkpoint {best} --image FILE --text "…"'
+    return f"python build_index.py --images DIR --checkpoint {best}"
