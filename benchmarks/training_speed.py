@@ -27,7 +27,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from crossmodal.allocator import hold_memory
+from crossmodal._memory import hold_memory
 from crossmodal.datasets.records import load_pairs
 from crossmodal.errors import CrossmodalError, InputError
 

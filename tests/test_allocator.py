@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from crossmodal import allocator
+from crossmodal import _memory as allocator
 
 
 class Madvise:
@@ -27,7 +27,7 @@ class Madvise:
 
 FAULTS = """
 import resource, sys
-from crossmodal.allocator import hold_memory, sparing_memory
+from crossmodal._memory import hold_memory, sparing_memory
 if sys.argv[1] != "plain":
     hold_memory()
 sparing = sparing_memory()
@@ -55,7 +55,7 @@ def test_a_block_asked_for_again_costs_no_page_faults() -> None:
 RESIDENT = """
 import sys
 from pathlib import Path
-from crossmodal.allocator import hold_memory, sparing_memory
+from crossmodal._memory import hold_memory, sparing_memory
 def megabytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 hold_memory()
@@ -76,7 +76,7 @@ def test_what_was_held_is_given_back_where_memory_is_spared() -> None:
 OF_THREADS = """
 import threading
 from pathlib import Path
-from crossmodal.allocator import give_back_memory, hold_memory
+from crossmodal._memory import give_back_memory, hold_memory
 def megabytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 hold_memory(one_heap=True)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "errors progress seals allocator",
+        "errors progress _files _memory",
         "images",
         "scenes",
         "datasets",

@@ -31,7 +31,7 @@ class Wide(FakeEncoder):
 BUILD = """
 import json, sys
 from pathlib import Path
-from crossmodal.allocator import hold_memory
+from crossmodal._memory import hold_memory
 from crossmodal.index import build_index
 from tests.test_index_memory import Wide
 hold_memory()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal import seals
+from crossmodal import _files as seals
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import build_index, open_index
 from crossmodal.index.catalogue import Caption, Catalogue, caption_lines, read_catalogue, write_catalogue

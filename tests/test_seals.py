@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal import seals
-from crossmodal.seals import SEALS, sealed_hash
+from crossmodal import _files as seals
+from crossmodal._files import SEALS, sealed_hash
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from crossmodal.errors import InputError
 
 __all__ = ["KEEP_FREED_MEMORY", "Run", "environment", "run"]
 
-# glibc's counterpart of crossmodal.allocator, for a program that does not set it itself
+# glibc's counterpart of crossmodal._memory, for a program that does not set it itself
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 TAIL = 1500  # characters of a failed program's errors that are shown
 

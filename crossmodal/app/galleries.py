@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from crossmodal._files import status_of
 from crossmodal.app.demo import DEMO
 from crossmodal.app.jobs import JOBS
 from crossmodal.errors import CheckpointError, IndexStoreError, InputError
 from crossmodal.index.manifest import MANIFEST, read_manifest
 from crossmodal.inference.backends.export_files import EXPORTED
 from crossmodal.inference.backends.export_files import MANIFEST as EXPORT_MANIFEST
-from crossmodal.seals import status_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.allocator import give_back_memory, sparing_memory
+from crossmodal._memory import give_back_memory, sparing_memory
 from crossmodal.datasets.records import Pairs, load_pairs
 from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
 from crossmodal.index.assembly import Assembly, Changes, Matches, assemble, changes_between, match_rows

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.allocator import give_back_memory, use_huge_pages
+from crossmodal._memory import give_back_memory, use_huge_pages
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.cells import cells_of, directions_of, write_cells, write_faiss
 from crossmodal.index.embedder import Vectors

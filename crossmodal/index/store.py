@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.allocator import give_back_memory
+from crossmodal._files import sealed_hash
+from crossmodal._memory import give_back_memory
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.background import Background, MeanRows
 from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance, write_relevance
@@ -35,7 +36,6 @@ from crossmodal.index.nearest import Nearest
 from crossmodal.index.relevance import Relevance
 from crossmodal.index.search_files import SEARCH_FILES, SearchFiles, rows_to_fetch, write_search_files
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, RowSource, read_vectors, write_vectors
-from crossmodal.seals import sealed_hash
 
 __all__ = ["Index", "generations", "open_index", "remove_old_generations", "write_generation"]
 
@@ -176,7 +176,7 @@ class Index:
 def open_index(path: Path | str, verify: bool = False) -> Index:
     """Open an index directory and check every file against its manifest.
 
-    verify: read every byte anew, also of files that are untouched since they were last read; see `crossmodal.seals`.
+    verify: read every byte anew, also of files that are untouched since they were last read; see `crossmodal._files`.
 
     Raises IndexStoreError if there is none or a file is missing, cut short or altered.
     """

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from crossmodal._files import sealed_hash
 from crossmodal.datasets.records import Record
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.evaluation.metrics import image_to_text_ranks, recall_at_k, text_to_image_ranks
@@ -49,7 +50,6 @@ from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.scenes.scene import describe_scene, draw_scene, make_scenes
-from crossmodal.seals import sealed_hash
 
 __all__ = ["OPSET", "RECALL_POINTS", "Samples", "Say", "export_checkpoint", "record_samples", "scene_samples"]
 

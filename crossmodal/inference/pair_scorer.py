@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crossmodal.allocator import hold_memory
+from crossmodal._memory import hold_memory
 from crossmodal.errors import InputError
 from crossmodal.models.checkpoint import Checkpoint, load_checkpoint
 from crossmodal.models.checkpoint_files import checkpoint_name

@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from crossmodal._files import has_settled, sealed_hash, status_of
 from crossmodal.errors import CheckpointError
-from crossmodal.seals import has_settled, sealed_hash, status_of
 
 T = TypeVar("T")
 SCHEMA = 1

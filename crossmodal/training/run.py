@@ -22,7 +22,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from crossmodal.allocator import hold_memory
+from crossmodal._memory import hold_memory
 from crossmodal.errors import CheckpointError, TrainingError
 from crossmodal.evaluation.model_card import model_card
 from crossmodal.evaluation.reports import AnyReport, checkpoint_report

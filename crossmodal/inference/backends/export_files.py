@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from crossmodal._files import SEALS, sealed_hash
 from crossmodal.errors import CheckpointError, StaleExportError
-from crossmodal.seals import SEALS, sealed_hash
 
 __all__ = [
     "EXPORTED", "MANIFEST", "NEEDED", "PRECISIONS", "Export", "check_export_folder", "check_files", "export_command",

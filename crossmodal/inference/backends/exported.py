@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.allocator import hold_memory
+from crossmodal._memory import hold_memory
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.images.transforms import ImageTransform, resize_by_pillow, resize_by_simd
 from crossmodal.inference.backends.export_files import EXPORTED, Export, check_files, export_command

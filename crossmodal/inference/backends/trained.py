@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crossmodal.allocator import hold_memory
+from crossmodal._memory import hold_memory
 from crossmodal.errors import CheckpointError
 from crossmodal.images.decode import load_resized
 from crossmodal.images.transforms import one_torch_thread, resize_by_torch
