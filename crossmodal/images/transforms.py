@@ -211,15 +211,20 @@ def augment(
         grid = F.affine_grid(affine.to(values.device), list(pixels.shape), align_corners=False)
         values = F.grid_sample(values, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     if jitter:
-        brightness, contrast, saturation = (
-            uniform(1 - jitter, 1 + jitter).view(-1, 1, 1, 1).to(values.device) for _ in range(3)
-        )
-        values = values * brightness
-        middle = values.mean((1, 2, 3), keepdim=True)
-        values = middle + (values - middle) * contrast
-        grey = values.mean(1, keepdim=True)
-        values = (grey + (values - grey) * saturation).clamp(0, 255)
+        values = _recoloured(values, *(uniform(1 - jitter, 1 + jitter) for _ in range(3)))
     return values
+
+
+def _recoloured(values: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S) in 0..255 with these three of each multiplied by (B,), cut to the range."""
+    brightness, contrast, saturation = (
+        factor.view(-1, 1, 1, 1).to(values.device) for factor in (brightness, contrast, saturation)
+    )
+    values = values * brightness
+    middle = values.mean((1, 2, 3), keepdim=True)
+    values = middle + (values - middle) * contrast
+    grey = values.mean(1, keepdim=True)
+    return (grey + (values - grey) * saturation).clamp(0, 255)
 
 
 def as_drawn(values: Tensor) -> Tensor:

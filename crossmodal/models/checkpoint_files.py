@@ -96,6 +96,7 @@ def read_whole(path: Path, read: Callable[[Callable[[], str]], T]) -> tuple[T, s
     """
 
     def once() -> tuple[T, str] | None:
+        """What was read with its fingerprint; None where a file was replaced meanwhile."""
         digest = cache(lambda: fingerprint(path))
         statuses = [status for status in map(_status, files) if status is not None]
         settled = all(has_settled(status, time.time_ns()) for status in statuses)

@@ -139,7 +139,7 @@ class Run:
     def fit(self) -> None:
         """Train to the end, saving every few minutes and after epochs, but not after each of many short ones."""
         bar = Bar("training")
-        self.trainer.objective.progress = Bar("preparing views").update
+        self.trainer.objective.progress = Bar("preparing pictures").update
         for event in self.trainer.run():
             if isinstance(event, Step):
                 bar.line(

@@ -29,6 +29,7 @@ from crossmodal.training.objectives.base import Batch, Judgement, Objective, ln_
 from crossmodal.training.objectives.views import drawn_maps, frozen_views
 
 SHOWN_PAIRS = 40
+CACHED_AT_ONCE = 256  # pictures between two reports of progress; a multiple of the model's own batches of 64
 MARKED_WEIGHT, MARKED_QUERIES, MARKED_PICTURES = 0.5, 4, 2  # a step; pictures of either kind a query
 NO_LABELS = "this loss needs labelled pictures: choose another --loss, or a recipe with labels"
 
@@ -242,12 +243,22 @@ class EmbeddingObjective(Objective[CrossModalModel]):
 
     def _cached_features(self, mirror: bool) -> dict[int, _Features]:
         """Pooled features of every source, once: of each picture (and its mirror where that keeps captions true)."""
-        cached = {}
-        for number, source in enumerate((*self.sources, *self.validation)):
+        sources = (*self.sources, *self.validation)
+        mirrored = [mirror and source.mirror and number < len(self.sources) for number, source in enumerate(sources)]
+        total = sum(len(source.pixels) * (1 + both) for source, both in zip(sources, mirrored, strict=True))
+        cached, done = {}, 0
+        self.progress(0, total)
+        for number, source in enumerate(sources):
             pixels = torch.from_numpy(np.asarray(source.pixels))
-            views = [self.model.image_features(pixels, self.transform)]
-            if mirror and source.mirror and number < len(self.sources):
-                views.append(self.model.image_features(pixels.flip(-1), self.transform))
+            views = []
+            for flipped in (False, True)[: 1 + mirrored[number]]:
+                pieces = []
+                for piece in pixels.split(CACHED_AT_ONCE):
+                    seen = piece.flip(-1) if flipped else piece
+                    pieces.append(self.model.image_features(seen, self.transform))
+                    done += len(piece)
+                    self.progress(done, total)
+                views.append(torch.cat(pieces))
             text = self.model.text_features(source.all_captions, self.tokenizer) if source.words is None else None
             cached[number] = _Features(torch.stack(views), text)
         return cached
