@@ -22,7 +22,7 @@ from crossmodal.index.manifest import read_manifest
 from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, contents, paint, paint_many
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Killed(BaseException):

@@ -26,7 +26,7 @@ from crossmodal.training.losses import (
     symmetric_clip,
     triplet,
 )
-from tests.loss_formulas import (
+from tests.training.loss_formulas import (
     Matrix,
     looped_arcface,
     looped_contrastive,

@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 
 from tests.fakes import paint_many
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SPEED: dict[str, Any] = runpy.run_path(str(ROOT / "benchmarks" / "training_speed.py"))
 
 

@@ -15,7 +15,7 @@ from crossmodal.errors import InputError
 from crossmodal.recipes import Phase
 from crossmodal.training.objectives import EmbeddingObjective
 from crossmodal.training.phases import set_trainable
-from tests.test_objectives import batch_of, captioned, embedding, step
+from tests.training.test_objectives import batch_of, captioned, embedding, step
 
 VIEWS = Phase("towers", 1, image_lr=1e-3, text_lr=1e-3, smallest_crop=1.0, mirror=False, image_dropout=0.0,
               text_dropout=0.0, freeze_image_stages=1, views=3)  # fmt: skip

@@ -15,7 +15,7 @@ from crossmodal.cli import main as crossmodal
 from crossmodal.models.checkpoint import load_checkpoint
 from crossmodal.training.config import chosen_recipe
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ("--recipe", "starter", "--smoke", "--cpu")
 
 

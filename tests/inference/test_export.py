@@ -27,9 +27,9 @@ from crossmodal.models.checkpoint import Checkpoint
 from crossmodal.models.text_towers import LabelEncoder, LetterEncoder, RecurrentEncoder
 from crossmodal.models.tokenizer import TextTokenizer
 from tests.fakes import paint_many
-from tests.test_explain import CAPTIONS, Towers, make
+from tests.inference.test_explain import CAPTIONS, Towers, make
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SENTENCES = [*CAPTIONS, "a", "dogs on a beach near the railway station in a coat"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cold_start
-from tests.test_explain import make
+from tests.inference.test_explain import make
 
 
 def test_a_made_up_index_is_searched_by_each_run_time(

@@ -19,7 +19,7 @@ from crossmodal.inference.encoder import open_encoder
 from crossmodal.training.losses import marked
 from crossmodal.training.run import Run
 from tests.fakes import paint_many
-from tests.test_objectives import HEADS, PLAIN, batch_of, captioned, embedding, step
+from tests.training.test_objectives import HEADS, PLAIN, batch_of, captioned, embedding, step
 
 TOWERS = (
     "--recipe", "flickr8k", "--cpu", "--image-backbone", "small_resnet", "--image-weights", "none",

@@ -16,8 +16,8 @@ from crossmodal.datasets.records import Record
 from crossmodal.inference.explain import APPROXIMATE, Explanation, explain, explain_images
 from crossmodal.plots.drawings import explained_pair, explained_pictures
 from tests.fakes import paint_many
-from tests.test_drawings import AWKWARD, rendered, words
-from tests.test_explain import make, transformer
+from tests.inference.test_explain import make, transformer
+from tests.plots.test_drawings import AWKWARD, rendered, words
 
 Output = pytest.CaptureFixture[str]
 

@@ -14,7 +14,7 @@ from benchmarks.peers.running import run
 from crossmodal.index import build_index
 from tests.fakes import FakeEncoder, paint, paint_many
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FEW, MANY = 4_500, 13_500  # both are searched by codes and have a covariance
 MOST = 20e6  # bytes; the vectors of what MANY has more take 74 MB
 
@@ -33,7 +33,7 @@ import json, sys
 from pathlib import Path
 from crossmodal._memory import hold_memory
 from crossmodal.index import build_index
-from tests.test_index_memory import Wide
+from tests.index.test_memory import Wide
 hold_memory()
 photos, captions, index = map(Path, sys.argv[1:])
 print(json.dumps({"indexed": build_index(photos, captions, Wide(), index).captions}))

@@ -14,7 +14,7 @@ from crossmodal.inference import encoder as face
 from crossmodal.inference.backends.export_files import Export, read_export
 from crossmodal.inference.encoder import RUNTIMES, open_encoder
 from crossmodal.models.checkpoint_files import fingerprint
-from tests.test_explain import make
+from tests.inference.test_explain import make
 
 FILES = ("image-fp32.onnx", "text-fp32.onnx")
 

@@ -17,7 +17,7 @@ from PIL import Image
 from crossmodal.datasets.labelled.pictures import DATASETS, labelled_set, load_labelled
 from crossmodal.errors import DataError, InputError
 from crossmodal.images.transforms import ImageTransform
-from tests.labelled_files import (
+from tests.datasets.labelled_files import (
     CIFAR10_WORDS,
     STL10_WORDS,
     pictures,

@@ -23,7 +23,7 @@ from crossmodal.inference.backends.towers import Bulk
 from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.models.encoders import ImageEncoder
 from tests.fakes import FakeEncoder, contents, paint_many
-from tests.test_index_killed import Killed, die_after
+from tests.index.test_killed import Killed, die_after
 from tests.tiny_checkpoint import tiny_checkpoint, two_coloured
 
 Vectors = NDArray[np.float32]

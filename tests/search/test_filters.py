@@ -18,7 +18,7 @@ from crossmodal.index.caption_words import CaptionWords
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
 from crossmodal.search.filters import Filter, folder_counts, folders
 from tests.fakes import FakeEncoder
-from tests.test_facts import camera, forget_facts
+from tests.index.test_facts import camera, forget_facts
 
 
 @dataclass(frozen=True)

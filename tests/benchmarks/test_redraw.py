@@ -14,7 +14,7 @@ from crossmodal.app import galleries
 from crossmodal.index import build_index
 from tests.app.frame import COLOURS, ColourEncoder, jpeg
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 REDRAW: dict[str, Any] = runpy.run_path(str(ROOT / "benchmarks" / "redraw.py"))
 
 
