@@ -207,7 +207,7 @@ def _tour(page: Page, address: str, out: Path, name: str, query: str, less: str)
     keep("composed")
     act(page, "Fits the question", 1)
     keep("marked")
-    act(page, "Fits the question", 0)  # taken back: the next pictures, and the next visitor, begin anew
+    act(page, "Fits the question", 0)  # taken back: the next pictures, and the next visitor, find no marks
     page.locator(".cm-open").first.click()
     page.wait_for_selector("[role=dialog] .cm-shown img")
     settled(page)

@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by build_index.py with captions")
     parser.add_argument("--split", type=Path, metavar="FILE", help="list of pictures to use; default: all")
     parser.add_argument("--share", type=float, default=0.05, metavar="X", help="of captions to swap (default 0.05)")
-    parser.add_argument("--drawings", type=int, default=5, metavar="N", help="how often anew (default 5)")
+    parser.add_argument("--drawings", type=int, default=5, metavar="N", help="how many drawings (default 5)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first drawing; the next has the next")
     options = parser.parse_args(arguments)
     try:

@@ -154,7 +154,7 @@ def clip_retrieval(name: str, model: Path, batch: int, workers: int, env: dict[s
 
 
 def memory_table(counts: Sequence[int], each: int, checkpoint: Path | None) -> str:
-    """A row a number of pictures with so many captions each, all indexed afresh by a process of its own.
+    """A row a number of pictures with so many captions each, all indexed from nothing by a process of its own.
 
     checkpoint: None for a network of a few layers.
     """

@@ -236,12 +236,12 @@ def hits(relevance: Relevance, test: Sequence[Example], gone: NDArray[np.bool_],
 
 
 def pictures_only(examples: Sequence[Example]) -> list[Example]:
-    """The same queries without the channel of captions."""
+    """These queries without the channel of captions."""
     return [Example(example.cosines[:1], example.own) for example in examples]
 
 
 def shifted(examples: Sequence[Example], scaling: NDArray[Any]) -> list[Example]:
-    """The same queries with something taken from each picture's cosines."""
+    """These queries with something taken from each picture's cosines."""
     return [Example((example.cosines[0] - scaling,), example.own) for example in examples]
 
 

@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("--class-folders", type=Path, metavar="DIR", help="a folder a class, to be indexed and taught")
     parser.add_argument("--checkpoint", type=Path, default=STARTER, metavar="DIR", help="for --class-folders")
     parser.add_argument("--also", type=Path, nargs="*", default=[], metavar="DIR", help="indexes of the old skill")
-    parser.add_argument("--keep", type=Path, nargs="*", default=[], metavar="DIR", help="likewise, and none may suffer")
+    parser.add_argument("--keep", type=Path, nargs="*", default=[], metavar="DIR", help="indexes that must not suffer")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     options = parser.parse_args(arguments)
     try:

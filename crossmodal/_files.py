@@ -67,7 +67,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _write(folder: Path, known: dict[str, Any]) -> None:
-    """Remember; a folder that cannot be written to is hashed anew each time."""
+    """Remember; a folder that cannot be written to is hashed again each time."""
     staging = folder / f"{SEALS}.new-{os.getpid()}"
     with suppress(OSError):
         staging.write_text(json.dumps(known), "ascii")

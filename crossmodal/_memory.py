@@ -22,7 +22,7 @@ def hold_memory(one_heap: bool = False) -> None:
     """Tell glibc to keep freed blocks for the next batch instead of giving them back to the kernel.
 
     A batch's activations are some hundred megabytes, freed and asked for again at every step; the page faults of
-    getting them anew halve the speed of inference and training. On other C libraries nothing happens.
+    getting them back halve the speed of inference and training. On other C libraries nothing happens.
 
     one_heap: for all threads that begin from now on; else what a thread freed last stays with its own heap (60 MB after
     indexing by ONNX Runtime), whatever `give_back_memory` asks for. It costs ONNX Runtime and OpenVINO nothing, which

@@ -73,7 +73,7 @@ def test_from_nothing_to_answers_in_both_directions(address: str, tmp_path: Path
 
 
 def _refined_by_hand_and_keyboard(page: Any) -> None:
-    """Minus, a thumb, the detail view by keys, and the link of it opened anew."""
+    """Minus, a thumb, the detail view by keys, and the link of it opened again."""
     page.get_by_role("button", name="Clear all").click()
     TOOLS["search"](page, "a red car")
     TOOLS["take_away"](page, "snow")

@@ -101,7 +101,7 @@ def program(script: str) -> str:
 
 
 def make(name: str, say: Callable[[str], object] = print) -> Path:
-    """Install a peer, afresh unless it is there. Raises InputError if a step of it fails."""
+    """Install a peer unless it is there. Raises InputError if a step of it fails."""
     there = _found(name)
     if there is not None:
         say(f"{name}: {there} is there")

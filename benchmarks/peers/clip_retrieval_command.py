@@ -2,7 +2,7 @@
 
     python clip_retrieval_command.py FOLDER inference --clip_model open_clip:crossmodal-b0/FOLDER/crossmodal-b0.pt …
 
-FOLDER is what open_clip_model.py wrote. One thing is mended: clip-retrieval leaves a model in training mode, where
+FOLDER is what open_clip_model.py wrote. One thing is corrected: clip-retrieval leaves a model in training mode, where
 batch norm takes its statistics from the batch, so that a picture's vector depends on its neighbours.
 CROSSMODAL_AS_IT_IS=1 leaves that as it is. Everything else is its own code.
 """

@@ -215,7 +215,7 @@ def _picture_given(role: str) -> None:
 def _adopt_address() -> None:
     """Take over an address that was opened or edited; keep what was asked when coming back from another page."""
     state = st.session_state
-    if state.pop("drawn_anew", False) and "view" in state:
+    if state.pop("drawn_again", False) and "view" in state:
         return
     address = _address()
     came_back = state.get("page_before", "search") != "search"

@@ -92,7 +92,7 @@ def _index(images: Path, captions: Path | None, encoder: Embedder, report: Repor
     from crossmodal.index.build import Progress, build_index
 
     def indexed(progress: Progress) -> None:
-        if progress.stage != "writing":  # which would begin the bar anew, as one of one
+        if progress.stage != "writing":  # which would begin the bar again, as one of one
             left = progress.seconds_left
             report(Step(words, progress.done, progress.total, progress.skipped, progress.rate, left))
 

@@ -82,7 +82,7 @@ def detail(
 
 @st.fragment
 def _draw(view: _Shown) -> None:
-    """A fragment, so that a word clicked draws nothing else anew."""
+    """A fragment, so that a word clicked redraws nothing else."""
     _head(view)
     photo: Photo | None = None
     try:

@@ -1,7 +1,7 @@
 """Pictures of a gallery and their explanations, made once and kept: another word of the same sentence costs nothing.
 
 What is kept depends on the checkpoint's fingerprint and on the file as it lies on the disk, so a picture or an index
-that changes is explained anew.
+that changes is explained again.
 """
 
 from __future__ import annotations

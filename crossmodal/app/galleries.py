@@ -290,7 +290,7 @@ def _opened(index: str, manifest: str) -> Searcher:  # noqa: ARG001 - the manife
 
 
 def _settled(encoder: LockedEncoder) -> LockedEncoder:
-    """The same, after rows and modules, which stay, were taken out of the garbage collector's sight."""
+    """An opened gallery whose rows and modules, which stay, were taken out of the garbage collector's sight."""
     gc.collect()
     gc.freeze()
     return encoder

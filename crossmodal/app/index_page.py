@@ -85,7 +85,7 @@ def _start(images: str, captions: str, checkpoint: Path, name: str, prune: bool)
     if folder is None or not folder.is_dir():
         raise InputError(f"There is no folder of pictures at {images.strip()!r}: give the full path of one.")
     if file is not None and not file.exists():
-        raise InputError(f"There is no captions file at {captions.strip()!r}: leave the line empty or mend the path.")
+        raise InputError(f"There is no captions file at {captions.strip()!r}: leave the line empty or give another.")
     chosen = name.strip() or re.sub(r"[^\w .-]", "-", folder.resolve().name)
     if not NAME.fullmatch(chosen) or chosen in TAKEN:
         raise InputError(f"{chosen!r} cannot name a gallery: take letters, digits, spaces, - and _ (and not 'demo').")

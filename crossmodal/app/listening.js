@@ -41,7 +41,7 @@ export default function listen({ data, setTriggerValue }) {
     if (byKey && cm !== "open") keepFocus(row, cm);
   };
 
-  // The tiles are drawn anew after an act: a keyboard's place among them is found again.
+  // The tiles are drawn again after an act: a keyboard's place among them is found again.
   const keepFocus = (row, act, tries = 40) => {
     const before = document.activeElement;
     const again = () => {

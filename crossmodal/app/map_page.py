@@ -88,7 +88,7 @@ def _make(searcher: Searcher, method: str, report: Report) -> Atlas:
 
 @st.fragment
 def _map(searcher: Searcher, atlas: Atlas) -> None:
-    """The figure, and what is chosen on it; drawn anew by itself when something is chosen."""
+    """The figure, and what is chosen on it; drawn again by itself when something is chosen."""
     likeness = _likeness(searcher)
     left, right = st.columns([0.68, 0.32], gap="medium")
     with left:

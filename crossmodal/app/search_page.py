@@ -250,7 +250,7 @@ def _drawn() -> None:
 
 
 def _act(searcher: Searcher, act: str, row: int, generation: str) -> None:
-    """Do what a tile's button says, unless the index has been built anew since the tile was drawn."""
+    """Do what a tile's button says, unless the index has been rebuilt since the tile was drawn."""
     pictures = searcher.index.catalogue.pictures
     if generation != searcher.manifest.generation or not 0 <= row < len(pictures):
         return

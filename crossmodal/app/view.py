@@ -106,19 +106,19 @@ class View:
         return any(not part.minus for part in self.parts)
 
     def with_first(self, part: Part | None) -> View:
-        """The same question with another beginning: words replace words or a picture, what was added stays."""
+        """This question with another beginning: words replace words or a picture, what was added stays."""
         rest = self.parts[1:] if self._begins else self.parts
         return replace(self, parts=((part,) if part else ()) + rest, to=None, page=1, copies=())
 
     def with_added(self, part: Part) -> View:
-        """The same question with one thing more, or less; a part that is there already is replaced."""
+        """This question with one thing more, or less; a part that is there already is replaced."""
         content = (part.words, part.picture, part.upload, part.crop)
         kept = tuple(old for old in self.parts if (old.words, old.picture, old.upload, old.crop) != content)
         parts = (*kept, part) if any(not old.minus for old in kept) else (part, *kept)
         return replace(self, parts=parts[:MAX_PARTS], to=None, page=1, copies=())
 
     def with_part(self, number: int, part: Part | None) -> View:
-        """The same question with one part changed, or without it for None."""
+        """This question with one part changed, or without it for None."""
         parts = list(self.parts)
         parts[number : number + 1] = [] if part is None else [part]
         order = sorted(parts, key=lambda one: one.minus) if parts and parts[0].minus else parts

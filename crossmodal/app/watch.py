@@ -35,7 +35,7 @@ def watch(job: Job, below: Callable[[], None] = lambda: None) -> None:
 
 def _draw_anew() -> None:
     """Run the page once more, by the view it has: the browser may not have heard yet of an address put there since."""
-    st.session_state.drawn_anew = True
+    st.session_state.drawn_again = True
     st.rerun()
 
 

@@ -98,7 +98,7 @@ def difference_bars(found: Comparison) -> str:
 
 
 def difference(found: Comparison, other: str) -> str:
-    """The same in a sentence or two. other: what to call the other picture."""
+    """It all in a sentence or two. other: what to call the other picture."""
     rows = _difference(found)
     total = _sum(rows)
     lead = f"Scores {abs(total):.{DIGITS}f} {'above' if total > 0 else 'below'} {other}."

@@ -34,7 +34,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", type=int, default=10, metavar="N", help="how many at most (default 10)")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="default: the one the index was built with")
     parser.add_argument(
-        "--rerank", type=Path, metavar="DIR", help="order the best hits anew by this match checkpoint's probability"
+        "--rerank", type=Path, metavar="DIR", help="re-order the best hits by this match checkpoint's probability"
     )
     parser.add_argument("--depth", type=int, default=50, metavar="N", help="how many --rerank orders (default 50)")
     parser.add_argument(
@@ -121,7 +121,7 @@ def _doubt(answer: Answer) -> str | None:
 
 
 def _reranked(searcher: Searcher, query: Query, options: argparse.Namespace) -> tuple[Answer, list[Hit]]:
-    """What was found, and the k best hits after the first `depth` were ordered anew; hits beyond keep their rank."""
+    """What was found, and the k best hits after the first `depth` were re-ordered; hits beyond keep their rank."""
     from crossmodal.inference.pair_scorer import open_scorer
     from crossmodal.search.searcher import rerank
 

@@ -42,9 +42,9 @@ class Check(NamedTuple):
 CHECKS: dict[str, Check] = {
     "rows": Check(
         "every row of the captions file could be used",
-        "rows or names of the captions file that were mended or left out",
+        "rows or names of the captions file that were repaired or left out",
         "{what}",
-        "mend these places in the file, or live with what was done",
+        "correct these places in the file, or live with what was done",
     ),
     "missing": Check(
         "every captioned picture is there",

@@ -62,7 +62,7 @@ class Report:
         return {"rsum": self.rsum, "image_to_text": self.image_to_text, "text_to_image": self.text_to_image}
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """All of it as JSON values."""
         return {
             **self.entry,
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
@@ -107,7 +107,7 @@ class ScoreReport:
         return {"scores": self.curves}
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """All of it as JSON values."""
         facts = {"kind": self.kind, "headline": self.headline, "values": self.values, "rows": list(self.rows)}
         return {**facts, "warnings": list(self.warnings), "protocol": self.protocol}
 

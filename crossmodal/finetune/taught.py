@@ -35,10 +35,12 @@ SCENES = 200  # of the bank that stands for the old skill
 
 @dataclass(frozen=True)
 class Choice:
-    """One mixture of old and new weights. alpha: share of the new. loss: on the validation part; it chooses.
+    """One mixture of old and new weights.
 
-    recall: mean of the six recalls on the held-out part, in percent, None where nobody looked. skills: likewise, by the
-    names of the old skills.
+    alpha: share of the new.
+    loss: on the validation part; it chooses.
+    recall: mean of the six recalls on the held-out part, in percent, None where nobody looked.
+    skills: such means of the old skills, by name.
     """
 
     alpha: float
@@ -82,7 +84,7 @@ class Taught:
         return f"{'It is worse' if high < 0 else 'No clear gain'}: {said}. Rather discard it."
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """All of it as JSON values."""
         skills = {name: [report.as_dict() for report in reports] for name, reports in self.skills.items()}
         return {
             "candidate": None if self.candidate is None else str(self.candidate),

@@ -1,7 +1,7 @@
 """A map of a gallery: every picture a point of the plane, like beside like, in groups named by their captions.
 
 A map is worked out once for a generation of an index and kept beside it, as INDEX/maps/GENERATION-METHOD.json; one
-that is broken or was made of other pictures is worked out anew.
+that is broken or was made of other pictures is worked out again.
 
 Shapes: N pictures, D embedding, C groups.
 """

@@ -38,7 +38,10 @@ def near_duplicates(index: Index, threshold: float = THRESHOLD) -> tuple[tuple[i
 
 
 def group_of(index: Index, threshold: float = THRESHOLD) -> NDArray[np.int64]:
-    """(N,): the first row of each picture's group; its own row for a picture that is in none. Raises likewise."""
+    """(N,): the first row of each picture's group; its own row for a picture that is in none.
+
+    Raises InputError unless 0 < threshold <= 1.
+    """
     if not 0 < threshold <= 1:
         raise InputError(f"the threshold must be a cosine above 0 and at most 1, not {threshold}")
     same = _same_bytes(index)

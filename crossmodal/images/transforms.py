@@ -72,7 +72,7 @@ class ImageTransform:
         return cls(**plain)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain JSON values; bicubic goes without saying, as in indexes from before there was a choice."""
+        """Plain JSON values; bicubic goes without saying, as in indexes from before there was a choice."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
         if self.interpolation == "bicubic":
             del values["interpolation"]
@@ -84,7 +84,7 @@ class ImageTransform:
         return self.cut(resize_by_torch(image.convert("RGB"), *scaled, self.interpolation))
 
     def pixels_without_torch(self, image: Image) -> NDArray[np.uint8]:
-        """The same by Pillow's resampling, which torch's follows to within a grey level."""
+        """What `pixels` gives, by Pillow's resampling, which torch's follows to within a grey level."""
         scaled = self.scaled(image.height, image.width)
         return self.cut(resize_by_pillow(image.convert("RGB"), *scaled, self.interpolation))
 
@@ -124,7 +124,7 @@ def resize_by_torch(image: Image, height: int, width: int, interpolation: str = 
 
 
 def resize_by_pillow(image: Image, height: int, width: int, interpolation: str = "bicubic") -> NDArray[np.uint8]:
-    """The same by Pillow, to within a grey level."""
+    """What `resize_by_torch` gives, by Pillow, to within a grey level."""
     from PIL.Image import Resampling
 
     same = image.size == (width, height)
@@ -132,7 +132,7 @@ def resize_by_pillow(image: Image, height: int, width: int, interpolation: str =
 
 
 def resize_by_simd(image: Image, height: int, width: int, interpolation: str = "bicubic") -> NDArray[np.uint8]:
-    """The same by the package cykooz.resizer: as fast as torch, and without it."""
+    """What `resize_by_torch` gives, by the package cykooz.resizer: as fast as torch, and without it."""
     from cykooz_resizer import FilterType, ResizeAlg, ResizeOptions, Resizer
     from PIL import Image as Pictures
 

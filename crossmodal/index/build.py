@@ -91,7 +91,7 @@ def build_index(
     """Make the index directory answer for the pictures and captions as they are now.
 
     Only what is new or changed is embedded: a file is looked into when its size or time differs, and keeps its vector
-    when its bytes are known, under whatever name. An index of another checkpoint is built afresh. The former index
+    when its bytes are known, under whatever name. An index of another checkpoint is rebuilt. The former index
     stays usable until the new one is published in one step; a killed build is resumed by the next call. given: vectors
     (D,) of this encoder that are known already: of pictures by the SHA-256 of their bytes, of captions by their text.
     prune: let go of pictures that are no longer there, however many; without it, many at once or a whole folder are
@@ -166,7 +166,7 @@ class _Build:
         try:
             return open_index(self.index, verify=True)
         except IndexStoreError as error:
-            self.notes.append(f"the former index could not be read and was built afresh: {error}")
+            self.notes.append(f"the former index could not be read and was rebuilt: {error}")
             return None
 
     def _fits(self, former: Index | None) -> bool:
@@ -176,11 +176,11 @@ class _Build:
         try:
             check_encoder(former.manifest, self.encoder, self.index)
         except IndexMismatchError as error:
-            self.notes.append(f"built afresh: {str(error).split(': run ')[0]}")
+            self.notes.append(f"rebuilt: {str(error).split(': run ')[0]}")
             return False
         if former.manifest.rounding != rounding(self.encoder):
             made, now = former.manifest.rounding or "an exact run time", rounding(self.encoder) or "an exact one"
-            self.notes.append(f"built afresh: its vectors were made by {made}, this is {now}, and an index mixes none")
+            self.notes.append(f"rebuilt: its vectors were made by {made}, this is {now}, and an index mixes none")
             return False
         return True
 

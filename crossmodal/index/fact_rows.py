@@ -65,7 +65,7 @@ def read_facts(path: Path, count: int) -> tuple[Facts, ...]:
 
 
 def facts_reader(path: Path, count: int) -> Callable[[], tuple[Facts, ...]]:
-    """Read the file now, since a build may replace it, and parse it when it is called. Raises likewise, by and by."""
+    """Read the file now, since a build may replace it, and parse it when it is called. Raises as it is read."""
     return partial(_parsed, path, read_bytes(path), count)
 
 

@@ -63,7 +63,7 @@ class Journal:
     """The units that are done. Only the process that holds the index's lock may open one.
 
     What became of each item stays in the file and is read again when it is asked for. settings: JSON values that the
-    vectors depend on; a file with other settings is started afresh. units: where the record of each begins, in bytes.
+    vectors depend on; a file with other settings is started again. units: where the record of each begins, in bytes.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], dimension: int) -> None:

@@ -80,12 +80,12 @@ def read_manifest(index: Path) -> Manifest:
     except (FileNotFoundError, NotADirectoryError):
         raise IndexStoreError(_why_absent(index)) from None
     except (OSError, ValueError) as error:
-        raise IndexStoreError(f"{path} cannot be read ({error}): {_afresh(index)}") from error
+        raise IndexStoreError(f"{path} cannot be read ({error}): {_rebuild(index)}") from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
-        raise IndexStoreError(f"{path} has schema {schema!r}, this version reads {SCHEMA}: {_afresh(index)}")
+        raise IndexStoreError(f"{path} has schema {schema!r}, this version reads {SCHEMA}: {_rebuild(index)}")
     if not _is_whole(content):
-        raise IndexStoreError(f"{path} is damaged (its entries are not those of schema {SCHEMA}): {_afresh(index)}")
+        raise IndexStoreError(f"{path} is damaged (its entries are not those of schema {SCHEMA}): {_rebuild(index)}")
     return Manifest(**content)
 
 
@@ -111,8 +111,8 @@ def _why_absent(index: Path) -> str:
     return f"there is no index at {index} (no {MANIFEST}): run `python build_index.py --images DIR --index {index}`"
 
 
-def _afresh(index: Path) -> str:
-    return f"run `python build_index.py --images DIR --index {index}` to build it afresh"
+def _rebuild(index: Path) -> str:
+    return f"run `python build_index.py --images DIR --index {index}` to rebuild it"
 
 
 def write_manifest(index: Path, manifest: Manifest) -> None:

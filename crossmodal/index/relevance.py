@@ -32,7 +32,7 @@ RIDGE = 1.0
 
 @dataclass(frozen=True)
 class Relevance:
-    """The fitted model. gallery: bias and weights (1 + F) of "does the gallery hold a match". hit: likewise of one hit.
+    """The fitted model. gallery: bias and weights (1 + F) of "does the gallery hold a match". hit: that of one hit.
 
     threshold: with less than this probability, nothing matches. fitted_on: "captions" of the gallery itself, or
     "background": sentences made by code, so that only what does not match is known. queries: how many.
@@ -79,7 +79,7 @@ class Relevance:
         return match < self.threshold
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values; `relevance_from_dict` reads them."""
+        """The fitted model as JSON values; `relevance_from_dict` reads them."""
         return asdict(self)
 
     def _checked(self, cosines: NDArray[Any]) -> Floats:

@@ -172,7 +172,7 @@ def read_rows(path: Path, types: tuple[type, ...]) -> Iterator[list[Any]]:
 
 
 def parse_rows(path: Path, lines: Iterable[bytes], types: tuple[type, ...], first: int = 1) -> Iterator[list[Any]]:
-    """The same of lines that were read already. first: the number of the first one."""
+    """Rows of lines that were read already. first: the number of the first one."""
     try:
         for number, line in enumerate(lines, first):
             row = json.loads(line.decode("ascii"))

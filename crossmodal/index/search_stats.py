@@ -43,7 +43,7 @@ class SearchStats:
     advice: str | None
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """All of it as JSON values."""
         return asdict(self)
 
 
@@ -51,7 +51,7 @@ def search_statistics(index: Index, queries: int = 200, seed: int = 0) -> list[S
     """Measure pictures and, where there are any, captions.
 
     Queries are captions of the index; among captions each is left out itself. Without captions, pictures ask in their
-    place and are left out likewise.
+    place and are left out, too.
     """
     captions = index.caption_vectors
     source = captions if len(captions) else index.image_vectors
@@ -98,9 +98,7 @@ def _advice(kind: str, best: str, recall: float, p50: float, scan: float) -> str
     if kind != best:
         return f"this size is best searched by {best}, not {kind}: build it again"
     if recall < KEPT[kind]:
-        return (
-            f"recall {recall:.4f} is below {KEPT[kind]}: build it again, and if that does not mend it scan everything"
-        )
+        return f"recall {recall:.4f} is below {KEPT[kind]}: build it again, and if that does not help, scan everything"
     if kind != "exact" and p50 > scan:
         return f"a scan takes {scan:.2f} ms and is exact: {kind} saves nothing on this machine"
     return None

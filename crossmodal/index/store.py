@@ -47,7 +47,7 @@ ADDED = {RELEVANCE, FACTS, *SEARCH_FILES}  # what an index of before may lack
 class Index:
     """An opened index; it stays readable while a build replaces it on the disk.
 
-    image_vectors: (N, D), row i for catalogue.pictures[i]. caption_vectors: (M, D), likewise for catalogue.captions.
+    image_vectors: (N, D), row i for catalogue.pictures[i]. caption_vectors: (M, D), row i for catalogue.captions.
     relevance: how to turn cosines into probabilities, by direction; None in an index built before there was any.
     facts: what the files say of themselves, or what reads it when it is first asked for.
     """
@@ -176,7 +176,7 @@ class Index:
 def open_index(path: Path | str, verify: bool = False) -> Index:
     """Open an index directory and check every file against its manifest.
 
-    verify: read every byte anew, also of files that are untouched since they were last read; see `crossmodal._files`.
+    verify: read every byte again, also of files that are untouched since they were last read; see `crossmodal._files`.
 
     Raises IndexStoreError if there is none or a file is missing, cut short or altered.
     """

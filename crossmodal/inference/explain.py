@@ -96,7 +96,7 @@ class Explanation:
     unread: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values: a row of matrix a word. Exact: score = sum of matrix + bias."""
+        """All of it as JSON values: a row of matrix a word. Exact: score = sum of matrix + bias."""
         values: dict[str, Any] = {"score": self.score, "exact": self.exact, "method": self.method}
         values |= {"words": list(self.words), "shape": None if self.shape is None else list(self.shape)}
         values |= {"matrix": _rounded(self.matrix), "bias": self.bias}
@@ -200,7 +200,7 @@ class Likeness:
         return tuple(found)
 
     def as_dict(self, count: int = 5) -> dict[str, Any]:
-        """The same as JSON values, with the best `count` matches where it is exact."""
+        """All of it as JSON values, with the best `count` matches where it is exact."""
         values: dict[str, Any] = {"score": self.score, "exact": self.exact, "method": self.method}
         values |= {"shapes": [None if shape is None else list(shape) for shape in self.shapes]}
         values |= {"matrix": _rounded(self.matrix), "bias": self.bias}

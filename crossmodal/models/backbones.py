@@ -222,7 +222,7 @@ def _downloaded(name: str) -> dict[str, Tensor]:
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors under the names that torchvision's networks have today."""
+    """These tensors under the names that torchvision's networks have today."""
     return {OLD_DENSENET_NAME.sub(r"\1\2", name): tensor for name, tensor in state.items()}
 
 

@@ -201,7 +201,7 @@ class TextEncoder(TextTower):
         return self.project(self._features_by_length(ids, mask) if self.training else self.features(ids, mask))
 
     def _features_by_length(self, ids: Tensor, mask: Tensor, parts: int = 4) -> Tensor:
-        """The same features, computed for sentences of like length together: a random batch is nearly half padding."""
+        """What `features` gives, of sentences of like length together: a random batch is nearly half padding."""
         lengths = mask.sum(1)
         order = lengths.argsort()
         pooled = [

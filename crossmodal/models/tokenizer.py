@@ -180,7 +180,7 @@ class TextTokenizer:
         return torch.from_numpy(padded), torch.from_numpy(mask)
 
     def padded(self, ids: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The same as arrays, without torch."""
+        """What `pad` gives, as arrays and without torch."""
         longest = max(1, *(len(row) for row in ids))
         padded = np.full((len(ids), longest), self._pad, dtype=np.int64)
         mask = np.zeros((len(ids), longest), dtype=np.int64)

@@ -124,7 +124,7 @@ HEADS = Phase("heads", epochs=30, batch_size=256, head_lr=1e-3, image_dropout=0.
 
 
 def smoke(recipe: Recipe) -> Recipe:
-    """The same recipe in seconds on a CPU: generated pictures, small towers, an epoch a phase.
+    """A recipe made to run in seconds on a CPU: generated pictures, small towers, an epoch a phase.
 
     Nothing pretrained, so batch norm learns its statistics. A recipe whose towers are small already keeps them.
     """

@@ -1,7 +1,7 @@
 """Generated pictures with captions: small illustrated scenes, each described by sentences that are exactly true of it.
 
     make_scenes ─► Scene ─┬► draw_scene      the picture, a pure function of the scene
-                          └► describe_scene  five captions, likewise
+                          └► describe_scene  five captions, as repeatable
 
 Splits hold out combinations. The combination of a scene is its setting with the kind and colour of its first two
 groups (of its only group, if it has one), in any order; a hash of it says whether it belongs to "train" (80 %), "val"

@@ -101,7 +101,7 @@ class Filter:
         return tuple(self.chips().values())
 
     def without(self, key: str) -> Filter:
-        """The same filter with one thing no longer asked. key: as in an address; InputError for an unknown one."""
+        """This filter with one thing no longer asked. key: as in an address; InputError for an unknown one."""
         if key not in KEYS:
             raise InputError(f"a filter has no {key!r}: it has {', '.join(KEYS)}")
         return Filter.from_parameters({name: value for name, value in self.parameters().items() if name != key})

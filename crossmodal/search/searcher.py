@@ -63,7 +63,7 @@ class Hit:
     shares: tuple[float, ...] | None = None
 
     def as_dict(self) -> dict[str, int | float | str | list[float]]:
-        """The same as JSON values; what is None is left out."""
+        """All of it as JSON values; what is None is left out."""
         values: dict[str, int | float | str | list[float]] = {"rank": self.rank, "score": self.score, "path": self.path}
         optional = {"caption": self.caption, "probability": self.probability, "relevance": self.relevance}
         values |= {name: value for name, value in optional.items() if value is not None}
@@ -240,7 +240,7 @@ class Searcher:
         return np.array(vectors, dtype=np.float32).reshape(len(hits), self.manifest.dimension)
 
     def caption_vectors(self, path: str) -> Vectors:
-        """The vectors (N, D) of a picture's captions, in the order of `captions_of`. Raises InputError likewise."""
+        """The vectors (N, D) of a picture's captions, in the order of `captions_of`. Raises InputError as that does."""
         first, end = self._caption_span(path)
         return np.array(self.index.caption_vectors[first:end])
 
@@ -336,7 +336,7 @@ class ScoresPairs(Protocol):
 
 
 def rerank(searcher: Searcher, query: QueryLike, hits: Sequence[Hit], scorer: ScoresPairs) -> list[Hit]:
-    """The same hits by the probability of a pair scorer, best first; scores stay the cosines they were found by.
+    """Hits by the probability of a pair scorer, best first; scores stay the cosines they were found by.
 
     query: what the hits were found with. A found picture that is gone from the disk or unreadable keeps no probability
     and comes last.

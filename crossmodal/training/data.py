@@ -68,7 +68,7 @@ class SplitPictures:
         return split_hash([Record(str(row), (str(label),)) for row, label in enumerate(self.labels)])
 
     def source(self, tokenizer: TextTokenizer, scene_share: float = 1.0, balanced: bool = False) -> Source:
-        """The same with captions as token ids. scene_share: of generated scenes, the share drawn in an epoch."""
+        """These pictures with captions as token ids. scene_share: of generated scenes, the share drawn in an epoch."""
         if self.labels is None:
             captions: Captions = tuple(tuple(tokenizer.ids(record.captions)) for record in self.records)
             share = scene_share if self.name == "scenes" else 1.0
@@ -141,7 +141,8 @@ def labelled_split(
 
     mirror: that mirrored pictures keep their labels, where the set does not say so itself.
 
-    Raises InputError without a root or where written forms are asked of other pictures than digits; DataError likewise.
+    Raises InputError without a root, or where written forms are asked of other pictures than digits; DataError where
+    the data cannot be read.
     """
     if name == DRAWN_DIGITS:
         pictures: LabelledPictures = drawn_digits(SMOKE_DIGITS, seed=0, split=split, size=size)

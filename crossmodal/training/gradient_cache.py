@@ -50,7 +50,7 @@ def backward_in_chunks(
     if chunks < 1:
         raise InputError(f"a batch has at least 1 chunk, not {chunks}")
     cached = [_encoded(encode, number) for number in range(chunks)]
-    # before its mending (pytorch #112583) autocast kept weights cast without gradient, which would cut the graph
+    # before pytorch #112583 was fixed, autocast kept weights cast without gradient, which would cut the graph
     torch.clear_autocast_cache()
     image = torch.cat([chunk.image for chunk in cached]).requires_grad_()
     text = torch.cat([chunk.text for chunk in cached]).requires_grad_()

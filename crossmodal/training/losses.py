@@ -203,7 +203,7 @@ def marked(wrong: Tensor, right: Tensor, own: Tensor, logit_scale: Tensor) -> Te
 
     Cosines: wrong (K,) of the query with each disliked picture; right (L,) of it with each liked one, L may be 0; own
     (K,) of each disliked picture with a caption of its own. logit_scale: scalar s. The logistic cost of every liked
-    picture against every disliked one, averaged, and likewise of each disliked picture's caption against the query.
+    picture against every disliked one, averaged, and the same of each disliked picture's caption against the query.
 
     Raises InputError unless K >= 1 and own is as long as wrong.
 

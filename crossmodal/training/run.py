@@ -128,7 +128,7 @@ class Run:
 
     def _resume(self) -> None:
         if not self.state_path.exists():
-            print(f"nothing to resume in {self.out}: starting anew", file=sys.stderr)
+            print(f"nothing to resume in {self.out}: starting from the beginning", file=sys.stderr)
             return
         tensors, position = load_training_state(self.state_path)
         self.trainer.restore(tensors, position)
@@ -211,7 +211,7 @@ class Run:
         return reports
 
     def _rival_reports(self, names: set[str]) -> dict[str, AnyReport]:
-        """The same towers on the same data for as long, with the rival loss: trained here, reported and not kept."""
+        """Equal towers on the same data for as long, with the rival loss: trained here, reported and not kept."""
         phases = self.recipe.phases[:1]
         recipe = replace(self.recipe, loss=self.recipe.rival, loss_options={}, decoder=False, phases=phases)
         torch.manual_seed(self.options.seed)

@@ -16,7 +16,7 @@ from tests.app.frame import COLOURS, HOSTILE, ColourEncoder, app, jpeg
 
 @pytest.fixture(autouse=True)
 def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test starts the app anew, in an empty folder, with the fake encoder and a small demo gallery."""
+    """Every test starts the app again, in an empty folder, with the fake encoder and a small demo gallery."""
     st.cache_resource.clear()
     galleries._loaded.cache_clear()
     monkeypatch.chdir(tmp_path)

@@ -149,7 +149,7 @@ def test_pictures_chosen_on_the_map_limit_the_answers_until_let_go(page: AppTest
     assert said(at.button("remove-selected").click().run(), "of 12 pictures")
 
 
-def test_marks_rank_anew_at_once_are_kept_and_can_be_taken_back(page: AppTest, gallery: Path):
+def test_marks_rank_again_at_once_are_kept_and_can_be_taken_back(page: AppTest, gallery: Path):
     at = pressed(asked_for(page, "red"), "up", "a green square, number 1")
     assert "a green square, number 1" in tiles(at)[0] or score(tiles(at)[0]) >= score(tiles(at)[1])
     assert any("cm-liked" in body and "a green square, number 1" in body for body in tiles(at))

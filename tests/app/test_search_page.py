@@ -75,7 +75,7 @@ def test_a_page_that_runs_itself_keeps_a_picture_given_just_now(page: AppTest, i
     at = uploaded(asked_for(page, "red"), "mine.jpg", jpeg(COLOURS["blue"]))
     at.query_params["q"] = "red"  # as a browser says that has not heard of the new address yet
     if itself:
-        at.session_state["drawn_anew"] = True
+        at.session_state["drawn_again"] = True
     assert said(at.run(), "mine.jpg") == itself  # an address that a person edited counts
 
 
@@ -238,7 +238,7 @@ def test_a_picture_gone_from_the_disk_leaves_its_tile_empty(page: AppTest, photo
     assert sum("cannot be shown" in body for body in tiles(at)) == 1
 
 
-def test_a_rebuilt_index_is_opened_anew_without_a_restart(gallery: Path, photos: Path):
+def test_a_rebuilt_index_is_opened_again_without_a_restart(gallery: Path, photos: Path):
     at = asked_for(app().run(), "red")
     (photos / "red-9.jpg").write_bytes(jpeg((222, 31, 29)))
     build_index(photos, photos.parent / "captions.txt", ColourEncoder(), gallery)

@@ -63,7 +63,7 @@ class TestEnvironments:
         assert len(steps) == 3
         assert "is there" in capsys.readouterr().err
 
-    def test_other_pins_make_it_anew(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_other_pins_make_it_again(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (home / "graphs").mkdir(parents=True)
         (home / "graphs" / "made.json").write_text(json.dumps({"python": [3, 1], "packages": []}))
         assert peers.lacking("graphs")

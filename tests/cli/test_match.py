@@ -69,7 +69,7 @@ def test_match_refuses_an_empty_sentence_and_an_absent_picture(
     assert message in captured.err
 
 
-def test_hits_are_ordered_anew_by_probability_and_keep_their_cosine(index: Path, opened: list[Path], capsys: Output):
+def test_hits_are_ordered_again_by_probability_and_keep_their_cosine(index: Path, opened: list[Path], capsys: Output):
     assert main(["search", "red blue", "--index", str(index)]) == 0
     before = {row[3]: row[1] for row in table(capsys)}
     assert main(["search", "red blue", "--index", str(index), "--rerank", "judge"]) == 0
@@ -81,7 +81,7 @@ def test_hits_are_ordered_anew_by_probability_and_keep_their_cosine(index: Path,
 
 
 @pytest.mark.usefixtures("opened")
-def test_only_the_first_of_depth_are_ordered_anew(index: Path, capsys: Output):
+def test_only_the_first_of_depth_are_ordered_again(index: Path, capsys: Output):
     words = ["search", "red blue", "--index", str(index)]  # purple comes first by cosine, red by probability
     assert main([*words, "--rerank", "x", "--depth", "2", "-k", "4"]) == 0
     rows = table(capsys)

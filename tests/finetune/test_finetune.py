@@ -232,13 +232,13 @@ def test_a_former_checkpoint_that_changed_is_refused(index: Path, made: Path, tm
     assert made.is_dir()
 
 
-def test_a_checkpoint_with_other_backbones_is_encoded_anew(index: Path, tmp_path: Path):
+def test_a_checkpoint_with_other_backbones_is_encoded_again(index: Path, tmp_path: Path):
     other = tiny_checkpoint(tmp_path / "other", seed=1)
     assert maps_between(index.parent / "taught" / "candidate", other) is None
     assert teaching.switch_checkpoint(index, other).embedded == 108
 
 
-def test_vectors_that_do_not_follow_from_the_maps_are_encoded_anew(index: Path, monkeypatch: pytest.MonkeyPatch):
+def test_vectors_that_do_not_follow_from_the_maps_are_encoded_again(index: Path, monkeypatch: pytest.MonkeyPatch):
     wrong = Maps(np.eye(24, dtype=np.float32)[::-1].copy(), np.eye(24, dtype=np.float32))
     monkeypatch.setattr("crossmodal.finetune.accepting.maps_between", lambda *_: wrong)
     assert teaching.accept(index).embedded == 108

@@ -173,7 +173,7 @@ def broken(content: dict[str, Any], **changed: Any) -> bytes:
     return json.dumps({**content, **changed}).encode()
 
 
-def test_a_broken_map_is_made_anew(index: Index):
+def test_a_broken_map_is_made_again(index: Index):
     made = make_atlas(index, "pca")
     place = index.path / "maps" / "generation-000001-pca.json"
     content = json.loads(place.read_bytes())

@@ -151,7 +151,7 @@ class TestBuild:
             (row, f"caption of {name}") for row, name in enumerate(good)
         ]
 
-    def test_a_mended_picture_comes_in_and_a_broken_one_goes_out(self, photos: Path, tmp_path: Path) -> None:
+    def test_a_repaired_picture_comes_in_and_a_broken_one_goes_out(self, photos: Path, tmp_path: Path) -> None:
         (photos / "blue.png").write_bytes(b"")
         assert build_index(photos, None, FakeEncoder(), tmp_path / "index").indexed == 2
         paint(photos / "blue.png", "blue")
@@ -232,7 +232,7 @@ class TestBuild:
 
 
 class TestRefusals:
-    def test_another_checkpoint_builds_afresh_and_the_old_index_serves_till_then(
+    def test_another_checkpoint_rebuilds_and_the_old_index_serves_till_then(
         self, photos: Path, captions: Path, tmp_path: Path
     ) -> None:
         build_index(photos, captions, FakeEncoder("a" * 64), tmp_path / "index")
@@ -269,7 +269,7 @@ class TestRefusals:
             ("pictures.jsonl", lambda _: b"", "pictures.jsonl has 0 bytes"),
         ],
     )
-    def test_damaged_files_are_named_with_the_command_and_built_afresh(
+    def test_damaged_files_are_named_with_the_command_and_rebuilt(
         self,
         photos: Path,
         captions: Path,
@@ -285,7 +285,7 @@ class TestRefusals:
         with pytest.raises(IndexStoreError, match=message + r".*: run `python build_index.py --images .* --captions "):
             open_index(tmp_path / "index")
         report = build_index(photos, captions, FakeEncoder(), tmp_path / "index")
-        assert "could not be read and was built afresh" in report.notes[0]
+        assert "could not be read and was rebuilt" in report.notes[0]
         assert contents(open_index(tmp_path / "index")) == whole
 
     @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_an_open_index_outlives_its_files(tmp_path: Path) -> None:
     assert [hit.path for hit in searcher.search("blue", k=1)] == ["blue.png"]
 
 
-def test_an_index_published_while_it_is_opened_is_opened_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_published_while_it_is_opened_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     captions = paint_many(tmp_path / "photos", 3)
     build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "index")
     stale = [read_manifest(tmp_path / "index")]
@@ -194,7 +194,7 @@ class TestJournal:
         assert {key: vector.tolist() for key, vector in journal.vectors().items()} == {"x": [1, 2], "y": [3, 4]}
         journal.close()
 
-    def test_other_settings_start_afresh(self, tmp_path: Path) -> None:
+    def test_other_settings_start_again(self, tmp_path: Path) -> None:
         self.write(tmp_path / "j")
         journal = Journal(tmp_path / "j", {"fingerprint": "b"}, 2)
         assert (journal.units, journal.vectors(), journal.counts()) == ({}, {}, (0, 0))

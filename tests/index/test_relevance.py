@@ -241,7 +241,7 @@ class TestIndex:
         assert encoder.texts == []
         assert open_index(index.parent / "bare").relevance == {}
 
-    def test_an_index_of_before_opens_says_so_and_is_mended_by_the_command(
+    def test_an_index_of_before_opens_says_so_and_is_completed_by_the_command(
         self, index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         forget_relevance(index)

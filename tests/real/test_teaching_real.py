@@ -30,7 +30,7 @@ def test_the_starter_is_taught_photos_and_goes_back(shared: Path, tmp_path: Path
     assert after_scenes.rsum >= before_scenes.rsum - 6.1  # a point of each recall
     if taught.candidate is None:
         return
-    # what rounds has no export of the candidate yet, so that torch encodes anew
+    # what rounds has no export of the candidate yet, so that torch encodes again
     assert teaching.accept(index).embedded == (PHOTOS if encoder.rounds else 0)
     after, new = open_index(index), open_encoder(taught.candidate)
     pictures = [load_image(after.root / picture.stamp.path) for picture in after.catalogue.pictures[:8]]

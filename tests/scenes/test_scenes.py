@@ -86,7 +86,7 @@ def edges(group: Group) -> tuple[float, float, float, float]:
 
 
 def is_true(words: str, a: Group, b: Group) -> bool:
-    """Whether a relation in words holds, written anew from the boxes; generous where people would be."""
+    """Whether a relation in words holds, written again from the boxes; generous where people would be."""
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = edges(a), edges(b)
     near, middle = 0.15, (ax0 + ax1) / 2
     sheltered = bx0 - 0.04 < ax0 and ax1 < bx1 + 0.04 and ay0 > by0 + 0.25 * (by1 - by0)
@@ -265,7 +265,7 @@ def test_a_seed_always_gives_the_same_scenes() -> None:
     text = "\n".join(line for scene in make_scenes(100, seed=0, split="test") for line in describe_scene(scene))
     digest = blake2b(text.encode(), digest_size=6).hexdigest()
     assert digest == "af25f0e48e77", (
-        "scenes or captions have changed: raise VERSION in scenes.py, and train the starter anew"
+        "scenes or captions have changed: raise VERSION in scenes.py, and train the starter again"
     )
 
 

@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 import torch
-from crossmodal.training.trainer.objectives import reading
 
+from crossmodal.training.objectives import reading
 from crossmodal.training.objectives.reading import Reader
 
 CPU = torch.device("cpu")

@@ -108,7 +108,7 @@ def test_every_picture_is_seen_once_an_epoch_with_one_of_its_captions():
     assert {int(choice) for batch in plan for choice in batch.choices} == {0, 1}
 
 
-def test_a_share_of_a_source_is_drawn_anew_every_epoch():
+def test_a_share_of_a_source_is_drawn_again_every_epoch():
     trainer = make_trainer([replace(TOWERS, batch_size=3)], count=24)
     objective = trainer.objective
     objective.sources = (replace(objective.sources[0], share=0.5),)
@@ -245,7 +245,7 @@ def test_an_unknown_recipe_lists_those_there_are():
         recipe_named("flicker")
 
 
-def test_a_phase_ends_when_it_is_good_enough_and_the_next_begins_anew():
+def test_a_phase_ends_when_it_is_good_enough_and_the_next_begins_again():
     enough = replace(HEADS, epochs=9, until=1.0)  # any model finds something among six pictures
     epochs = [
         event.entry["phase"]

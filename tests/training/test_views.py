@@ -9,11 +9,10 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from crossmodal.training.trainer.objectives import views
 
 from crossmodal.errors import InputError
 from crossmodal.recipes import Phase
-from crossmodal.training.objectives import EmbeddingObjective
+from crossmodal.training.objectives import EmbeddingObjective, views
 from crossmodal.training.phases import set_trainable
 from tests.training.test_objectives import batch_of, captioned, embedding, step
 

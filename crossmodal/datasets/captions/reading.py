@@ -31,7 +31,7 @@ def read_captions(path: Path) -> CaptionTable:
 
     Known: CSV, TSV and bar-separated text with or without a header (Flickr8k captions.txt, Flickr30k results.csv),
     *.token, Karpathy JSON, COCO captions JSON, JSON records, JSON lines, JSON mappings, Parquet; any of the text
-    formats may be gzipped. A malformed row is mended only where one reading is possible, otherwise left out; both
+    formats may be gzipped. A malformed row is repaired only where one reading is possible, otherwise left out; both
     are recorded in `problems` with the line number.
 
     Raises CaptionsError if the path does not exist, cannot be read, is of no known format, or holds no captions.
@@ -81,7 +81,7 @@ def _decode(content: bytes, name: str, builder: TableBuilder) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        pass  # mended line by line, and recorded
+        pass  # repaired line by line, and recorded
     lines = []
     for number, line in enumerate(content.split(b"\n"), start=1):
         try:
@@ -114,7 +114,7 @@ def _read_delimited(lines: list[str], path: Path, builder: TableBuilder) -> Capt
         return len(fields) >= width and _is_picture_name(fields[columns.image if leads else columns.image - width])
 
     def fitted(told: TableBuilder) -> Iterator[tuple[str, list[str]]]:
-        """The rows of the file, each time parsed anew: all fields at once would take much memory."""
+        """The rows of the file, parsed again each time: all fields at once would take much memory."""
         return _fitted(_rows(lines, first + has_header, delimiter, row_ends), width, columns, delimiter, told)
 
     named = [_is_picture_name(row[columns.image]) for _, row in fitted(builder)]
@@ -231,12 +231,12 @@ def _fitted(
     """Yield the place and the fields of every row that can be brought to its width. told: gets what was wrong."""
     for number, fields, complaint in rows:
         where = f"line {number}"
-        fitted, mended = _fit(fields, width, columns, delimiter)
+        fitted, repair = _fit(fields, width, columns, delimiter)
         if fitted is None:
-            told.problem(where, f"{mended}: left out")
+            told.problem(where, f"{repair}: left out")
             continue
-        if complaint or mended:
-            told.problem(where, "; ".join(filter(None, (complaint, mended))))
+        if complaint or repair:
+            told.problem(where, "; ".join(filter(None, (complaint, repair))))
         yield where, fitted
 
 

@@ -2,7 +2,7 @@
 
 Nothing that a file holds is run. CIFAR's files are pickles, but torchvision's constructor compares the MD5 sum of every
 batch with the published one before it opens the first, and that of the file of names before it opens that; a file with
-another content never reaches pickle. SVHN's and STL-10's files are checked likewise; the MNIST family has no published
+another content never reaches pickle. SVHN's and STL-10's files are checked as well; the MNIST family has no published
 sums of its unpacked files, but they are plain numbers (or tensors of an older torchvision, read with weights_only), and
 shapes and labels are checked here.
 

@@ -88,7 +88,7 @@ def duplicate_pictures(
 
 
 def with_splits(found: Iterable[Duplicates], splits: Mapping[str, str]) -> tuple[Duplicates, ...]:
-    """The same groups with the splits of their pictures, those in two splits first, then by the highest cosine."""
+    """These groups with the splits of their pictures, those in two splits first, then by the highest cosine."""
     known = [replace(group, splits=tuple(splits.get(path, "") for path in group.paths)) for group in found]
     return tuple(sorted(known, key=lambda group: (not group.across, -max(group.cosines[1:]))))
 

@@ -62,7 +62,7 @@ class PersonalTest:
         return 100 * sum(rank < FOUND for rank in ranks) / len(ranks) if ranks else None
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """All of it as JSON values."""
         queries = [
             {
                 "query": asked.query,

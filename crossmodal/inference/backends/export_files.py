@@ -49,7 +49,7 @@ class Export:
     versions: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as a dict."""
+        """All of it as a dict."""
         return asdict(self)
 
 

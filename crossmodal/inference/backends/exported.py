@@ -145,11 +145,11 @@ class ExportedTowers:
         return self._trained.image_weights(pixels, towards)
 
     def text_weights(self, ids: Ids, towards: Vectors) -> Weights:
-        """One sentence, unit vector (D,) → gradient × input of their cosine, by torch. Raises InputError likewise."""
+        """One sentence, unit vector (D,) → gradient × input of their cosine. Raises InputError without torch."""
         return self._trained.text_weights(ids, towards)
 
     def decode(self, vectors: Vectors) -> NDArray[np.float32]:
-        """Unit vectors (N, D) → grey pictures (N, 28, 28) in [0, 1], by torch. Raises InputError likewise."""
+        """Unit vectors (N, D) → grey pictures (N, 28, 28) in [0, 1], by torch. Raises InputError without torch."""
         return self._trained.decode(vectors)
 
     @cached_property

@@ -68,7 +68,7 @@ class OpenvinoSession:
         try:
             self._compiled = openvino.Core().compile_model(str(path), "CPU", settings)
             self._requests = threading.local()
-        except Exception as error:  # likewise
+        except Exception as error:  # its errors have no common ancestor but Exception
             raise CheckpointError(f"{path} cannot be run by OpenVINO: {error}") from error
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
