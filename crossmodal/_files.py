@@ -16,8 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SEALS", "has_settled", "sealed_hash", "status_of"]
+__all__ = ["PROJECT", "SEALS", "has_settled", "sealed_hash", "status_of"]
 
+PROJECT = Path(__file__).resolve().parents[1]  # the clone that the package lies in
 SEALS = ".sha256.json"
 SETTLED_NS = 2_000_000_000
 

@@ -16,14 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from crossmodal._files import has_settled, sealed_hash, status_of
+from crossmodal._files import PROJECT, has_settled, sealed_hash, status_of
 from crossmodal.errors import CheckpointError
 
 T = TypeVar("T")
 SCHEMA = 1
 ABILITIES = ("vectors", "words", "labels", "pairs", "decoding")
 FINGERPRINTED = ("model.safetensors", "config.json", "tokenizer.json")
-STARTER = Path(__file__).resolve().parent.parent / "model-checkpoints" / "starter"
+STARTER = PROJECT / "model-checkpoints" / "starter"
 RUN_PARTS = ("best", "last")  # what a training calls its checkpoints; the folder above has the name that tells
 TRIES, PAUSE = 5, 0.05  # times a checkpoint is read that is replaced meanwhile, and seconds between
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal._files import PROJECT
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.index import (
     PICTURE_TO_CAPTIONS,
@@ -40,7 +41,6 @@ __all__ = ["DEFAULT_COUNT", "TARGETS", "Answer", "Hit", "Searcher", "open_search
 
 DEFAULT_COUNT = 10
 TARGETS = ("images", "captions")
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from crossmodal._files import PROJECT
 from crossmodal.errors import CheckpointError
 from crossmodal.inference.backends.export_files import NEEDED, find_export
 from crossmodal.inference.backends.towers import RUNTIME_VARIABLE
@@ -43,7 +44,6 @@ AUTO_EXPORT_VARIABLE = "CROSSMODAL_AUTO_EXPORT"  # "0" turns all of this off
 LOCK, RECORD, LOG = ".exporting.lock", ".exporting.json", ".exporting.log"
 MOST_BEGUN = 3  # exports of the same weights that were killed, for want of memory perhaps, before it is left at that
 NICENESS = 10  # a tenth of a core that others want, too: with less it never ends on a busy machine
-PROJECT = Path(__file__).resolve().parents[2]
 
 _STARTING = threading.Lock()
 _started: set[tuple[str, str]] = set()  # checkpoint and fingerprint, by this process
