@@ -81,9 +81,9 @@ def spread_out(source: Path, folder: Path, count: int) -> None:
 
 def index_here(photos: Path, checkpoint: Path, index: Path, captions: Path | None = None) -> None:
     """What our process does: the public build, with its own report. Prints JSON."""
-    import build_index
+    from crossmodal.cli.index import build
 
-    report = build_index.build(photos, captions, checkpoint, index)
+    report = build(photos, captions, checkpoint, index)
     print(json.dumps({"seconds": report.seconds, "count": report.embedded}))
 
 

@@ -133,19 +133,22 @@ def plain_rates(options: argparse.Namespace, frozen: bool) -> Figures:
 
 def our_rates(options: argparse.Namespace, way: str) -> Figures:
     """Our run's pairs per second over its steps, and those of forward + backward alone on a batch that lies ready."""
-    import training_script
+    from crossmodal.training.config import TrainConfig
     from crossmodal.training.run import Run
     from crossmodal.training.trainer import Step
 
-    arguments = ["--recipe", "flickr30k", "--images", str(options.images), "--captions", str(options.captions)]
-    arguments += ["--image-weights", str(options.weights), "--text-model", str(options.text_model)]
-    arguments += ["--image-size", str(options.side), "--out", str(options.out)]
-    if way == "ours, bf16":
-        arguments += ["--mixed-precision", "bf16"]
-    run_options = training_script.parser().parse_args(arguments)
-    run_options.command = arguments
+    asked = TrainConfig(
+        recipe="flickr30k",
+        images=options.images,
+        captions=options.captions,
+        image_weights=str(options.weights),
+        text_model=str(options.text_model),
+        image_size=options.side,
+        mixed_precision="bf16" if way == "ours, bf16" else None,
+        out=options.out,
+    )
     started = time.perf_counter()
-    run = Run(run_options)
+    run = Run(asked)
     trainer, ready = run.trainer, time.perf_counter()
     heads, towers = trainer.phases
     if way == "ours, heads":

@@ -138,6 +138,11 @@ def timm_preprocessing(name: str) -> Preprocessing:
     return Preprocessing(int(config.input_size[-1]), mean, std, interpolation)
 
 
+def own_size(backbone: str | None) -> int | None:
+    """The side in pixels that a network of timm's was made for; None for others, which take any."""
+    return timm_preprocessing(backbone).size if backbone is not None and backbone.startswith(PREFIX) else None
+
+
 def timm_stages(network: Any, side: int) -> tuple[nn.Sequential, nn.Module, bool]:
     """Stages, what follows the mean over places, and whether there is such a mean: read off with noise, not by name.
 

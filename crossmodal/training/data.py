@@ -5,7 +5,6 @@ Shapes: N pictures, S side in pixels.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -82,18 +81,45 @@ class SplitPictures:
         return Source(self.name, self.pixels, captions, self.mirror, labels=self.labels, words=words, balanced=balanced)
 
 
+@dataclass(frozen=True)
+class DataPaths:
+    """Where a training's data lie; each is needed only by the recipes that read it.
+
+    images, captions: folder of photos, and their captions.
+    splits: folder with lists of pictures.
+    feedback: an index with marks, or an exported file of them.
+    root: folder of labelled pictures.
+    """
+
+    images: Path | None = None
+    captions: Path | None = None
+    splits: Path | None = None
+    feedback: Path | None = None
+    root: Path | None = None
+
+
 def read_splits(
-    options: argparse.Namespace, recipe: Recipe, cache: Path, interpolation: str = "bicubic"
+    recipe: Recipe,
+    paths: DataPaths,
+    cache: Path,
+    seed: int = 0,
+    interpolation: str = "bicubic",
+    download: bool = False,
+    mirror: bool = False,
 ) -> dict[str, list[SplitPictures]]:
-    """Decoded pictures for "train", "val" and "test", photos before scenes. interpolation: as in `ImageTransform`.
+    """Decoded pictures for "train", "val" and "test", photos before scenes.
+
+    cache: folder that decoded pictures and generated scenes are kept in.
+    seed: of the split, where no lists say it.
+    interpolation: as in `ImageTransform`.
+    download, mirror: of labelled pictures, as `labelled_split` takes them.
 
     Raises InputError if the recipe needs data and none are named, DataError for files that cannot be read.
     """
-    feedback: Path | None = getattr(options, "feedback", None)
-    if feedback is not None and (not recipe.photos or recipe.kind != "dual_encoder"):
+    if paths.feedback is not None and (not recipe.photos or recipe.kind != "dual_encoder"):
         raise InputError(f"recipe {recipe.name} gives no vectors of captioned photos: --feedback means nothing to it")
     if recipe.labelled:
-        return _labelled(options, recipe)
+        return _labelled(recipe, paths.root, seed, download, mirror)
     splits: dict[str, list[SplitPictures]] = {"train": [], "val": [], "test": []}
     transform = ImageTransform(size=recipe.image_size, interpolation=interpolation)
 
@@ -106,13 +132,13 @@ def read_splits(
             splits[split].append(SplitPictures(name, decoded.pixels, decoded.records, mirror=name != "scenes"))
 
     if recipe.photos:
-        if options.images is None or options.captions is None:
+        if paths.images is None or paths.captions is None:
             raise InputError(f"recipe {recipe.name} trains on photos: name them with --images DIR --captions FILE")
-        pairs = load_pairs(options.images, options.captions)
-        marks = None if feedback is None else TrainingMarks(feedback, options.images)
-        for split, records in split_records(pairs.records, options.splits, options.seed).items():
+        pairs = load_pairs(paths.images, paths.captions)
+        marks = None if paths.feedback is None else TrainingMarks(paths.feedback, paths.images)
+        for split, records in split_records(pairs.records, paths.splits, seed).items():
             liked = marks.with_queries(records) if marks is not None and split == "train" else records
-            decode("photos", split, options.images, liked)
+            decode("photos", split, paths.images, liked)
         if marks is not None and splits["train"]:
             splits["train"][0] = replace(splits["train"][0], marked=marks.of(splits["train"][0].records))
     if recipe.scenes:
@@ -160,15 +186,17 @@ def labelled_split(
     return SplitPictures(name, pictures.pixels, labels=pictures.labels, words=tuple(words), mirror=mirror)
 
 
-def _labelled(options: argparse.Namespace, recipe: Recipe) -> dict[str, list[SplitPictures]]:
+def _labelled(
+    recipe: Recipe, root: Path | None, seed: int, download: bool, mirror: bool
+) -> dict[str, list[SplitPictures]]:
     """The set's own test split, and every twelfth of its training pictures, drawn by the seed, to validate on."""
-    arguments = (recipe.image_size, recipe.written_forms, options.download, options.mirror)
-    everything = labelled_split(recipe.labelled, options.root, "train", *arguments)
-    test = labelled_split(recipe.labelled, options.root, "test", *arguments)
+    arguments = (recipe.image_size, recipe.written_forms, download, mirror)
+    everything = labelled_split(recipe.labelled, root, "train", *arguments)
+    test = labelled_split(recipe.labelled, root, "test", *arguments)
     labels = everything.labels
     if labels is None:
         raise InputError(f"{recipe.labelled} has no labels")
-    drawn = np.random.default_rng(options.seed).permutation(len(labels))
+    drawn = np.random.default_rng(seed).permutation(len(labels))
     kept = max(1, len(labels) // LABELLED_VALIDATION)
     rows = {"val": np.sort(drawn[:kept]), "train": np.sort(drawn[kept:])}
     parts = {

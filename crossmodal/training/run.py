@@ -2,18 +2,16 @@
 
 OUT/best, OUT/last       checkpoints           OUT/state.safetensors   where a killed run stands
 OUT/history.json         one entry an epoch    OUT/curves.png, OUT/similarity.png
-OUT/feedback.json        the marks it is trained with, where there are any
+OUT/config.json          what it is asked to do     OUT/feedback.json      the marks it is trained with, if any
 OUT/../cache             decoded pictures and generated scenes, shared by runs beside each other
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import shlex
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +41,15 @@ from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.plots import history_curves, save_figure, similarity_matrix
 from crossmodal.progress import Bar
 from crossmodal.recipes import Recipe
-from crossmodal.training.config import build_model, chosen_recipe, image_transform
-from crossmodal.training.data import SplitPictures, read_splits
+from crossmodal.training.build import build_model, image_transform
+from crossmodal.training.config import AnyPath, TrainConfig, chosen_recipe
+from crossmodal.training.data import DataPaths, SplitPictures, read_splits
 from crossmodal.training.objectives import EmbeddingObjective, MatchObjective, Objective
 from crossmodal.training.trainer import Epoch, Step, Trainer
 
 SAVE_STEPS_SECONDS = 300.0
-WRITTEN = ("history.json", "curves.png", "similarity.png")  # beside the checkpoints, where they stand
+CONFIG = "config.json"
+WRITTEN = (CONFIG, "history.json", "curves.png", "similarity.png")  # beside the checkpoints, where they stand
 
 
 def build_objective(
@@ -69,33 +69,51 @@ def build_objective(
     )
 
 
-class Run:
-    """One training with its output folder."""
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came of a training.
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
-        self.recipe = chosen_recipe(options)
-        self.out: Path = options.out or Path("runs") / self.recipe.name
+    out: folder of the run.
+    best: the checkpoint of the best epoch.
+    reports: of the best checkpoint on every split that was not trained on, by name.
+    history: an entry an epoch.
+    seconds: of training, those before a resume included.
+    resumed_seconds: of these, those before a resume.
+    """
+
+    out: Path
+    best: Path
+    reports: dict[str, AnyReport]
+    history: dict[str, Any]
+    seconds: float
+    resumed_seconds: float = 0.0
+
+
+class Run:
+    """One training with its output folder.
+
+    Raises TrainingError if the folder holds a run that is not to be resumed, or one of another configuration.
+    """
+
+    def __init__(self, asked: TrainConfig) -> None:
+        self.asked = asked
+        self.recipe = chosen_recipe(asked)
+        self.out: Path = asked.folder
         self.state_path = self.out / "state.safetensors"
-        if not options.resume and self.state_path.exists():
+        if not asked.resume and self.state_path.exists():
             raise TrainingError(
                 f"{self.out} already holds a run: go on with --resume, or name another folder with --out DIR"
             )
-        if not self.state_path.exists():
+        if self.state_path.exists():
+            _check_same(self.out / CONFIG, asked)
+        else:
             _check_free(self.out)
         hold_memory()
-        torch.manual_seed(options.seed)
-        marks = self.out / "feedback.json"
-        if options.resume and marks.is_file():
-            options.feedback = marks  # as they stood when the run began
+        torch.manual_seed(asked.seed)
         self.transform = image_transform(self.recipe)
-        cache = self.out.parent / "cache"
-        self.splits = read_splits(options, self.recipe, cache, self.transform.interpolation)
-        self.out.mkdir(parents=True, exist_ok=True)
-        if getattr(options, "feedback", None) not in (None, marks):
-            TrainingMarks(options.feedback, options.images).write(marks)
+        self.splits = self._read_splits()
         self.model, self.tokenizer = build_model(self.recipe, self.splits)
-        self.command = "python training_script.py " + shlex.join(options.command)
+        self.command = asked.command or f"crossmodal.train({asked})"
         self.config = model_config(
             self.model,
             self.recipe.image_backbone,
@@ -103,15 +121,37 @@ class Run:
             self.transform,
             labels=self._labels(),
             judged_by=self.recipe.judged_by,
-            about={"recipe": self.recipe.name, "seed": options.seed, "command": self.command},
+            about={"recipe": self.recipe.name, "seed": asked.seed, "command": self.command},
         )
         self.history: dict[str, Any] = {"recipe": self.recipe.name, "epochs": []}
         self._best: dict[str, Tensor] | None = None
         self._last: Epoch | None = None
         self._saved = time.monotonic()
         self.trainer = self._trainer(self.recipe, self.model)
-        if options.resume:
+        if asked.resume:
             self._resume()
+
+    def _read_splits(self) -> dict[str, list[SplitPictures]]:
+        """The data, and in the run's folder what it is asked to do and the marks as they stood when it began."""
+        asked, kept = self.asked, self.out / "feedback.json"
+        resumed = asked.resume and kept.is_file()
+        images, captions, splits, root = map(_path, (asked.images, asked.captions, asked.splits, asked.root))
+        feedback = kept if resumed else _path(asked.feedback)
+        found = read_splits(
+            self.recipe,
+            DataPaths(images, captions, splits, feedback, root),
+            self.out.parent / "cache",
+            asked.seed,
+            self.transform.interpolation,
+            asked.download,
+            asked.mirror,
+        )
+        self.out.mkdir(parents=True, exist_ok=True)
+        if feedback is not None and images is not None and not resumed:
+            TrainingMarks(feedback, images).write(kept)
+        if not self.state_path.exists():
+            write_document(self.out / CONFIG, asked.as_dict())
+        return found
 
     def _labels(self) -> list[str]:
         """The only words that a model of classes knows; none where any word has a vector."""
@@ -119,12 +159,10 @@ class Run:
         return [text for text, _, _ in words] if words and self.recipe.text_model == "labels" else []
 
     def _trainer(self, recipe: Recipe, model: CrossModalModel | PairScorer) -> Trainer:
-        options = self.options
-        precision = options.mixed_precision or recipe.mixed_precision
         AcceleratorState._reset_state()  # else the precision of a process's first training would be that of all
-        accelerator = Accelerator(cpu=options.cpu, mixed_precision=precision)
+        accelerator = Accelerator(cpu=self.asked.cpu, mixed_precision=recipe.mixed_precision)
         objective = build_objective(recipe, model, self.tokenizer, self.transform, self.splits)
-        return Trainer(objective, recipe.phases, options.seed, accelerator)
+        return Trainer(objective, recipe.phases, self.asked.seed, accelerator)
 
     def _resume(self) -> None:
         if not self.state_path.exists():
@@ -153,7 +191,7 @@ class Run:
             else:
                 bar.clear()
                 self._finish_epoch(event)
-                if time.monotonic() - self._saved > self.options.save_every:
+                if time.monotonic() - self._saved > self.asked.save_every:
                     self._save()
         self._save()
 
@@ -206,7 +244,7 @@ class Run:
         write_document(self.out / "best" / "metrics.json", metrics)
         write_document(self.out / "best" / "history.json", self.history)
         trained_on = {part.name: len(part.pixels) for part in self.splits["train"]}
-        card = model_card(self.recipe, self.command, self.options.seed, trained_on, self.history, reports)
+        card = model_card(self.recipe, self.command, self.asked.seed, trained_on, self.history, reports)
         write_document(self.out / "best" / "README.md", card)
         return reports
 
@@ -214,7 +252,7 @@ class Run:
         """Equal towers on the same data for as long, with the rival loss: trained here, reported and not kept."""
         phases = self.recipe.phases[:1]
         recipe = replace(self.recipe, loss=self.recipe.rival, loss_options={}, decoder=False, phases=phases)
-        torch.manual_seed(self.options.seed)
+        torch.manual_seed(self.asked.seed)
         model, _ = build_model(recipe, self.splits)
         trainer = self._trainer(recipe, model)
         with Bar(f"training the same tower with {recipe.loss}") as bar:
@@ -250,23 +288,28 @@ def _check_free(out: Path) -> None:
         )
 
 
-def train(options: argparse.Namespace) -> int:
-    """Train a recipe with the options of training_script.py and print the report; returns the exit status."""
-    run = Run(options)
-    trained = sum(entry["seconds"] for entry in run.history["epochs"])
+def _check_same(path: Path, asked: TrainConfig) -> None:
+    """Raise TrainingError if a run began with another configuration than it is to go on with."""
+    if not path.exists():  # a run of before there was such a file
+        return
+    differing = asked.differences(json.loads(path.read_text("utf-8")))
+    if differing:
+        raise TrainingError(f"cannot resume {path.parent} with {'; '.join(differing)}: give what the run began with")
+
+
+def _path(given: AnyPath | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def train(config: TrainConfig) -> TrainingResult:
+    """Train a recipe to its end, saving as it goes, and judge the best checkpoint.
+
+    Raises InputError for what cannot be trained, DataError for data that cannot be read, TrainingError for a folder
+    that holds another run or a loss that is no longer finite.
+    """
+    run = Run(config)
+    before = sum(entry["seconds"] for entry in run.history["epochs"])
     run.fit()
     reports = run.report()
     spent = sum(entry["seconds"] for entry in run.history["epochs"])
-    before = f", {trained:.0f} s of them before the resume" if trained else ""
-    print(f"\ntrained {spent:.0f} s{before}; best checkpoint: {run.out / 'best'}")
-    for name, report in reports.items():
-        print(f"\n{name}: {report.protocol['pictures']} pictures\n{report}")
-    print(f"\nnext: {_next_command(run)}")
-    return 0
-
-
-def _next_command(run: Run) -> str:
-    best = run.out / "best"
-    if run.recipe.kind == "pair_scorer":
-        return f'python -m crossmodal match --checkpoint {best} --image FILE --text "…"'
-    return f"python build_index.py --images DIR --checkpoint {best}"
+    return TrainingResult(run.out, run.out / "best", reports, run.history, spent, before)

@@ -9,9 +9,9 @@ import pytest
 from crossmodal.errors import CheckpointError, DataError, TrainingError
 from crossmodal.inference.backends.export_files import check_export_folder
 from crossmodal.scenes.scene import write_scenes
+from crossmodal.training.config import TrainConfig
 from crossmodal.training.run import Run
 from tests.tiny_checkpoint import tiny_checkpoint
-from training_script import parser
 
 
 def put(path: Path, content: str = "mine") -> Path:
@@ -41,9 +41,8 @@ def test_a_checkpoint_replaces_a_checkpoint_and_nothing_else(tmp_path: Path, con
 @pytest.mark.parametrize("name", ["best/notes.txt", "last/notes.txt", "curves.png", "history.json"])
 def test_a_training_leaves_a_folder_of_somebody_else_alone(tmp_path: Path, name: str) -> None:
     mine = put(tmp_path / name)
-    options = parser().parse_args(["--recipe", "scenes", "--out", str(tmp_path)])
     with pytest.raises(TrainingError, match="--out DIR"):
-        Run(options)
+        Run(TrainConfig(recipe="scenes", out=tmp_path))
     assert mine.read_text() == "mine"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import build_index as script
+from crossmodal.cli.index import plain
 from crossmodal.index import open_index
 from tests.fakes import FakeEncoder, paint
 
@@ -85,8 +86,8 @@ def test_progress_is_drawn_on_stderr(
 
 
 def test_names_a_terminal_cannot_show_are_escaped() -> None:
-    assert script.plain("two\nlines.jpg") == r"'two\nlines.jpg'"
-    assert script.plain("Überraschung.jpg") == "Überraschung.jpg"
+    assert plain("two\nlines.jpg") == r"'two\nlines.jpg'"
+    assert plain("Überraschung.jpg") == "Überraschung.jpg"
 
 
 class TorchEncoder(FakeEncoder):
@@ -112,7 +113,7 @@ def test_towers_are_exported_before_many_new_pictures_else_after(
     monkeypatch.setattr(f"{background}.may_export", lambda _: True)
     monkeypatch.setattr(f"{background}.export_first", lambda _: done.append("first"))
     monkeypatch.setattr(f"{background}.export_in_background", lambda _: done.append("after"))
-    monkeypatch.setattr(script, "EXPORT_PAYS", pays)
+    monkeypatch.setattr("crossmodal.cli.index.EXPORT_PAYS", pays)
     assert script.main(["--images", "photos", *captions]) == 0
     assert done == (["first", "after"] if expected else ["after"])
     assert ("it pays for 2 new pictures" in capsys.readouterr().err) == expected

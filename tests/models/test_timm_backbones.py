@@ -16,8 +16,8 @@ from crossmodal.inference.backends.fusing import fused
 from crossmodal.models.backbones import Backbone, FoldingSequential, build_backbone
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.timm_backbones import SamePadding, timm_preprocessing
-from crossmodal.training.config import chosen_recipe, image_transform
-from training_script import parser
+from crossmodal.training.build import image_transform
+from crossmodal.training.config import TrainConfig, chosen_recipe
 
 LITE = "tf_efficientnet_lite0"
 
@@ -115,9 +115,9 @@ def test_gradients_are_timms_own(images: Tensor, tmp_path: Path):
 
 
 def test_pixels_are_what_the_models_own_configuration_says():
-    options = parser().parse_args(["--recipe", "flickr8k", "--image-backbone", "timm/tf_efficientnet_lite2"])
+    asked = TrainConfig(recipe="flickr8k", image_backbone="timm/tf_efficientnet_lite2")
     half = (0.5, 0.5, 0.5)
-    assert image_transform(chosen_recipe(options)) == ImageTransform(260, mean=half, std=half)
+    assert image_transform(chosen_recipe(asked)) == ImageTransform(260, mean=half, std=half)
     assert timm_preprocessing("timm/vgg11").interpolation == "bilinear"
 
 

@@ -13,14 +13,9 @@ import pytest
 import training_script
 from crossmodal.cli import main as crossmodal
 from crossmodal.models.checkpoint import load_checkpoint
-from crossmodal.training.config import chosen_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ("--recipe", "starter", "--smoke", "--cpu")
-
-
-def recipe(*arguments: str) -> object:
-    return chosen_recipe(training_script.parser().parse_args(arguments))
 
 
 def digest(folder: Path) -> str:
@@ -107,28 +102,12 @@ def test_a_folder_with_a_run_is_not_overwritten(runs: Path, capsys: pytest.Captu
     assert digest(runs / "whole") == before
 
 
-def test_options_take_the_place_of_the_recipes_values():
-    chosen = recipe(
-        "--recipe", "flickr30k", "--image-backbone", "resnet50", "--dimension", "256", "--epochs", "2",
-        "--batch-size", "8", "--lr-scale", "0.5",
-    )  # fmt: skip
-    assert (chosen.image_backbone, chosen.dimension) == ("resnet50", 256)
-    assert [phase.batch_size for phase in chosen.phases] == [8, 8]
-    assert chosen.phases[-1].epochs == 2
-    assert chosen.phases[-1].image_lr == recipe("--recipe", "flickr30k").phases[-1].image_lr / 2
-
-
-def test_heads_only_is_one_phase_with_frozen_backbones():
-    phases = recipe("--recipe", "flickr8k", "--heads-only").phases
-    assert [phase.heads_only for phase in phases] == [True]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--recipe", "flicker"], "flickr30k, flickr8k, match, mnist_labels"),
         (["--recipe", "flickr8k"], "--images DIR --captions FILE"),
-        (["--recipe", "scenes", "--epochs", "0"], "at least 1, not 0"),
+        (["--recipe", "scenes", "--epochs", "0"], "epochs must be at least 1, not 0"),
     ],
 )
 def test_impossible_runs_say_what_is_wrong(
@@ -143,3 +122,10 @@ def test_a_second_run_of_a_process_may_have_another_precision(runs: Path):
     assert training_script.main([*SMOKE, "--mixed-precision", "bf16", "--out", str(runs / "half")]) == 0
     first, second = (json.loads((runs / name / "history.json").read_text())["epochs"][1] for name in ("whole", "half"))
     assert first["loss"] != second["loss"]
+
+
+def test_a_run_goes_on_only_as_it_began(runs: Path, capsys: pytest.CaptureFixture[str]):
+    before = digest(runs / "whole")
+    assert training_script.main([*SMOKE, "--epochs", "4", "--out", str(runs / "whole"), "--resume"]) == 2
+    assert "epochs [3] → [4]" in capsys.readouterr().err
+    assert digest(runs / "whole") == before
