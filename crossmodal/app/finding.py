@@ -21,7 +21,7 @@ from crossmodal.errors import InputError
 from crossmodal.search.query import Indexed, Query, Term
 
 if TYPE_CHECKING:
-    from crossmodal.search.searcher import Answer, Hit, Searcher
+    from crossmodal.search.searcher import Hit, Searcher, SearchResult
 
 __all__ = ["Asked", "Found", "ask_of", "find", "in_address", "mask_of", "path_of", "terms_of"]
 
@@ -36,7 +36,7 @@ class Found:
     hits: those of the page, best first; their ranks count tiles. copies: path of a hit -> paths of the pictures
     folded into it, which `hits` leaves out unless the view unfolds them. total: tiles on all pages; everything: what
     they hold together with what is folded. terms: what the hits' shares belong to, in their order. match, nothing: as
-    an Answer's.
+    a SearchResult's.
     """
 
     hits: tuple[Hit, ...]
@@ -67,14 +67,14 @@ class Asked:
     mask: NDArray[np.bool_] | None
     own: int
 
-    def answer(self, k: int) -> Answer:
+    def answer(self, k: int) -> SearchResult:
         """The k best hits. Raises InputError or ImageError as a search does.
 
         What was liked is looked for and may yet be found, unlike what was asked.
         """
         marked = len(self.terms) > self.own
         mask = self.without_asked() if marked and self.target == "images" else self.mask
-        return self.searcher.answer(Query(self.terms), k, self.target, by=self.by, within=mask, own=marked)
+        return self.searcher.search(Query(self.terms), k, self.target, by=self.by, within=mask, own=marked)
 
     def without_asked(self) -> NDArray[np.bool_]:
         """(N,): the pictures that may answer, without those that are looked for."""
@@ -116,7 +116,7 @@ def find(asked: Asked, view: View) -> Found:
     first = (page - 1) * view.count
     places = enumerate(kept[first : first + view.count], first + 1)
     shown = tuple(replace(hit, rank=place) for place, hit in places)
-    return Found(shown, asked.terms, total, answer.total, copies, answer.match, answer.nothing)
+    return Found(shown, asked.terms, total, answer.total, copies, answer.match, not answer.anything_here)
 
 
 def terms_of(searcher: Searcher, view: View) -> tuple[Term, ...]:
@@ -172,12 +172,12 @@ def _term(searcher: Searcher, part: Part) -> Term:
     return Term(Indexed(path), weight, part.crop)
 
 
-def _answer(asked: Asked, view: View, k: int) -> Answer:
+def _answer(asked: Asked, view: View, k: int) -> SearchResult:
     """At least k hits, from those kept where they are enough."""
     manifest = asked.searcher.manifest
     state = (str(asked.searcher.index.path), manifest.generation, manifest.created)
     key = (*state, asked.terms, asked.own, asked.target, asked.by, view.chosen, asking.selected(asked.searcher))
-    kept: dict[object, Answer] = st.session_state.setdefault("answers", {})
+    kept: dict[object, SearchResult] = st.session_state.setdefault("answers", {})
     answer = kept.pop(key, None)
     if answer is None or len(answer.hits) < min(k, answer.total):
         began = time.perf_counter()

@@ -37,20 +37,13 @@ def add_index_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_index(options: argparse.Namespace) -> int:
     """Build, and print what was done."""
+    from crossmodal.index.claim import default_index
+
     index = options.index or default_index(options.images)
     checkpoint = options.checkpoint or STARTER
     report = build(options.images, options.captions, checkpoint, index, options.prune)
     print(describe(report, index, example_query(checkpoint)))
     return 0
-
-
-def default_index(images: Path) -> Path:
-    """The index named after a folder of pictures. Raises IndexStoreError if it is one of another folder."""
-    from crossmodal.index.claim import check_default
-
-    index = Path("indexes") / images.resolve().name
-    check_default(index, images)
-    return index
 
 
 def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, prune: bool = False) -> BuildReport:

@@ -13,7 +13,7 @@ from crossmodal.errors import InputError
 from crossmodal.search.query import Query, compose, parse_term
 
 if TYPE_CHECKING:
-    from crossmodal.search.searcher import Answer, Hit, Searcher
+    from crossmodal.search.searcher import Hit, Searcher, SearchResult
 
 TARGETS = ("images", "captions")
 BY = ("pictures", "captions", "both")
@@ -59,7 +59,7 @@ def run_search(options: argparse.Namespace) -> int:
     query = _query(options)
     searcher = open_searcher(options.index, options.checkpoint)
     if options.rerank is None:
-        answer = searcher.answer(query, options.k, options.to, by=options.by)
+        answer = searcher.search(query, options.k, options.to, by=options.by)
         hits = list(answer.hits)
     else:
         answer, hits = _reranked(searcher, query, options)
@@ -82,7 +82,7 @@ def run_search(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_hits(query: Query, answer: Answer, hits: Sequence[Hit], by_scorer: bool) -> None:
+def _print_hits(query: Query, answer: SearchResult, hits: Sequence[Hit], by_scorer: bool) -> None:
     for term, counted in zip(query.terms, answer.weights or (), strict=False):
         print(f"{term.weight:+g}", f"{counted:+.4f}", _printable(term.label), sep="\t", file=sys.stderr)
     for hit in hits:
@@ -101,7 +101,7 @@ def _query(options: argparse.Namespace) -> Query:
     return compose(options.query if options.image is None else options.image, plus, minus)
 
 
-def _as_json(query: Query, answer: Answer, hits: Sequence[Hit]) -> Any:
+def _as_json(query: Query, answer: SearchResult, hits: Sequence[Hit]) -> Any:
     """The hits; of a query of several terms also the terms, and how many there are to find."""
     found = [hit.as_dict() for hit in hits]
     if answer.weights is None:
@@ -113,14 +113,14 @@ def _as_json(query: Query, answer: Answer, hits: Sequence[Hit]) -> Any:
     return {"terms": terms, "total": answer.total, "hits": found}
 
 
-def _doubt(answer: Answer) -> str | None:
+def _doubt(answer: SearchResult) -> str | None:
     """What is said above the hits where none of them seems to match."""
-    if not answer.nothing:
+    if answer.anything_here:
         return None
     return f"nothing in this gallery seems to match (p = {answer.match:.2f}); the nearest all the same:"
 
 
-def _reranked(searcher: Searcher, query: Query, options: argparse.Namespace) -> tuple[Answer, list[Hit]]:
+def _reranked(searcher: Searcher, query: Query, options: argparse.Namespace) -> tuple[SearchResult, list[Hit]]:
     """What was found, and the k best hits after the first `depth` were re-ordered; hits beyond keep their rank."""
     from crossmodal.inference.pair_scorer import open_scorer
     from crossmodal.search.searcher import rerank
@@ -128,7 +128,7 @@ def _reranked(searcher: Searcher, query: Query, options: argparse.Namespace) -> 
     if min(options.depth, options.k) < 1:
         raise InputError(f"--depth and -k must be at least 1, not {options.depth} and {options.k}")
     scorer = open_scorer(options.rerank)
-    answer = searcher.answer(query, max(options.depth, options.k), options.to, by=options.by)
+    answer = searcher.search(query, max(options.depth, options.k), options.to, by=options.by)
     first, rest = answer.hits[: options.depth], answer.hits[options.depth :]
     return answer, [*rerank(searcher, query, first, scorer), *rest][: options.k]
 

@@ -66,7 +66,7 @@ def run_train(options: argparse.Namespace) -> int:
     """Train, and print the report of the best checkpoint."""
     from crossmodal.training.run import train
 
-    print(_described(train(train_config(options))))
+    print(_described(train(train_config(options), lambda line: print(line, flush=True))))
     return 0
 
 

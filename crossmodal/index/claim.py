@@ -22,7 +22,8 @@ from crossmodal.index.manifest import BUILDING, MANIFEST, Manifest, read_manifes
 from crossmodal.index.store import Index, generations
 
 __all__ = [
-    "LOCK", "MARK", "check_default", "check_root", "claim_folder", "claimed_root", "remember_root", "same_folder",
+    "LOCK", "MARK", "check_default", "check_root", "claim_folder", "claimed_root", "default_index",
+    "remember_root", "same_folder",
 ]  # fmt: skip
 
 MARK = ".crossmodal-index"  # its name says whose the folder is, its content of which pictures
@@ -31,6 +32,13 @@ JOURNAL_NAME = re.compile(r"(pictures|captions)-[0-9a-f]{16}\.journal")
 JOURNAL_START = b'{"journal": '
 OF_EVERY_MANIFEST = {"schema", "generation", "checkpoint", "files"}
 SAMPLE = 64  # pictures whose bytes tell whether a folder is a moved or copied gallery
+
+
+def default_index(images: Path) -> Path:
+    """The index named after a folder of pictures. Raises IndexStoreError if it is one of another folder."""
+    index = Path("indexes") / images.resolve().name
+    check_default(index, images)
+    return index
 
 
 def claim_folder(index: Path, root: Path) -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from crossmodal.images.transforms import ImageTransform
 from crossmodal.inference.backends.export_files import Export, export_command, find_export, has_export, read_export
 from crossmodal.inference.backends.exported import ExportedTowers
 from crossmodal.inference.backends.towers import EXACT, RUNTIME_VARIABLE, Bulk, Towers, Vectors
-from crossmodal.models.checkpoint_files import checkpoint_name, read_config, read_steadily, read_whole
+from crossmodal.models.checkpoint_files import checkpoint_name, copy_checkpoint, read_config, read_steadily, read_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -83,15 +84,28 @@ class Encoder:
         """Give back the memory of exported towers; the next call that needs one loads it again, in 0.1 to 0.3 s."""
         self._towers.rest()
 
-    def encode_images(self, images: Sequence[Image], batch_size: int = 32) -> Vectors:
-        """RGB pictures → float32 unit vectors (N, D)."""
+    def encode_images(self, images: Sequence[Image | str | PathLike[str]], batch_size: int = 32) -> Vectors:
+        """RGB pictures, or paths of picture files → float32 unit vectors (N, D).
+
+        Raises ImageError for a file that cannot be decoded.
+        """
+        from crossmodal.images.decode import load_image  # here: a question in words needs no decoder
+
         if not images:
             return np.empty((0, self.dimension), dtype=np.float32)
-        return self.encode_pixels(np.stack([self.preprocess(image) for image in images]), batch_size)
+        opened = (load_image(Path(image)) if isinstance(image, str | PathLike) else image for image in images)
+        return self.encode_pixels(np.stack([self.preprocess(image) for image in opened]), batch_size)
 
     def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
         """Sentences → float32 unit vectors (N, D). Raises InputError for a word no class of a labelled model has."""
         return self._towers.embed_ids(self._ids(texts), batch_size)
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Copy the checkpoint to another folder, which `load_model` opens.
+
+        Raises CheckpointError if the folder holds anything but a checkpoint, or cannot be written.
+        """
+        copy_checkpoint(self.path, Path(folder))
 
     def words(self, text: str) -> tuple[Word, ...]:
         """The words of a sentence as far as it is read, each with the places of its tokens in `text_parts`."""

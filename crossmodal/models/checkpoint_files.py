@@ -24,6 +24,7 @@ SCHEMA = 1
 ABILITIES = ("vectors", "words", "labels", "pairs", "decoding")
 FINGERPRINTED = ("model.safetensors", "config.json", "tokenizer.json")
 STARTER = PROJECT / "model-checkpoints" / "starter"
+DOCUMENTS = ("README.md", "metrics.json", "history.json")  # what else a checkpoint may hold
 RUN_PARTS = ("best", "last")  # what a training calls its checkpoints; the folder above has the name that tells
 TRIES, PAUSE = 5, 0.05  # times a checkpoint is read that is replaced meanwhile, and seconds between
 
@@ -166,6 +167,26 @@ def check_replaceable(path: Path) -> None:
         f"{path} holds something else than a checkpoint, so it is not replaced: name another folder with --out DIR, or "
         "move it away"
     )
+
+
+def copy_checkpoint(path: Path, to: Path) -> None:
+    """Copy a checkpoint's own files, not its exports, to another folder, replacing a checkpoint there in one step.
+
+    Raises CheckpointError if the folder holds anything else, or a file is absent or cannot be written.
+    """
+    check_replaceable(to)
+    read_config(path)
+    staging = to.with_name(f".{to.name}.new-{os.getpid()}")
+    try:
+        staging.mkdir(parents=True)
+        for name in (*FINGERPRINTED, *DOCUMENTS):
+            if (path / name).exists() or name in FINGERPRINTED:
+                shutil.copyfile(path / name, staging / name)
+        replace_directory(staging, to)
+    except OSError as error:
+        raise CheckpointError(f"cannot copy {path} to {to}: {error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def replace_directory(new: Path, path: Path) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,16 @@ from crossmodal.search.query import Indexed, Query, QueryLike, Term, TermLike, c
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["DEFAULT_COUNT", "TARGETS", "Answer", "Hit", "Searcher", "open_searcher", "recorded_checkpoint", "rerank"]
+__all__ = [
+    "DEFAULT_COUNT",
+    "TARGETS",
+    "Hit",
+    "SearchResult",
+    "Searcher",
+    "open_searcher",
+    "recorded_checkpoint",
+    "rerank",
+]
 
 DEFAULT_COUNT = 10
 TARGETS = ("images", "captions")
@@ -71,20 +80,32 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The hits of a query, best first, and whether they are any good.
+class SearchResult(Sequence[Hit]):
+    """The hits of a query, best first, as a sequence, and whether they are any good.
 
-    match: probability that the gallery holds a match at all, in [0, 1]; None where the index cannot tell. nothing: so
-    low a one that nothing here seems to match. total: how many could be found, were k large enough. weights: what each
-    term of a composed query counted: its share of a hit's score is this × its own cosine with the hit. None for a query
-    of one term.
+    hits: what was found.
+    match: probability that the gallery holds a match at all, in [0, 1]; None where the index cannot tell.
+    anything_here: False where that is so low that nothing here seems to match.
+    total: how many could be found, were k large enough.
+    weights: what each term of a composed query counted: its share of a hit's score is this × its own cosine with the
+        hit. None for a query of one term.
     """
 
     hits: tuple[Hit, ...]
     match: float | None = None
-    nothing: bool = False
+    anything_here: bool = True
     total: int = 0
     weights: tuple[float, ...] | None = None
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[place]
+
+    def __len__(self) -> int:
+        return len(self.hits)
 
 
 class Searcher:
@@ -153,38 +174,26 @@ class Searcher:
         by: str = "pictures",
         within: Mask | None = None,
         own: bool = False,
-    ) -> list[Hit]:
+    ) -> SearchResult:
         """The k best hits for a query, best first; all there are where k is larger.
 
         query: a str is always words; a picture comes as a Path, its bytes, a PIL image, or Indexed for one of the
-        gallery; None for plus alone. plus, minus: what else to look for and what to take away, see `compose`. to:
-        "images" or "captions"; left out, a picture alone finds captions, all else images. by: what pictures are ranked
-        by and what their score is: cosine with the "pictures", mean cosine with their "captions", or "both", see
-        `channel_of`. within: (N,), the pictures that may be found, or whose captions; None for all. own: whether
-        pictures of the gallery that are looked for may be found themselves. Equal scores are ordered by path.
+            gallery; None for plus alone.
+        k: how many hits.
+        to: "images" or "captions"; left out, a picture alone finds captions, all else images.
+        plus, minus: what else to look for and what to take away, see `compose`.
+        by: what pictures are ranked by and what their score is: cosine with the "pictures", mean cosine with their
+            "captions", or "both", see `channel_of`.
+        within: (N,), the pictures that may be found, or whose captions; None for all.
+        own: whether pictures of the gallery that are looked for may be found themselves.
+
+        Equal scores are ordered by path. Probabilities are those of one sentence or one whole picture; composed
+        queries have none. A hit's is about the whole gallery, so it stays the same within a part of it, where `match`
+        and `anything_here` claim nothing. It holds however pictures are ranked, if the index knows several captions of
+        them (benchmarks/scoring.py).
 
         Raises InputError if the query is empty, k < 1, to or by is unknown, captions are asked of an index without
         any, within has another shape, or as `compose`; ImageError if a picture cannot be decoded.
-        """
-        return list(self.answer(query, k, to, plus=plus, minus=minus, by=by, within=within, own=own).hits)
-
-    def answer(
-        self,
-        query: QueryLike | None,
-        k: int = DEFAULT_COUNT,
-        to: str | None = None,
-        *,
-        plus: Sequence[TermLike] = (),
-        minus: Sequence[TermLike] = (),
-        by: str = "pictures",
-        within: Mask | None = None,
-        own: bool = False,
-    ) -> Answer:
-        """As `search`, with the probability that anything in the gallery matches, and whether nothing seems to.
-
-        Probabilities are those of one sentence or one whole picture; composed queries have none. A hit's is about the
-        whole gallery, so it stays the same within a part of it, where `match` and `nothing` claim nothing. It holds
-        however pictures are ranked, if the index knows several captions of them (benchmarks/scoring.py).
         """
         asked = compose(query, plus, minus)
         single = asked.single
@@ -198,16 +207,16 @@ class Searcher:
         if single is None:
             parts = self._channel(target, by).shares(composed, found.rows).tolist()
             hits = self._hits(target, found.rows, found.scores, shares=map(tuple, parts))
-            return Answer(hits, total=found.total, weights=tuple(composed.weights.tolist()))
+            return SearchResult(hits, total=found.total, weights=tuple(composed.weights.tolist()))
         relevance = self._relevance(single, target, by)
         if relevance is None or not len(found.rows):
-            return Answer(self._hits(target, found.rows, found.scores), total=found.total)
+            return SearchResult(self._hits(target, found.rows, found.scores), total=found.total)
         evidence = gather_evidence(self.index, composed.vector, target, relevance.channels, found.rows)
         match, chances = relevance.judge(*evidence)
         hits = self._hits(target, found.rows, found.scores, chances.tolist())
         if within is not None:
-            return Answer(hits, total=found.total)
-        return Answer(hits, match, relevance.nothing(match), found.total)
+            return SearchResult(hits, total=found.total)
+        return SearchResult(hits, match, not relevance.nothing(match), found.total)
 
     @property
     def uncalibrated(self) -> str | None:
@@ -219,7 +228,7 @@ class Searcher:
 
     def similar(self, path: str, k: int = DEFAULT_COUNT, within: Mask | None = None) -> list[Hit]:
         """The k pictures most like an indexed one, itself left out. Raises InputError if it is not indexed or k < 1."""
-        return self.search(Indexed(path), k, "images", within=within)
+        return list(self.search(Indexed(path), k, "images", within=within))
 
     def encode(self, query: QueryLike) -> Vectors:
         """The unit vector (D,) of a query. Raises InputError if it is empty, ImageError if a picture is unreadable."""

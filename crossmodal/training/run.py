@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -174,8 +175,11 @@ class Run:
         # an epoch that was written but whose state was not is trained again, with the same result
         self.history["epochs"] = history.get("epochs", [])[: position["finished_epochs"]]
 
-    def fit(self) -> None:
-        """Train to the end, saving every few minutes and after epochs, but not after each of many short ones."""
+    def fit(self, say: Callable[[str], None] = print) -> None:
+        """Train to the end, saving every few minutes and after epochs, but not after each of many short ones.
+
+        say: told a line an epoch.
+        """
         bar = Bar("training")
         self.trainer.objective.progress = Bar("preparing pictures").update
         for event in self.trainer.run():
@@ -190,12 +194,13 @@ class Run:
                     self._save()
             else:
                 bar.clear()
-                self._finish_epoch(event)
+                say(self._finish_epoch(event))
                 if time.monotonic() - self._saved > self.asked.save_every:
                     self._save()
         self._save()
 
-    def _finish_epoch(self, event: Epoch) -> None:
+    def _finish_epoch(self, event: Epoch) -> str:
+        """Remember an epoch; returns a line about it."""
         entry = event.entry
         self.history["epochs"].append(entry)
         self._last = event
@@ -205,13 +210,10 @@ class Run:
         scores |= {f"{name} rsum": value for name, value in entry.get("other rsum", {}).items()}
         told = "  ".join(f"{name} {value:.1f}" for name, value in scores.items())
         best = " (best)" if event.best else ""
-        print(
-            f"{entry['phase']} epoch {entry['epoch']}: loss {entry['loss']:.3f}  {told}{best}  "
-            f"{entry['seconds']:.0f} s",
-            flush=True,
-        )
         for note in event.notes:
             print(f"warning: {note}", file=sys.stderr)
+        about = f"{entry['phase']} epoch {entry['epoch']}: loss {entry['loss']:.3f}  {told}{best}"
+        return f"{about}  {entry['seconds']:.0f} s"
 
     def _save(self) -> None:
         """Write what is new since the last time. The state comes last: killed before it, a run repeats those epochs."""
@@ -301,15 +303,11 @@ def _path(given: AnyPath | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-def train(config: TrainConfig) -> TrainingResult:
-    """Train a recipe to its end, saving as it goes, and judge the best checkpoint.
-
-    Raises InputError for what cannot be trained, DataError for data that cannot be read, TrainingError for a folder
-    that holds another run or a loss that is no longer finite.
-    """
+def train(config: TrainConfig, say: Callable[[str], None] = print) -> TrainingResult:
+    """What `crossmodal.train` does."""
     run = Run(config)
     before = sum(entry["seconds"] for entry in run.history["epochs"])
-    run.fit()
+    run.fit(say)
     reports = run.report()
     spent = sum(entry["seconds"] for entry in run.history["epochs"])
     return TrainingResult(run.out, run.out / "best", reports, run.history, spent, before)

@@ -122,7 +122,7 @@ class TestIndex:
         )
         assert isinstance(quick.index.mean_background.moments, Moments)
         for query in ("number 7 is red", "green", quick.image_path("003.png")):
-            mine, theirs = quick.answer(query, 8), plain.answer(query, 8)
+            mine, theirs = quick.search(query, 8), plain.search(query, 8)
             assert [(hit.path, hit.caption, hit.score) for hit in mine.hits] == [
                 (hit.path, hit.caption, hit.score) for hit in theirs.hits
             ]
@@ -140,7 +140,7 @@ class TestIndex:
         manifest.write_text(json.dumps(whole | before))
         opened = open_index(index)
         assert (opened.nearest_images.kind, opened.lacking) == ("exact", BY_CODES)
-        assert Searcher(opened, FakeEncoder()).answer("red").match is not None
+        assert Searcher(opened, FakeEncoder()).search("red").match is not None
         encoder, notes = FakeEncoder(), []
         build_index(
             index.parent / "photos", index.parent / "captions.csv", encoder, index,

@@ -178,7 +178,7 @@ class TestBuild:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "x.jpg").write_bytes(b"")
         assert build_index(tmp_path / "photos", None, FakeEncoder(), tmp_path / "index").indexed == 0
-        assert Searcher(open_index(tmp_path / "index"), FakeEncoder()).search("red") == []
+        assert Searcher(open_index(tmp_path / "index"), FakeEncoder()).search("red").hits == ()
 
     def test_an_emptied_folder_keeps_the_index(self, photos: Path, tmp_path: Path) -> None:
         build_index(photos, None, FakeEncoder(), tmp_path / "index")

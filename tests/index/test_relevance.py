@@ -192,7 +192,7 @@ class TestIndex:
     def test_hits_of_words_and_of_pictures_are_judged(self, index: Path) -> None:
         searcher = Searcher(open_index(index), FakeEncoder())
         for query in ("number 7 is red", searcher.image_path("003.png")):
-            answer = searcher.answer(query, k=4)
+            answer = searcher.search(query, k=4)
             chances = [hit.relevance for hit in answer.hits]
             assert answer.match is not None
             assert [0 < chance <= answer.match < 1 for chance in chances if chance is not None] == [True] * 4
@@ -246,8 +246,12 @@ class TestIndex:
     ) -> None:
         forget_relevance(index)
         searcher = Searcher(open_index(index), FakeEncoder())
-        answer = searcher.answer("red", k=2)
-        assert (answer.match, answer.nothing, [hit.relevance for hit in answer.hits]) == (None, False, [None, None])
+        answer = searcher.search("red", k=2)
+        assert (answer.match, not answer.anything_here, [hit.relevance for hit in answer.hits]) == (
+            None,
+            False,
+            [None, None],
+        )
         monkeypatch.setattr("crossmodal.search.searcher.open_searcher", lambda *_: searcher)
         assert cli.main(["search", "red", "--index", str(index)]) == 0
         said = capsys.readouterr()

@@ -44,7 +44,7 @@ def naming(searcher: Searcher, word: str) -> set[str]:
 def test_shares_add_up_to_the_score(searcher: Searcher, by: str):
     path = searcher.index.catalogue.pictures[7].stamp.path
     part = Term(Indexed(path), 0.7, Box(0.1, 0.2, 0.5, 0.6))
-    answer = searcher.answer("in the snow", COUNT, plus=[part, "2:a child"], minus=["0.5:a dog"], by=by)
+    answer = searcher.search("in the snow", COUNT, plus=[part, "2:a child"], minus=["0.5:a dog"], by=by)
     assert len(answer.hits) == answer.total == COUNT - 1
     for hit in answer.hits:
         assert sum(hit.shares or ()) == pytest.approx(hit.score, abs=1e-6)

@@ -45,9 +45,9 @@ def test_what_no_photo_shows_is_told_from_what_some_do(searchers: dict[bool, Sea
     told = searchers[True]
     present = [told.captions_of(picture.stamp.path)[0] for picture in told.index.catalogue.pictures[::5]]
     searcher = searchers[captioned]
-    seen, unseen = ([searcher.answer(query) for query in queries] for queries in (present, ABSENT))
-    assert np.mean([answer.nothing for answer in seen]) <= 0.1
-    assert np.mean([answer.nothing for answer in unseen]) >= 0.5
+    seen, unseen = ([searcher.search(query) for query in queries] for queries in (present, ABSENT))
+    assert np.mean([not answer.anything_here for answer in seen]) <= 0.1
+    assert np.mean([not answer.anything_here for answer in unseen]) >= 0.5
     assert np.median([answer.match for answer in seen]) > np.median([answer.match for answer in unseen]) + 0.3
     for answer in seen:
         assert answer.match is not None

@@ -45,7 +45,7 @@ def paths(hits: list[Hit]) -> list[str]:
 
 
 def test_pictures_are_ranked_by_the_mean_cosine_with_their_captions(searcher: Searcher) -> None:
-    answer = searcher.answer("red", by="captions")
+    answer = searcher.search("red", by="captions")
     assert answer.hits[0].path == "blue.png"
     assert answer.total == len(answer.hits) == 3
     assert "purple.png" not in paths(list(answer.hits))
@@ -65,7 +65,7 @@ def test_both_is_a_mix_and_a_picture_without_captions_is_judged_alone(searcher: 
 
 @pytest.mark.parametrize("by", ["pictures", "captions", "both"])
 def test_shares_add_up_whatever_pictures_are_ranked_by(many: Searcher, by: str) -> None:
-    answer = many.answer("red", k=60, plus=[many.image_path("003.png")], minus=["green"], by=by)
+    answer = many.search("red", k=60, plus=[many.image_path("003.png")], minus=["green"], by=by)
     assert len(answer.hits) == 60
     for hit in answer.hits:
         assert sum(hit.shares or ()) == pytest.approx(hit.score, abs=1e-6)
@@ -87,10 +87,10 @@ def test_a_part_of_the_gallery_is_searched_as_the_whole_and_then_chosen_from(man
     options = ASKED[name](many)
     within = np.arange(60) % 7 == 3
     allowed = {f"{row:03d}.png" for row in np.flatnonzero(within)}
-    whole = many.answer(k=1000, **options)  # type: ignore[arg-type]
+    whole = many.search(k=1000, **options)  # type: ignore[arg-type]
     expected = [(hit.path, hit.caption, hit.score, hit.shares) for hit in whole.hits if hit.path in allowed]
     for k in (1, 4, 1000):
-        answer = many.answer(k=k, within=within, **options)  # type: ignore[arg-type]
+        answer = many.search(k=k, within=within, **options)  # type: ignore[arg-type]
         assert [(hit.path, hit.caption, hit.score, hit.shares) for hit in answer.hits] == expected[:k]
         assert [hit.rank for hit in answer.hits] == list(range(1, min(k, len(expected)) + 1))
         assert answer.total == len(expected)
@@ -106,8 +106,8 @@ def test_pictures_like_an_indexed_one_within_a_part(many: Searcher) -> None:
 
 def test_nothing_allowed_finds_nothing(many: Searcher) -> None:
     for by in ("pictures", "captions", "both"):
-        answer = many.answer("red", by=by, within=np.zeros(60, dtype=bool))
-        assert (answer.hits, answer.total, answer.match, answer.nothing) == ((), 0, None, False)
+        answer = many.search("red", by=by, within=np.zeros(60, dtype=bool))
+        assert (answer.hits, answer.total, answer.match, answer.anything_here) == ((), 0, None, True)
 
 
 def test_equal_scores_within_a_part_stand_in_the_order_of_paths(tmp_path: Path) -> None:
@@ -147,33 +147,37 @@ def test_without_captions_both_is_by_the_pictures_and_captions_are_refused(tmp_p
     paint_many(tmp_path / "photos", 3)
     build_index(tmp_path / "photos", None, FakeEncoder(), tmp_path / "bare")
     bare = Searcher(open_index(tmp_path / "bare"), FakeEncoder())
-    assert bare.answer("red", by="both") == bare.answer("red")
+    assert bare.search("red", by="both") == bare.search("red")
     with pytest.raises(InputError, match=r"no captions to search: .*--captions FILE"):
         bare.search("red", by="captions")
 
 
 class TestProbabilities:
     def test_a_hit_keeps_its_own_within_a_part_where_nothing_is_said_of_the_whole(self, many: Searcher) -> None:
-        whole, part = many.answer("red", k=60), many.answer("red", k=60, within=np.arange(60) % 2 == 0)
+        whole, part = many.search("red", k=60), many.search("red", k=60, within=np.arange(60) % 2 == 0)
         chances = {hit.path: hit.relevance for hit in whole.hits}
-        assert (whole.match is None, part.match, part.nothing) == (False, None, False)
+        assert (whole.match is None, part.match, part.anything_here) == (False, None, True)
         assert None not in {hit.relevance for hit in part.hits}
         assert [hit.relevance for hit in part.hits] == pytest.approx([chances[hit.path] for hit in part.hits])
 
     @pytest.mark.parametrize("by", ["captions", "both"])
     def test_it_holds_for_every_ranking_where_captions_were_part_of_the_fit(self, many: Searcher, by: str) -> None:
-        plain, other = many.answer("red", k=60), many.answer("red", k=60, by=by)
+        plain, other = many.search("red", k=60), many.search("red", k=60, by=by)
         assert other.match == plain.match is not None
         assert {hit.path: hit.relevance for hit in other.hits} == {hit.path: hit.relevance for hit in plain.hits}
 
     @pytest.mark.parametrize("by", ["captions", "both"])
     def test_where_they_were_not_only_a_ranking_by_pictures_has_one(self, searcher: Searcher, by: str) -> None:
-        assert searcher.answer("red").match is not None  # from background sentences: too few captions to fit on
-        answer = searcher.answer("red", by=by)
+        assert searcher.search("red").match is not None  # from background sentences: too few captions to fit on
+        answer = searcher.search("red", by=by)
         assert (answer.match, {hit.relevance for hit in answer.hits}) == (None, {None})
 
     def test_a_composed_query_or_a_part_of_a_picture_has_none(self, many: Searcher) -> None:
         part = {"query": Term(many.image_path("007.png"), crop=Box(0, 0, 1, 0.5)), "to": "captions"}
         for options in part, ASKED["several terms"](many), ASKED["captions of several terms"](many):
-            answer = many.answer(**options)  # type: ignore[arg-type]
-            assert (answer.match, answer.nothing, {hit.relevance for hit in answer.hits}) == (None, False, {None})
+            answer = many.search(**options)  # type: ignore[arg-type]
+            assert (answer.match, not answer.anything_here, {hit.relevance for hit in answer.hits}) == (
+                None,
+                False,
+                {None},
+            )
