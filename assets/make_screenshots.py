@@ -48,15 +48,20 @@ def chromium_path() -> str | None:
     return shutil.which("chromium")
 
 
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextlib.contextmanager
 def running_app(folder: Path, *arguments: str) -> Iterator[str]:
     """The app, started in a folder on a free port of this machine; yields its address, and ends it afterwards.
 
     Raises RuntimeError with the app's own words if it does not come up.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1", *(["--", *arguments] if arguments else [])]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -64,7 +69,7 @@ def running_app(folder: Path, *arguments: str) -> Iterator[str]:
         app = subprocess.Popen(command, cwd=folder, env=environment, stdout=words, stderr=words)
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait_for(f"{address}/_stcore/health", app)
+            wait_for(f"{address}/_stcore/health", app)
             yield address
         except BaseException:
             words.seek(0)
@@ -244,7 +249,8 @@ def _first_picture(page: Page) -> bytes:
     return base64.b64decode(source.partition(",")[2])
 
 
-def _wait_for(address: str, app: subprocess.Popen[bytes]) -> None:
+def wait_for(address: str, app: subprocess.Popen[bytes]) -> None:
+    """Wait until an address answers. Raises RuntimeError if the app ends, or stays silent for SLOW_SECONDS."""
     end = time.monotonic() + SLOW_SECONDS
     while time.monotonic() < end:
         if app.poll() is not None:

@@ -16,9 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PROJECT", "SEALS", "has_settled", "sealed_hash", "status_of"]
+__all__ = ["CHECKPOINTS", "PACKAGE", "PROJECT", "SEALS", "has_settled", "sealed_hash", "status_of"]
 
-PROJECT = Path(__file__).resolve().parents[1]  # the clone that the package lies in
+PACKAGE = Path(__file__).resolve().parent
+PROJECT = PACKAGE.parent  # the clone that the package lies in, or where it is installed
+CHECKPOINTS = next(  # a wheel holds the shipped checkpoint in the package
+    (folder for folder in (PROJECT / "model-checkpoints", PACKAGE / "model-checkpoints") if folder.is_dir()),
+    PROJECT / "model-checkpoints",
+)
 SEALS = ".sha256.json"
 SETTLED_NS = 2_000_000_000
 

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossmodal._files import PROJECT
+from crossmodal._files import CHECKPOINTS
 from crossmodal.errors import CheckpointError
 from crossmodal.index import BuildReport, Progress
 from crossmodal.inference.encoder import Encoder, open_encoder
@@ -30,7 +30,6 @@ __all__ = [
 
 AnyPath = str | PathLike[str]
 Model = Encoder | AnyPath
-CHECKPOINTS = PROJECT / "model-checkpoints"
 
 
 def load_model(model: AnyPath = "starter", runtime: str = "auto") -> Encoder:

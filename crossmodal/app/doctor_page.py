@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from crossmodal.search.searcher import Searcher
 
 STYLE = Path(__file__).with_name("doctor.css")
-SEARCH = "crossmodal/app/search_page.py"
+SEARCH = Path(__file__).with_name("search_page.py")
 CHECKS = {"wrong": "Likely wrong", "duplicates": "Duplicates", "hubs": "Hubs", "ambiguous": "Ambiguous"}
 PER_PAGE = 20
 PIXELS = 240

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from crossmodal._files import status_of
+from crossmodal._files import CHECKPOINTS, PACKAGE, status_of
 from crossmodal.app.demo import DEMO
 from crossmodal.app.jobs import JOBS
 from crossmodal.errors import CheckpointError, IndexStoreError, InputError
@@ -39,7 +39,11 @@ __all__ = [
 ]  # fmt: skip
 
 INDEXES = Path("indexes")
-CHECKPOINT_FOLDERS = (Path("model-checkpoints"), Path("runs"))
+CHECKPOINT_FOLDERS = (
+    Path("model-checkpoints"),
+    Path("runs"),
+    *([CHECKPOINTS] if CHECKPOINTS.parent == PACKAGE else []),  # as a wheel has it
+)
 EXPLAINER_FACES = ("words", "unread", "image_parts", "text_parts", "image_weights", "text_weights")
 FIRST_THE_PICTURES = 1.0  # seconds: importing torch stops all threads, also the one that sends the page
 _LOADING = threading.Lock()

@@ -160,7 +160,7 @@ def _done(index: Path, report: BuildReport) -> None:
         rows = [{"picture": shown(item.path), "reason": shown(item.reason)} for item in report.skipped]
         st.dataframe(rows, hide_index=True, width="stretch")
     if st.button("Open this gallery", type="primary", key="open-gallery", on_click=open_gallery, args=(index,)):
-        st.switch_page("crossmodal/app/search_page.py")
+        st.switch_page(Path(__file__).with_name("search_page.py"))
 
 
 main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from crossmodal.search.searcher import Searcher
 
-SEARCH = "crossmodal/app/search_page.py"
+SEARCH = Path(__file__).with_name("search_page.py")
 SHOWN = 24
 NEIGHBOURS = 6
 SMALL_PIXELS, LARGE_PIXELS = 160, 700

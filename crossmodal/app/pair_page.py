@@ -28,7 +28,7 @@ def main() -> None:
     judges = checkpoints("pairs")
     found = judges + [path for path in checkpoints("vectors", "words") if path not in judges]
     if not found:
-        st.info("There is no checkpoint that judges pairs: `python training_script.py --recipe match` trains one.")
+        st.info("There is no checkpoint that judges pairs: `python -m crossmodal train --recipe match` trains one.")
         return
     left, right = st.columns([2, 3], gap="large")
     with left:

@@ -25,7 +25,7 @@ def main() -> None:
     if not found:
         st.info(
             "There is no checkpoint under `model-checkpoints/` or `runs/` yet. "
-            "Train one: `python training_script.py --recipe scenes --smoke`."
+            "Train one: `python -m crossmodal train --recipe scenes --smoke`."
         )
         return
     checkpoint = st.selectbox("Checkpoint", found, format_func=lambda path: shown(path.as_posix()), key="checkpoint")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from crossmodal.cli.app import add_app_arguments, run_app
 from crossmodal.cli.data import add_scenes_arguments, add_validate_arguments, run_scenes, run_validate
 from crossmodal.cli.doctor import add_doctor_arguments, run_doctor
 from crossmodal.cli.evaluate import add_evaluate_arguments, run_evaluate
@@ -44,6 +45,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
+    "app": Command("Open the pages in a browser.", add_app_arguments, run_app),
     "doctor": Command("Find what looks wrong in captions, pictures and splits.", add_doctor_arguments, run_doctor),
     "evaluate": Command("Measure recall both ways, with protocol and intervals.", add_evaluate_arguments, run_evaluate),
     "explain": Command("Why a picture and a sentence score as they do.", add_explain_arguments, run_explain),

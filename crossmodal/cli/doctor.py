@@ -25,7 +25,7 @@ CHECKS = {
 
 def add_doctor_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `doctor`."""
-    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by build_index.py")
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by `index`")
     parser.add_argument("--check", choices=list(CHECKS), help="one check only; default: all four")
     parser.add_argument(
         "--splits", type=Path, metavar="DIR", help="split lists, to find pictures that stand in two of the splits"

@@ -40,7 +40,7 @@ def run_feedback(options: argparse.Namespace) -> int:
     if not feedback.queries():
         raise InputError(
             f"{options.index} holds no marks yet: give hits a thumb up or down, "
-            f"`streamlit run app.py -- --index {options.index}`"
+            f"`python -m crossmodal app --index {options.index}`"
         )
     index = open_index(options.index)
     if options.checkpoint is None:

@@ -133,7 +133,7 @@ def describe(report: BuildReport, index: Path, example: str) -> str:
         [
             *lines,
             f'search it:  python -m crossmodal search "{example}" --index {folder}',
-            f"open it:    streamlit run app.py -- --index {folder}",
+            f"open it:    python -m crossmodal app --index {folder}",
         ]
     )
 

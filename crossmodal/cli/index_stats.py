@@ -13,7 +13,7 @@ HEADER = ("set", "rows", "searched by", "recall@10", "p50 ms", "p99 ms", "scan p
 
 def add_index_stats_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `index-stats`."""
-    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by build_index.py")
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by `index`")
     parser.add_argument("--queries", type=int, default=200, metavar="N", help="captions to ask (default 200)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of their choice (default 0)")
     parser.add_argument("--json", action="store_true", help="print a JSON list")

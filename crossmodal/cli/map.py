@@ -14,7 +14,7 @@ __all__ = ["add_map_arguments", "run_map"]
 
 def add_map_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `map`."""
-    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="index made by build_index.py")
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by `index`")
     parser.add_argument("--method", choices=("umap", "pca"), default="umap", help="how to lay it out (default umap)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the map into FILE (PNG, SVG, PDF, …)")
     parser.add_argument("--dark", action="store_true", help="draw it on dark paper")

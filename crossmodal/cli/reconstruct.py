@@ -55,7 +55,7 @@ def _decoder_advice() -> str:
     from crossmodal.recipes import RECIPES
 
     names = [name for name, make in RECIPES.items() if make().decoder]
-    return f"`python training_script.py --recipe {' | '.join(names) or 'arcface'}` trains one"
+    return f"`python -m crossmodal train --recipe {' | '.join(names) or 'arcface'}` trains one"
 
 
 def _folder_pictures(options: argparse.Namespace) -> tuple[list[Image], list[str]]:

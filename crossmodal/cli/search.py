@@ -26,7 +26,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", type=Path, metavar="FILE", help="look for what belongs to this picture instead")
     for name, what in (("--plus", "look for this too"), ("--minus", "take this away")):
         parser.add_argument(name, action="append", default=[], metavar="TERM", help=f"{what}; may be given again")
-    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by build_index.py")
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by `index`")
     parser.add_argument("--to", choices=TARGETS, help="default: images; captions for --image alone")
     parser.add_argument(
         "--by", choices=BY, default="pictures", help="rank pictures by themselves, by their captions or by both"

@@ -99,4 +99,4 @@ def _next_command(best: Path) -> str:
 
     if "pairs" in abilities(best):
         return f'python -m crossmodal match --checkpoint {best} --image FILE --text "…"'
-    return f"python build_index.py --images DIR --checkpoint {best}"
+    return f"python -m crossmodal index --images DIR --checkpoint {best}"

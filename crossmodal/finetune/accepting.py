@@ -126,7 +126,7 @@ def undo(index: Path | str, progress: Progress | None = None) -> tuple[str, Buil
     if fingerprint(Path(last.path)) != last.fingerprint:
         raise CheckpointError(
             f"{last.path} is no longer the checkpoint that {path} had ({last.fingerprint[:8]}…): "
-            "restore it, or build the index with another, `python build_index.py … --checkpoint DIR`"
+            "restore it, or build the index with another, `python -m crossmodal index … --checkpoint DIR`"
         )
     report = switch_checkpoint(path, Path(last.path), progress)
     _write(path, replace(state, former=state.former[:-1]))

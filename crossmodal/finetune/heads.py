@@ -37,7 +37,7 @@ def check_teachable(checkpoint: Path) -> None:
     Raises CheckpointError if it cannot be read.
     """
     able = abilities(checkpoint)
-    advice = "index the folder with another, `python build_index.py … --checkpoint model-checkpoints/starter`"
+    advice = "index the folder with another, `python -m crossmodal index … --checkpoint model-checkpoints/starter`"
     if "words" not in able or "decoding" in able:
         what = "draws its vectors again, which new heads would break" if "decoding" in able else "knows no free words"
         raise InputError(f"{checkpoint} {what}, so it cannot be taught captions: {advice}")

@@ -105,14 +105,14 @@ def _is_whole(content: dict[str, Any]) -> bool:
 
 def _why_absent(index: Path) -> str:
     if (index / BUILDING).is_dir():
-        return (
-            f"the index {index} is not finished: run its `python build_index.py …` again, it goes on where it stopped"
-        )
-    return f"there is no index at {index} (no {MANIFEST}): run `python build_index.py --images DIR --index {index}`"
+        return f"the index {index} is not finished: run its `python -m crossmodal index …` again, which goes on from there"
+    return (
+        f"there is no index at {index} (no {MANIFEST}): run `python -m crossmodal index --images DIR --index {index}`"
+    )
 
 
 def _rebuild(index: Path) -> str:
-    return f"run `python build_index.py --images DIR --index {index}` to rebuild it"
+    return f"run `python -m crossmodal index --images DIR --index {index}` to rebuild it"
 
 
 def write_manifest(index: Path, manifest: Manifest) -> None:
@@ -146,7 +146,7 @@ def hash_file(path: Path) -> str:
 
 def build_command(manifest: Manifest, index: Path) -> str:
     """The command that builds this index again."""
-    parts = ["python", "build_index.py", "--images", str(manifest.root(index))]
+    parts = ["python", "-m", "crossmodal", "index", "--images", str(manifest.root(index))]
     if manifest.captions is not None:
         parts += ["--captions", str(manifest.captions["path"])]
     return shlex.join([*parts, "--index", str(index)])

@@ -33,7 +33,7 @@ class Scorer:
         if not isinstance(checkpoint.model, PairScorer):
             raise InputError(
                 f"{checkpoint.path} gives vectors, not probabilities of pairs: train a scorer with "
-                "`python training_script.py --recipe match`"
+                "`python -m crossmodal train --recipe match`"
             )
         self._checkpoint = checkpoint
         self._model: PairScorer = checkpoint.model

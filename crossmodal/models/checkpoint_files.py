@@ -16,14 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from crossmodal._files import PROJECT, has_settled, sealed_hash, status_of
+from crossmodal._files import CHECKPOINTS, has_settled, sealed_hash, status_of
 from crossmodal.errors import CheckpointError
 
 T = TypeVar("T")
 SCHEMA = 1
 ABILITIES = ("vectors", "words", "labels", "pairs", "decoding")
 FINGERPRINTED = ("model.safetensors", "config.json", "tokenizer.json")
-STARTER = PROJECT / "model-checkpoints" / "starter"
+STARTER = CHECKPOINTS / "starter"
 DOCUMENTS = ("README.md", "metrics.json", "history.json")  # what else a checkpoint may hold
 RUN_PARTS = ("best", "last")  # what a training calls its checkpoints; the folder above has the name that tells
 TRIES, PAUSE = 5, 0.05  # times a checkpoint is read that is replaced meanwhile, and seconds between
@@ -33,7 +33,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """The config.json of a checkpoint. Raises CheckpointError if it is absent, broken or of an unknown schema."""
     if not path.is_dir():
         raise CheckpointError(
-            f"no checkpoint at {path}: train one with `python training_script.py --recipe flickr8k …` "
+            f"no checkpoint at {path}: train one with `python -m crossmodal train --recipe flickr8k …` "
             "or name another with --checkpoint DIR"
         )
     try:

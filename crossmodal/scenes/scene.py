@@ -23,10 +23,10 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from crossmodal.errors import DataError, InputError
 from crossmodal.scenes.arranging import draw_lots, place
 from crossmodal.scenes.catalogue import SETTINGS
 from crossmodal.scenes.layout import Group, pick
-from crossmodal.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

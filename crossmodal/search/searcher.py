@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal._files import PROJECT
+from crossmodal._files import CHECKPOINTS, PROJECT
 from crossmodal.errors import CheckpointError, ImageError, InputError
 from crossmodal.index import (
     PICTURE_TO_CAPTIONS,
@@ -396,7 +396,7 @@ def recorded_checkpoint(manifest: Manifest, index: Path) -> Path:
     """
     recorded, name = manifest.checkpoint["path"], str(manifest.checkpoint["name"])
     places = [] if recorded is None else [Path(recorded), PROJECT / recorded]
-    places.append(PROJECT / "model-checkpoints" / name)
+    places.append(CHECKPOINTS / name)
     for place in places:
         if place.is_dir():
             return place

@@ -92,7 +92,7 @@ def test_a_checkpoint_without_a_decoder_names_the_recipe_that_trains_one(
 ):
     monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: FakeEncoder())
     assert run(tmp_path, "--images", str(tmp_path)) == 2
-    assert "x has no decoder: `python training_script.py --recipe arcface`" in capsys.readouterr().err
+    assert "x has no decoder: `python -m crossmodal train --recipe arcface`" in capsys.readouterr().err
 
 
 def test_every_recipe_is_listed_with_data_towers_loss_time_and_number(capsys: Output):

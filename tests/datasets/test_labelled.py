@@ -190,7 +190,7 @@ def test_an_absent_set_says_what_was_sought_and_how_to_get_it(
     message = str(caught.value)
     assert f"{tmp_path / file} does not exist" in message
     assert address in message
-    assert f"`python training_script.py --recipe NAME --data {name} --root {tmp_path} --download`" in message
+    assert f"`python -m crossmodal train --recipe NAME --data {name} --root {tmp_path} --download`" in message
     assert list(tmp_path.iterdir()) == []
 
 

@@ -31,7 +31,7 @@ def test_the_index_is_named_after_the_folder(capsys: pytest.CaptureFixture[str])
     assert out.startswith("2 pictures and 2 captions in indexes/photos, ")
     assert "2 embedded, 0 had a vector; 2 added, 0 changed, 0 renamed, 0 removed" in out
     assert 'search "two dogs run on a beach" --index indexes/photos\n' in out
-    assert "streamlit run app.py -- --index indexes/photos\n" in out
+    assert "python -m crossmodal app --index indexes/photos\n" in out
 
 
 def test_skipped_pictures_are_listed_and_no_failure(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

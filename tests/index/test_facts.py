@@ -296,7 +296,7 @@ class TestFile:
         build_index(photos, None, FakeEncoder(), tmp_path / "index")
         path = tmp_path / "index" / "generation-000001" / "facts.jsonl"
         path.write_text(path.read_text().replace("20", "21"))
-        with pytest.raises(IndexStoreError, match=r"facts.jsonl was altered.*: run `python build_index.py"):
+        with pytest.raises(IndexStoreError, match=r"facts.jsonl was altered.*: run `python -m crossmodal index"):
             open_index(tmp_path / "index")
 
 

@@ -237,7 +237,7 @@ class TestRefusals:
     ) -> None:
         build_index(photos, captions, FakeEncoder("a" * 64), tmp_path / "index")
         with pytest.raises(
-            IndexMismatchError, match=r"built with checkpoint aaaaaaaa.*this is bbbbbbbb.*build_index.py"
+            IndexMismatchError, match=r"built with checkpoint aaaaaaaa.*this is bbbbbbbb.*crossmodal index"
         ):
             check_encoder(open_index(tmp_path / "index").manifest, FakeEncoder("b" * 64), tmp_path / "index")
         seen = []
@@ -282,7 +282,9 @@ class TestRefusals:
         whole = contents(open_index(tmp_path / "index"))
         path = tmp_path / "index" / "generation-000001" / name
         path.unlink() if damage is None else path.write_bytes(damage(path.read_bytes()))
-        with pytest.raises(IndexStoreError, match=message + r".*: run `python build_index.py --images .* --captions "):
+        with pytest.raises(
+            IndexStoreError, match=message + r".*: run `python -m crossmodal index --images .* --captions "
+        ):
             open_index(tmp_path / "index")
         report = build_index(photos, captions, FakeEncoder(), tmp_path / "index")
         assert "could not be read and was rebuilt" in report.notes[0]
@@ -304,7 +306,7 @@ class TestRefusals:
         build_index(photos, None, FakeEncoder(), tmp_path / "index")
         path = tmp_path / "index" / "manifest.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "images": {}}) if content is None else content)
-        with pytest.raises(IndexStoreError, match=message + ".*run `python build_index.py"):
+        with pytest.raises(IndexStoreError, match=message + ".*run `python -m crossmodal index"):
             open_index(tmp_path / "index")
         assert build_index(photos, None, FakeEncoder(), tmp_path / "index").indexed == 3
         assert len(open_index(tmp_path / "index").catalogue.pictures) == 3
@@ -317,7 +319,7 @@ class TestRefusals:
             open_index(tmp_path / "index")
 
     def test_no_index_is_said_with_the_command(self, tmp_path: Path) -> None:
-        with pytest.raises(IndexStoreError, match=r"there is no index at .*: run `python build_index.py"):
+        with pytest.raises(IndexStoreError, match=r"there is no index at .*: run `python -m crossmodal index"):
             open_index(tmp_path)
 
     def test_two_builds_at_once_are_refused(self, photos: Path, tmp_path: Path) -> None:

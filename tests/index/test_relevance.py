@@ -255,7 +255,7 @@ class TestIndex:
         monkeypatch.setattr("crossmodal.search.searcher.open_searcher", lambda *_: searcher)
         assert cli.main(["search", "red", "--index", str(index)]) == 0
         said = capsys.readouterr()
-        assert "no calibrated probability: run `python build_index.py --images" in said.err
+        assert "no calibrated probability: run `python -m crossmodal index --images" in said.err
         assert [line.count("\t") for line in said.out.splitlines()] == [2] * 10
         report = build_index(index.parent / "photos", index.parent / "captions.csv", FakeEncoder(), index)
         assert report.embedded == 0

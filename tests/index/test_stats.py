@@ -86,7 +86,7 @@ def test_the_command_prints_a_line_a_set(index: Path, capsys: Output) -> None:
 def test_as_json_and_with_the_command_that_mends(index: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crossmodal.index.proposers.SCANNED", 10)
     assert cli.main(["index-stats", "--index", str(index)]) == 0
-    assert "run `python build_index.py --images" in capsys.readouterr().out
+    assert "run `python -m crossmodal index --images" in capsys.readouterr().out
     assert cli.main(["index-stats", "--index", str(index), "--json"]) == 0
     assert [row["which"] for row in json.loads(capsys.readouterr().out)] == ["images", "captions"]
 

@@ -76,7 +76,7 @@ def test_the_config_names_no_place_of_this_machine(tmp_path: Path):
 
 
 def test_what_is_no_checkpoint_is_refused_with_the_next_command(tmp_path: Path):
-    with pytest.raises(CheckpointError, match=r"training_script\.py"):
+    with pytest.raises(CheckpointError, match="crossmodal train"):
         load_checkpoint(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"config\.json"):

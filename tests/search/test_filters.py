@@ -229,7 +229,7 @@ def test_an_index_of_before_names_the_command_and_filters_what_it_can(index: Ind
     assert passed(old, folder="beach") == "ab"
     assert passed(old, words="dog") == ""
     for wanted in ({"since": "2020-01-01"}, {"until": "2020-01-01"}, {"min_side": 1}, {"orientation": "square"}):
-        with pytest.raises(InputError, match=r"before it kept the sizes.*run `python build_index.py --images"):
+        with pytest.raises(InputError, match=r"before it kept the sizes.*run `python -m crossmodal index --images"):
             Filter(**wanted).mask(old)  # type: ignore[arg-type]
     build_index(index.root, None, FakeEncoder(), tmp_path / "index")
     assert passed(open_index(tmp_path / "index"), orientation="square") == "ce"

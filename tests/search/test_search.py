@@ -167,7 +167,7 @@ def test_an_index_without_captions_says_so_and_how_to_get_them(photos: Path, tmp
     build_index(photos, None, FakeEncoder(), tmp_path / "index")
     searcher = Searcher(open_index(tmp_path / "index"), FakeEncoder())
     assert searcher.caption_count == 0
-    with pytest.raises(InputError, match=r"no captions to search.*build_index.py --images .* --captions FILE"):
+    with pytest.raises(InputError, match=r"no captions to search.*crossmodal index --images .* --captions FILE"):
         searcher.search(photos / "red.png")
     assert names(searcher.search(photos / "red.png", k=1, to="images")) == ["red.png"]
 

@@ -48,7 +48,7 @@ class Wanted:
     def download_command(self) -> str:
         """What fetches the set."""
         root = shlex.quote(str(self.root))
-        return f"`python training_script.py --recipe NAME --data {self.name} --root {root} --download`"
+        return f"`python -m crossmodal train --recipe NAME --data {self.name} --root {root} --download`"
 
 
 def read_set(wanted: Wanted, shape: tuple[int, int | None, int | None], download: bool = False) -> Native:
