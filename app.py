@@ -1,5 +1,5 @@
 """The app: `streamlit run app.py [-- --index DIR]`."""
 
-from crossmodal.app.frame import draw
+from crossmodal.app.widgets.frame import draw
 
 draw()

@@ -111,7 +111,7 @@ def running(index: Path) -> Iterator[AppTest]:
     """The app, opened on a link of an index in an empty folder, with all that it does beside the page done."""
     from streamlit.testing.v1 import AppTest
 
-    from crossmodal.app.jobs import JOBS
+    from crossmodal.app.state.jobs import JOBS
 
     os.environ.setdefault("CROSSMODAL_AUTO_EXPORT", "0")  # it would take a core while pages are timed
     here, arguments = Path.cwd(), sys.argv

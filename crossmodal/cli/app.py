@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crossmodal._files import PACKAGE, PROJECT
 
-SCRIPT = PACKAGE / "app" / "__main__.py"
+SCRIPT = PACKAGE / "app" / "widgets" / "frame.py"
 SETTINGS = next(place for place in (PROJECT / ".streamlit", PACKAGE / "app") if place.is_dir()) / "config.toml"
 
 

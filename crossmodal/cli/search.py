@@ -123,7 +123,7 @@ def _doubt(answer: SearchResult) -> str | None:
 def _reranked(searcher: Searcher, query: Query, options: argparse.Namespace) -> tuple[SearchResult, list[Hit]]:
     """What was found, and the k best hits after the first `depth` were re-ordered; hits beyond keep their rank."""
     from crossmodal.inference.pair_scorer import open_scorer
-    from crossmodal.search.searcher import rerank
+    from crossmodal.search.reranking import rerank
 
     if min(options.depth, options.k) < 1:
         raise InputError(f"--depth and -k must be at least 1, not {options.depth} and {options.k}")

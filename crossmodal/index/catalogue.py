@@ -93,7 +93,7 @@ class Catalogue:
         return self.pictures.each() if isinstance(self.pictures, Rows) else iter(self.pictures)
 
     def each_caption(self) -> Iterator[Caption]:
-        """Likewise."""
+        """One after the other, in their pictures' order, of which none is kept."""
         return self.captions.each() if isinstance(self.captions, Rows) else iter(self.captions)
 
 

@@ -35,12 +35,12 @@ NEAR = 8  # cells that a row's second one is chosen among
 
 
 def directions_of(dimension: int) -> int:
-    """E."""
+    """E, how many directions of D codes keep: an even number, at most DIRECTIONS."""
     return min(dimension // 2 * 2, DIRECTIONS)
 
 
 def cells_of(count: int) -> int:
-    """C."""
+    """C, how many cells so many rows are shared out to."""
     return max(int(CELLS * count**0.5), 1)
 
 

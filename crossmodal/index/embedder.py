@@ -29,7 +29,7 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """D."""
+        """D, the length of every vector."""
 
     @property
     def preprocessing(self) -> dict[str, Any]:

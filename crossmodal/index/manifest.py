@@ -105,7 +105,9 @@ def _is_whole(content: dict[str, Any]) -> bool:
 
 def _why_absent(index: Path) -> str:
     if (index / BUILDING).is_dir():
-        return f"the index {index} is not finished: run its `python -m crossmodal index …` again, which goes on from there"
+        return (
+            f"the index {index} is not finished: run its `python -m crossmodal index …` again, which goes on from there"
+        )
     return (
         f"there is no index at {index} (no {MANIFEST}): run `python -m crossmodal index --images DIR --index {index}`"
     )

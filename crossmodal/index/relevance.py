@@ -46,7 +46,7 @@ class Relevance:
 
     @property
     def channels(self) -> int:
-        """C."""
+        """C, how many channels of evidence (pictures, captions) it was fitted on."""
         return (len(self.gallery) - 1) // FEATURES
 
     def match(self, cosines: NDArray[Any]) -> float:

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal._files import CHECKPOINTS, PROJECT
-from crossmodal.errors import CheckpointError, ImageError, InputError
+from crossmodal.errors import CheckpointError, InputError
 from crossmodal.index import (
     PICTURE_TO_CAPTIONS,
     WORDS_TO_IMAGES,
@@ -31,22 +30,15 @@ from crossmodal.index import (
 )
 from crossmodal.index.relevance import Relevance
 from crossmodal.search.channels import BY, Channel, Mask, channel_of, gather_evidence
-from crossmodal.search.composition import compose_vectors, open_picture, picture_of, row_of
+from crossmodal.search.composition import compose_vectors, row_of
 from crossmodal.search.query import Indexed, Query, QueryLike, Term, TermLike, compose
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 __all__ = [
-    "DEFAULT_COUNT",
-    "TARGETS",
-    "Hit",
-    "SearchResult",
-    "Searcher",
-    "open_searcher",
-    "recorded_checkpoint",
-    "rerank",
-]
+    "DEFAULT_COUNT", "TARGETS", "Hit", "SearchResult", "Searcher", "open_searcher", "recorded_checkpoint",
+]  # fmt: skip
 
 DEFAULT_COUNT = 10
 TARGETS = ("images", "captions")
@@ -335,45 +327,6 @@ class Searcher:
         if caption not in captions:
             raise InputError(f"{caption!r} is no caption of {path!r} in the index {self.index.path}")
         return self._caption_span(path)[0] + captions.index(caption)
-
-
-class ScoresPairs(Protocol):
-    """What re-ordering asks of a pair scorer."""
-
-    def probabilities(self, images: Sequence[Image], texts: Sequence[str]) -> NDArray[np.float32]:
-        """Pictures and sentences, pair by pair → probability that they belong together (N,)."""
-
-
-def rerank(searcher: Searcher, query: QueryLike, hits: Sequence[Hit], scorer: ScoresPairs) -> list[Hit]:
-    """Hits by the probability of a pair scorer, best first; scores stay the cosines they were found by.
-
-    query: what the hits were found with. A found picture that is gone from the disk or unreadable keeps no probability
-    and comes last.
-
-    Raises InputError unless the query is one sentence or one picture, and each pair is a picture and a sentence.
-    """
-    term = compose(query).single
-    if term is None:
-        raise InputError(
-            "a pair scorer judges one sentence or one picture: it cannot re-order a query of several terms"
-        )
-    pairs: list[tuple[int, Image, str]] = []
-    if isinstance(term.content, str):
-        if any(hit.caption is not None for hit in hits):
-            raise InputError("a pair scorer judges a picture with a sentence, not two sentences: look for images")
-        for place, hit in enumerate(hits):
-            with suppress(ImageError):
-                pairs.append((place, open_picture(searcher.image_path(hit)), term.content))
-    else:
-        picture = picture_of(term, searcher.index)
-        captions = [hit.caption for hit in hits]
-        if None in captions:
-            raise InputError("a pair scorer judges a picture with a sentence, not two pictures: look for captions")
-        pairs = [(place, picture, caption) for place, caption in enumerate(captions) if caption is not None]
-    scores = scorer.probabilities([image for _, image, _ in pairs], [text for _, _, text in pairs])
-    found = {place: float(score) for (place, _, _), score in zip(pairs, scores, strict=True)}
-    order = sorted(range(len(hits)), key=lambda place: (-found.get(place, -1.0), place))
-    return [replace(hits[place], rank=rank, probability=found.get(place)) for rank, place in enumerate(order, 1)]
 
 
 def open_searcher(index: Path | str, checkpoint: Path | str | None = None) -> Searcher:

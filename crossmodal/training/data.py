@@ -6,7 +6,7 @@ Shapes: N pictures, S side in pixels.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -120,38 +120,57 @@ def read_splits(
         raise InputError(f"recipe {recipe.name} gives no vectors of captioned photos: --feedback means nothing to it")
     if recipe.labelled:
         return _labelled(recipe, paths.root, seed, download, mirror)
+    decode = _Decoding(ImageTransform(size=recipe.image_size, interpolation=interpolation), cache)
     splits: dict[str, list[SplitPictures]] = {"train": [], "val": [], "test": []}
-    transform = ImageTransform(size=recipe.image_size, interpolation=interpolation)
-
-    def decode(name: str, split: str, root: Path, records: Sequence[Record]) -> None:
-        captioned = tuple(record for record in records if record.captions)
-        if captioned:
-            with Bar(f"decoding {name}, {split}") as bar:
-                decoded = decode_pictures(root, captioned, transform, cache, bar.update)
-            _tell_skipped(decoded.skipped)
-            splits[split].append(SplitPictures(name, decoded.pixels, decoded.records, mirror=name != "scenes"))
-
     if recipe.photos:
-        if paths.images is None or paths.captions is None:
-            raise InputError(f"recipe {recipe.name} trains on photos: name them with --images DIR --captions FILE")
-        pairs = load_pairs(paths.images, paths.captions)
-        marks = None if paths.feedback is None else TrainingMarks(paths.feedback, paths.images)
-        for split, records in split_records(pairs.records, paths.splits, seed).items():
-            liked = marks.with_queries(records) if marks is not None and split == "train" else records
-            decode("photos", split, paths.images, liked)
-        if marks is not None and splits["train"]:
-            splits["train"][0] = replace(splits["train"][0], marked=marks.of(splits["train"][0].records))
+        for split, part in _photos(recipe.name, paths, seed, decode):
+            splits[split].append(part)
     if recipe.scenes:
-        counts = {"train": recipe.scenes, "val": min(SCENE_VALIDATION, recipe.scenes)}
-        for split, count in counts.items():
-            folder = cache / f"scenes-{split}-{count}"
-            with Bar(f"drawing scenes, {split}") as bar:
-                captions = write_scenes(folder, count, seed=0, split=split, progress=bar.update)
-            decode("scenes", split, folder / "images", load_pairs(folder / "images", captions).records)
+        for split, part in _scenes(recipe.scenes, decode):
+            splits[split].append(part)
     for split in ("train", "val"):
         if not splits[split]:
             raise InputError(f"no picture with captions is in the {split} split: see --splits, or `validate`")
     return splits
+
+
+@dataclass(frozen=True)
+class _Decoding:
+    """Decodes pictures as a transform says, once for all runs that share a cache."""
+
+    transform: ImageTransform
+    cache: Path
+
+    def __call__(self, name: str, split: str, root: Path, records: Sequence[Record]) -> Iterator[SplitPictures]:
+        """One part, of the pictures that have captions; none where no picture has."""
+        captioned = tuple(record for record in records if record.captions)
+        if captioned:
+            with Bar(f"decoding {name}, {split}") as bar:
+                decoded = decode_pictures(root, captioned, self.transform, self.cache, bar.update)
+            _tell_skipped(decoded.skipped)
+            yield SplitPictures(name, decoded.pixels, decoded.records, mirror=name != "scenes")
+
+
+def _photos(recipe: str, paths: DataPaths, seed: int, decode: _Decoding) -> Iterator[tuple[str, SplitPictures]]:
+    if paths.images is None or paths.captions is None:
+        raise InputError(f"recipe {recipe} trains on photos: name them with --images DIR --captions FILE")
+    pairs = load_pairs(paths.images, paths.captions)
+    marks = None if paths.feedback is None else TrainingMarks(paths.feedback, paths.images)
+    for split, records in split_records(pairs.records, paths.splits, seed).items():
+        trained = marks if split == "train" else None
+        liked = records if trained is None else trained.with_queries(records)
+        for part in decode("photos", split, paths.images, liked):
+            yield split, part if trained is None else replace(part, marked=trained.of(part.records))
+
+
+def _scenes(count: int, decode: _Decoding) -> Iterator[tuple[str, SplitPictures]]:
+    for split, number in (("train", count), ("val", min(SCENE_VALIDATION, count))):
+        folder = decode.cache / f"scenes-{split}-{number}"
+        with Bar(f"drawing scenes, {split}") as bar:
+            captions = write_scenes(folder, number, seed=0, split=split, progress=bar.update)
+        records = load_pairs(folder / "images", captions).records
+        for part in decode("scenes", split, folder / "images", records):
+            yield split, part
 
 
 def labelled_split(

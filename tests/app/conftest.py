@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.app import demo, galleries
+from crossmodal.app.state import demo, galleries
 from crossmodal.gallery.near_duplicates import group_of
 from crossmodal.index import build_index
 from tests.app.frame import COLOURS, HOSTILE, ColourEncoder, app, jpeg
@@ -25,7 +25,7 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(galleries, "make_ready", lambda _: None)  # a thread that may outlive its test
     monkeypatch.setattr(demo, "DEMO_COUNT", 6)
     # all pictures of one colour are near-duplicates to the fake encoder
-    monkeypatch.setattr("crossmodal.app.copies.compare", lambda index: group_of(index, 1.0))
+    monkeypatch.setattr("crossmodal.app.state.near_duplicates.compare", lambda index: group_of(index, 1.0))
 
 
 @pytest.fixture

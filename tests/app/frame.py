@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.app.look import WORD_JOINER
+from crossmodal.app.widgets.theme import WORD_JOINER
 
 ROOT = Path(__file__).resolve().parents[2]
 SEARCH, PAIR, VECTORS, DOCTOR, TRAINING, INDEX = (
-    f"crossmodal/app/{name}_page.py" for name in ("search", "pair", "vectors", "doctor", "training", "index")
+    f"crossmodal/app/pages/{name}.py" for name in ("search", "pair", "vectors", "captions_check", "training", "index")
 )
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "yellow": (230, 220, 40)}
 HOSTILE = "<script>alert(1)</script> **bold** :smile: مرحبا 🐶"

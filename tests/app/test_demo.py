@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.app import demo, galleries
-from crossmodal.app.jobs import Report, Step
+from crossmodal.app.state import demo, galleries
+from crossmodal.app.state.jobs import Report, Step
 from crossmodal.index import build_index
 from crossmodal.scenes.scene import write_scenes
 from tests.app.frame import ColourEncoder, app, html_of, tiles, until

@@ -13,7 +13,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.app.galleries import LockedEncoder
+from crossmodal.app.state.galleries import LockedEncoder
 from crossmodal.errors import InputError
 from crossmodal.index import build_index, open_index
 from crossmodal.inference.explain import APPROXIMATE
@@ -69,7 +69,7 @@ class GuessingEncoder(ReasoningEncoder):
 
 
 def draw(searcher, path, arguments):  # without types: only its source gets into the app
-    from crossmodal.app.detail import detail
+    from crossmodal.app.widgets.picture_detail import detail
 
     detail(searcher, path, **arguments)
 

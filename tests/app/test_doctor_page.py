@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.app import galleries
+from crossmodal.app.state import galleries
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import build_index
 from tests.app.frame import COLOURS, DOCTOR, HOSTILE, ColourEncoder, all_words, app, html_of, jpeg, offers

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.app import exports
-from crossmodal.app.exports import Results, as_csv, as_json, as_zip, file_stem
+from crossmodal.app.state import exports
+from crossmodal.app.state.exports import Results, as_csv, as_json, as_zip, file_stem
 from crossmodal.index import build_index, open_index
 from crossmodal.search.query import Query, Term
 from crossmodal.search.searcher import Searcher

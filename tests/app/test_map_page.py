@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.app.map_figure import hover_texts, map_figure, traces
-from crossmodal.gallery import embedding_map as atlas
+from crossmodal.app.widgets.map_figure import hover_texts, map_figure, traces
+from crossmodal.gallery import embedding_map
 from crossmodal.index import build_index
 from tests.app.frame import COLOURS, ColourEncoder, LabelEncoder, app, html_of, jpeg, until
 
-MAP = "crossmodal/app/map_page.py"
+MAP = "crossmodal/app/pages/map.py"
 
 
 def charts(at: AppTest) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ def test_a_sentence_colours_the_pictures_by_their_cosine():
 @pytest.mark.usefixtures("gallery")
 def test_where_only_labels_are_known_one_is_chosen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", lambda _: LabelEncoder())
-    monkeypatch.setattr("crossmodal.app.galleries.labels_of", lambda _: LabelEncoder.labels)
+    monkeypatch.setattr("crossmodal.app.state.galleries.labels_of", lambda _: LabelEncoder.labels)
     at = opened()
     at.selectbox("map-label-squares").set_value("green").run()
     assert not at.exception
@@ -114,15 +114,15 @@ def test_where_only_labels_are_known_one_is_chosen(monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("gallery")
 def test_the_quick_map_is_shown_while_the_better_one_is_made(monkeypatch: pytest.MonkeyPatch):
     go_on = threading.Event()
-    plain = atlas.layout
+    plain = embedding_map.layout
 
     def slow(vectors: Any, method: str) -> Any:
         if method == "umap":
             assert go_on.wait(60)
         return plain(vectors, "pca")[0], method
 
-    monkeypatch.setattr(atlas, "layout", slow)
-    monkeypatch.setattr(atlas, "LEAST_FOR_UMAP", 5)
+    monkeypatch.setattr(embedding_map, "layout", slow)
+    monkeypatch.setattr(embedding_map, "LEAST_FOR_UMAP", 5)
     at = opened()
     assert "PCA" in at.caption[0].value
     go_on.set()
@@ -146,16 +146,16 @@ def test_a_very_long_caption_is_cut_to_four_lines():
 
 
 def test_names_of_groups_are_text_in_the_figure():
-    two = atlas.Atlas(np.eye(2, dtype=np.float32), "pca", np.array([0, 0]), ("<b>cats</b>",))
+    two = embedding_map.Atlas(np.eye(2, dtype=np.float32), "pca", np.array([0, 0]), ("<b>cats</b>",))
     figure = map_figure(two, hover_texts(["a", "b"]), dark=True)
     assert figure.data[0].name == "&lt;b&gt;cats&lt;/b&gt;"
     assert "<b>" not in figure.layout.annotations[0].text
     assert [rows.tolist() for rows in traces(two, np.array([0.9, 0.1], np.float32))] == [[1, 0]]
 
 
-def kept(gallery: Path) -> atlas.Atlas:
+def kept(gallery: Path) -> embedding_map.Atlas:
     from crossmodal.index import open_index
 
-    found = atlas.read_atlas(open_index(gallery), "pca")
+    found = embedding_map.read_atlas(open_index(gallery), "pca")
     assert found is not None
     return found

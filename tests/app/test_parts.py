@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.app.jobs import Jobs, Step
-from crossmodal.app.look import plain_markdown, shown, tile
-from crossmodal.app.sphere import between, middle
-from crossmodal.app.view import Part, View
-from crossmodal.app.watch import EVERY, in_words
+from crossmodal.app.state.jobs import Jobs, Step
+from crossmodal.app.state.sphere import between, middle
+from crossmodal.app.state.view import Part, View
+from crossmodal.app.widgets.job_progress import EVERY, in_words
+from crossmodal.app.widgets.theme import plain_markdown, shown, tile
 from crossmodal.errors import InputError
 from crossmodal.search.filters import Filter
 from crossmodal.search.query import Box
@@ -144,8 +144,8 @@ def test_a_job_that_ended_before_it_was_watched_is_not_waited_for():
     def page() -> None:
         import streamlit as st
 
-        from crossmodal.app.jobs import Job
-        from crossmodal.app.watch import watch
+        from crossmodal.app.state.jobs import Job
+        from crossmodal.app.widgets.job_progress import watch
 
         st.session_state.runs = st.session_state.get("runs", 0) + 1
         if st.session_state.runs == 1:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.app import galleries
-from crossmodal.app.galleries import make_ready  # itself, which the fixture takes off the pages
-from crossmodal.app.jobs import JOBS
+from crossmodal.app.state import galleries
+from crossmodal.app.state.galleries import make_ready  # itself, which the fixture takes off the pages
+from crossmodal.app.state.jobs import JOBS
 from crossmodal.index import build_index
 from crossmodal.search.searcher import Searcher
 from tests.app.frame import (

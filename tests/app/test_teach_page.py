@@ -16,7 +16,7 @@ from crossmodal.inference.encoder import open_encoder
 from tests.app.frame import HOSTILE, app, html_of, until
 from tests.tiny_checkpoint import tiny_checkpoint, two_coloured
 
-PAGE = "crossmodal/app/teach_page.py"
+PAGE = "crossmodal/app/pages/teach.py"
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.app import galleries
-from crossmodal.app.thumbnails import grey_address
+from crossmodal.app.state import galleries
+from crossmodal.app.state.thumbnails import grey_address
 from crossmodal.index import build_index
 from tests.app.frame import COLOURS, SEARCH, VECTORS, DrawingEncoder, app, checkpoint, drawn, jpeg, offers
 

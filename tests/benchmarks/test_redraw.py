@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from crossmodal.app import galleries
+from crossmodal.app.state import galleries
 from crossmodal.index import build_index
 from tests.app.frame import COLOURS, ColourEncoder, jpeg
 
@@ -34,7 +34,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lines.append(f"{number:02d}.jpg,a {colour} square of number {number}")
     (tmp_path / "captions.txt").write_text("\n".join(lines) + "\n")
     build_index(photos, tmp_path / "captions.txt", ColourEncoder(), tmp_path / "index")
-    monkeypatch.setattr("crossmodal.app.copies.compare", lambda _: np.arange(30))
+    monkeypatch.setattr("crossmodal.app.state.near_duplicates.compare", lambda _: np.arange(30))
     return tmp_path / "index"
 
 

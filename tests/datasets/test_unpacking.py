@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from crossmodal.datasets.captions import unpacking as caption_bytes
+from crossmodal.datasets.captions import unpacking
 from crossmodal.datasets.captions.reading import read_captions
 from crossmodal.datasets.captions.unpacking import Limits, allowance
 from crossmodal.errors import CaptionsError
@@ -24,7 +24,7 @@ ROWS = "image,caption\n" + "a.jpg,A dog runs on a beach\n" * 5000
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that a test reaches: 1 MiB in all, 64 KiB always."""
-    monkeypatch.setattr(caption_bytes, "LIMITS", Limits(most=1 << 20, ratio=100, always=1 << 16))
+    monkeypatch.setattr(unpacking, "LIMITS", Limits(most=1 << 20, ratio=100, always=1 << 16))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from crossmodal.errors import CaptionsError, InputError
-from crossmodal.gallery import caption_audit as doctor
+from crossmodal.gallery import caption_audit
 from crossmodal.gallery.caption_audit import Duplicates, Fit, Hub, WrongCaption, as_csv
 from crossmodal.index import Index, build_index, open_index
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
@@ -53,15 +53,15 @@ def swapped(each: int) -> tuple[Index, list[int]]:
 @pytest.mark.parametrize("each", [1, 2, 5])
 def test_swapped_captions_come_first_and_no_other_is_named(each: int) -> None:
     index, rows = swapped(each)
-    found = doctor.wrong_captions(index, doctor.survey(index))
+    found = caption_audit.wrong_captions(index, caption_audit.survey(index))
     assert {finding.caption for finding in found} == {f"caption {row}" for row in rows}
     assert found[0].belongs <= found[1].belongs < 0.5
-    assert len(doctor.wrong_captions(index, doctor.survey(index), most=1)) == 1
+    assert len(caption_audit.wrong_captions(index, caption_audit.survey(index), most=1)) == 1
 
 
 def test_a_wrong_caption_carries_its_evidence() -> None:
     index, rows = swapped(3)
-    named = {finding.caption: finding for finding in doctor.wrong_captions(index, doctor.survey(index))}
+    named = {finding.caption: finding for finding in caption_audit.wrong_captions(index, caption_audit.survey(index))}
     finding = named[f"caption {rows[0]}"]
     assert finding.path == "1.jpg"
     assert finding.siblings == ("caption 4", "caption 5")
@@ -81,11 +81,11 @@ def test_siblings_find_what_the_picture_alone_does_not() -> None:
     captions = captions + meant[owner]
     captions[8] -= 2 * meant[2]
     index = gallery(images, captions, owner.tolist())
-    found = doctor.survey(index)
+    found = caption_audit.survey(index)
     assert found.cosine.argmin() != 8
-    assert doctor.belonging(index, found).argmin() == 8
+    assert caption_audit.belonging(index, found).argmin() == 8
     alone = gallery(images, captions[::4], list(range(40)))
-    assert doctor.belonging(alone, doctor.survey(alone))[2] > 0
+    assert caption_audit.belonging(alone, caption_audit.survey(alone))[2] > 0
 
 
 def test_a_caption_given_twice_does_not_speak_for_itself() -> None:
@@ -94,7 +94,7 @@ def test_a_caption_given_twice_does_not_speak_for_itself() -> None:
     texts = [f"caption {row}" for row in range(90)]
     texts[4] = texts[3]
     index = gallery(images, captions, owner.tolist(), texts)
-    found = doctor.wrong_captions(index, doctor.survey(index))
+    found = caption_audit.wrong_captions(index, caption_audit.survey(index))
     assert [finding.caption for finding in found[:2]] == ["caption 3", "caption 3"]
     only_other = float(index.caption_vectors[3] @ index.caption_vectors[5])
     assert found[0].sibling == pytest.approx(only_other, abs=1e-6)
@@ -105,22 +105,22 @@ def test_a_picture_without_other_captions_is_judged_beside_those_that_have_some(
     keep = [row for row in range(80) if row not in {1, 3}]  # the first two pictures have one caption each
     captions[2] = captions[40]
     index = gallery(images, captions[keep], owner[keep].tolist())
-    found = doctor.survey(index)
+    found = caption_audit.survey(index)
     assert np.isnan(found.sibling[:2]).all()
     assert np.isfinite(found.sibling[2:]).all()
-    wrong = doctor.wrong_captions(index, found)
+    wrong = caption_audit.wrong_captions(index, found)
     assert [(finding.path, finding.sibling) for finding in wrong] == [("1.jpg", None)]
     assert "no other caption" in wrong[0].evidence
 
 
 def test_the_only_picture_has_no_wrong_caption() -> None:
     index = gallery([[1, 0]], [[0, 1], [-1, 0]], [0, 0])
-    assert doctor.wrong_captions(index, doctor.survey(index)) == ()
+    assert caption_audit.wrong_captions(index, caption_audit.survey(index)) == ()
 
 
 def test_a_tie_ranks_against_the_own_picture() -> None:
     index = gallery([[1, 0], [1, 0], [0, 1]], [[1, 0]], [0])
-    found = doctor.survey(index)
+    found = caption_audit.survey(index)
     assert found.rank.tolist() == [2]
     assert found.within.tolist() == [1]
     assert found.best.tolist() == [[0, 1, 2]]
@@ -128,10 +128,10 @@ def test_a_tie_ranks_against_the_own_picture() -> None:
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     index, _ = swapped(2)
-    whole = doctor.survey(index)
+    whole = caption_audit.survey(index)
     seen: list[tuple[int, int]] = []
     monkeypatch.setattr("crossmodal.gallery.caption_audit.surveying.BLOCK", 7)
-    parts = doctor.survey(index, lambda done, total: seen.append((done, total)))
+    parts = caption_audit.survey(index, lambda done, total: seen.append((done, total)))
     assert seen[0] == (7, 80)
     assert seen[-1] == (80, 80)
     for name in ("rank", "within", "best"):
@@ -144,7 +144,7 @@ def test_a_picture_near_to_all_captions_is_a_hub() -> None:
     images[7] = captions.mean(0)
     captions = captions + 0.6 * unit(images[7:8])
     index = gallery(images, captions, owner.tolist())
-    found = doctor.hubs(index, doctor.survey(index))
+    found = caption_audit.hubs(index, caption_audit.survey(index))
     assert found[0].path == "7.jpg"
     assert found[0].places == 6  # a tenth of the gallery
     counted = sum(7 in np.argsort(-(index.image_vectors @ vector))[:6] for vector in index.caption_vectors)
@@ -158,16 +158,16 @@ def test_a_picture_near_to_all_captions_is_a_hub() -> None:
 
 def test_where_no_picture_stands_out_there_is_no_hub() -> None:
     index = gallery(np.eye(30), np.eye(30), list(range(30)))
-    assert len(doctor.hubs(index, doctor.survey(index), most=5)) <= 5
+    assert len(caption_audit.hubs(index, caption_audit.survey(index), most=5)) <= 5
     ring = gallery([[1, 0]], [[1, 0]], [0])
-    assert doctor.hubs(ring, doctor.survey(ring)) == ()
+    assert caption_audit.hubs(ring, caption_audit.survey(ring)) == ()
 
 
 def test_a_caption_that_fits_a_crowd_is_ambiguous_and_a_misplaced_one_is_not() -> None:
     crowd = unit(np.array([1.0, 0, 0]) + 0.01 * np.random.default_rng(0).normal(size=(20, 3)))
     images = np.concatenate([crowd, [[0, 1, 0], [0, 0, 1]]])
     index = gallery(images, [[1, 0, 0], [0, 1, 0], [1, 0, 0]], [3, 20, 21], ["a thing", "a tree", "a stone"])
-    found = doctor.ambiguous_captions(index, doctor.survey(index))
+    found = caption_audit.ambiguous_captions(index, caption_audit.survey(index))
     assert [(finding.caption, finding.within) for finding in found] == [("a thing", 19)]
     assert len(found[0].others) == 3
     assert all(fit.path != "3.jpg" and fit.cosine > 0.99 for fit in found[0].others)
@@ -178,13 +178,13 @@ def test_pictures_in_two_splits_come_first(tmp_path: Path) -> None:
     index = gallery([[1, 0], [1, 0.01], [0, 1], [0.01, 1]], [[1, 0]], [0])
     (tmp_path / "train.txt").write_text("0.jpg\n1.jpg\n2.jpg\n")
     (tmp_path / "test.txt").write_text("3.jpg\n")
-    splits = doctor.splits_of(index, tmp_path)
+    splits = caption_audit.splits_of(index, tmp_path)
     assert splits == {"0.jpg": "train", "1.jpg": "train", "2.jpg": "train", "3.jpg": "test"}
-    found = doctor.duplicate_pictures(index, splits)
+    found = caption_audit.duplicate_pictures(index, splits)
     assert [(group.paths, group.across) for group in found] == [(("2.jpg", "3.jpg"), True), (("0.jpg", "1.jpg"), False)]
     assert found[0].evidence.endswith(", in train and in test.")
-    assert [group.across for group in doctor.duplicate_pictures(index)] == [False, False]
-    assert len(doctor.duplicate_pictures(index, threshold=1.0)) == 0
+    assert [group.across for group in caption_audit.duplicate_pictures(index)] == [False, False]
+    assert len(caption_audit.duplicate_pictures(index, threshold=1.0)) == 0
 
 
 def test_a_captions_file_that_says_splits_is_asked_without_being_named(tmp_path: Path) -> None:
@@ -197,25 +197,25 @@ def test_a_captions_file_that_says_splits_is_asked_without_being_named(tmp_path:
     karpathy.write_text(json.dumps({"images": images, "dataset": "tiny"}))
     for file, roles in ((karpathy, ["train", "train", "val", "test"]), (captions, [])):
         build_index(tmp_path / "photos", file, FakeEncoder(), tmp_path / "index")
-        assert list(doctor.splits_of(open_index(tmp_path / "index")).values()) == roles
+        assert list(caption_audit.splits_of(open_index(tmp_path / "index")).values()) == roles
     captions.unlink()
-    assert doctor.splits_of(open_index(tmp_path / "index")) == {}
+    assert caption_audit.splits_of(open_index(tmp_path / "index")) == {}
 
 
 def test_split_lists_of_other_pictures_are_refused(tmp_path: Path) -> None:
     index = gallery([[1, 0]], [[1, 0]], [0])
     (tmp_path / "train.txt").write_text("elsewhere.jpg\n")
     with pytest.raises(InputError, match=r"no name in .* is in the index"):
-        doctor.splits_of(index, tmp_path)
+        caption_audit.splits_of(index, tmp_path)
     with pytest.raises(CaptionsError, match="does not exist"):
-        doctor.splits_of(index, tmp_path / "missing")
+        caption_audit.splits_of(index, tmp_path / "missing")
 
 
 def test_an_index_without_captions_is_refused_with_the_command_that_adds_them(tmp_path: Path) -> None:
     paint_many(tmp_path / "photos", 2)
     build_index(tmp_path / "photos", None, FakeEncoder(), tmp_path / "index")
     with pytest.raises(InputError, match=r"no captions to examine.*--captions FILE"):
-        doctor.survey(open_index(tmp_path / "index"))
+        caption_audit.survey(open_index(tmp_path / "index"))
 
 
 def test_a_table_keeps_every_text_as_it_is() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import build_index as script
 from crossmodal.errors import ImageError, MissingPicturesError
-from crossmodal.images import decode as images
+from crossmodal.images import decode
 from crossmodal.index import Progress, build_index, open_index
 from crossmodal.index.catalogue import Stamp
 from crossmodal.index.departures import check_departures, surely_gone
@@ -138,7 +138,7 @@ def test_the_command_confirms_with_prune(
 def test_a_broken_link_is_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").symlink_to(tmp_path / "unmounted" / "x.jpg")
     with pytest.raises(ImageError) as caught:
-        images.read_image_file(tmp_path / "x.jpg")
+        decode.read_image_file(tmp_path / "x.jpg")
     assert caught.value.unread
 
 

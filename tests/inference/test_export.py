@@ -18,7 +18,7 @@ from PIL import Image
 from crossmodal.cli import main
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.index import build_index
-from crossmodal.inference import export as exporting
+from crossmodal.inference import export
 from crossmodal.inference.backends.sessions import OnnxSession
 from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.inference.explain import explain, explain_images
@@ -43,8 +43,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exporting") / "a"
     make(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "RECALL_POINTS", 100.0)  # random towers: int8 is only to be looked at
-        patch.setitem(exporting.LOWEST_COSINE, "int8", 0.9)
+        patch.setattr(export, "RECALL_POINTS", 100.0)  # random towers: int8 is only to be looked at
+        patch.setitem(export.LOWEST_COSINE, "int8", 0.9)
         export_checkpoint(path, ("fp32", "int8"), few, say=lambda _: None)
     return path
 
@@ -176,8 +176,8 @@ def test_what_differs_too_much_is_not_kept_and_what_was_there_stays(
     exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     before = (exported / "exported" / "manifest.json").read_bytes()
-    monkeypatch.setitem(exporting.LOWEST_COSINE, "fp32", 1.1)
-    monkeypatch.setattr(exporting, "_write_graph", lambda _, path, *__: copy_graph(exported, path))
+    monkeypatch.setitem(export.LOWEST_COSINE, "fp32", 1.1)
+    monkeypatch.setattr(export, "_write_graph", lambda _, path, *__: copy_graph(exported, path))
     with pytest.raises(CheckpointError, match=r"no precision of .* agrees with torch"):
         export_checkpoint(exported, ("fp32",), few)
     assert "not kept: it differs too much from torch" in capsys.readouterr().out
@@ -225,7 +225,7 @@ def test_an_unknown_precision_is_refused(tmp_path: Path, precisions: tuple[str, 
 
 def test_a_package_that_is_lacking_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     find: Callable[[str], object] = lambda name: None if name == "onnxscript" else True  # noqa: E731
-    monkeypatch.setattr(exporting, "find_spec", find)
+    monkeypatch.setattr(export, "find_spec", find)
     with pytest.raises(InputError, match=r"an export needs onnxscript: `pip install onnxscript`"):
         export_checkpoint(tmp_path)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crossmodal import finetune as teaching
+from crossmodal import finetune
 from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
 from crossmodal.inference.encoder import open_encoder
@@ -23,7 +23,7 @@ def test_the_starter_is_taught_photos_and_goes_back(shared: Path, tmp_path: Path
     encoder, index = open_encoder(STARTER), tmp_path / "index"
     build_index(tmp_path / "photos", data / "captions.txt", encoder, index)
     before = open_index(index)
-    taught = teaching.teach(index, tmp_path / "candidate", encoder=encoder)
+    taught = finetune.teach(index, tmp_path / "candidate", encoder=encoder)
     assert sum(taught.pictures) == PHOTOS
     assert taught.after.rsum > taught.before.rsum - 20  # 24 photos: one place of one is 4 points of a recall
     before_scenes, after_scenes = taught.skills["generated scenes"]
@@ -31,9 +31,9 @@ def test_the_starter_is_taught_photos_and_goes_back(shared: Path, tmp_path: Path
     if taught.candidate is None:
         return
     # what rounds has no export of the candidate yet, so that torch encodes again
-    assert teaching.accept(index).embedded == (PHOTOS if encoder.rounds else 0)
+    assert finetune.accept(index).embedded == (PHOTOS if encoder.rounds else 0)
     after, new = open_index(index), open_encoder(taught.candidate)
     pictures = [load_image(after.root / picture.stamp.path) for picture in after.catalogue.pictures[:8]]
     assert np.allclose(new.encode_images(pictures), after.image_vectors[:8], atol=1e-4)
-    assert teaching.undo(index)[0] == "starter"
+    assert finetune.undo(index)[0] == "starter"
     assert np.allclose(open_index(index).image_vectors, before.image_vectors, atol=1e-4)

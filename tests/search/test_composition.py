@@ -12,7 +12,8 @@ from crossmodal.errors import ImageError, InputError
 from crossmodal.index import build_index, open_index
 from crossmodal.search.composition import balanced
 from crossmodal.search.query import Box, Indexed, Term, compose
-from crossmodal.search.searcher import Searcher, rerank
+from crossmodal.search.reranking import rerank
+from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, FakeScorer, paint, paint_many
 
 LEFT = Box(0, 0, 0.5, 1)

@@ -13,7 +13,8 @@ from PIL import Image
 from crossmodal import cli
 from crossmodal.errors import CheckpointError, ImageError, IndexMismatchError, IndexStoreError, InputError
 from crossmodal.index import build_index, open_index
-from crossmodal.search.searcher import Hit, Searcher, open_searcher, rerank
+from crossmodal.search.reranking import rerank
+from crossmodal.search.searcher import Hit, Searcher, open_searcher
 from tests.fakes import FakeEncoder, FakeScorer, paint
 
 CAPTIONS = (
