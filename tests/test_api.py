@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import crossmodal
-from crossmodal import api
 from crossmodal.errors import CheckpointError
 from crossmodal.inference.encoder import Encoder
 from crossmodal.models.checkpoint_files import fingerprint
@@ -53,13 +52,11 @@ def test_a_name_that_is_none_is_told() -> None:
 
 @pytest.mark.usefixtures("pictures")
 def test_the_examples_run_as_they_are_written() -> None:
-    order = ["load_model", "build_index", "open_index", "evaluate", "explain", "train"]
-    runner, names = doctest.DocTestRunner(), dict(vars(api))
-    found = {test.name: test for test in doctest.DocTestFinder(recurse=False).find(api, "api")}
-    found |= {name: doctest.DocTestFinder().find(getattr(api, name), name, globs=names)[0] for name in order}
-    for name in order:
-        assert found[name].examples, name
-        assert runner.run(found[name]).failed == 0, name
+    runner, names = doctest.DocTestRunner(), {name: getattr(crossmodal, name) for name in crossmodal.__all__}
+    for name in ("load_model", "build_index", "open_index", "evaluate", "explain", "train"):
+        (test,) = doctest.DocTestFinder(recurse=False).find(names[name], name, globs=dict(names))
+        assert test.examples
+        assert runner.run(test).failed == 0, name
 
 
 def test_pictures_are_encoded_from_paths_as_from_pixels(pictures: Path, starter: Encoder) -> None:

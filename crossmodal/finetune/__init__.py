@@ -13,7 +13,8 @@ from crossmodal.finetune.accepting import (
 )  # fmt: skip
 from crossmodal.finetune.heads import check_teachable
 from crossmodal.finetune.lesson import FEWEST, Progress
-from crossmodal.finetune.taught import ALPHAS, Taught, teach
+from crossmodal.finetune.outcome import Taught
+from crossmodal.finetune.taught import ALPHAS, teach
 
 __all__ = [
     "ALPHAS", "FEWEST", "Pending", "Progress", "Taught", "accept", "check_teachable", "discard", "pending",

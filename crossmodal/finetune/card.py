@@ -8,7 +8,7 @@ from crossmodal.evaluation.metrics import RECALLS
 
 if TYPE_CHECKING:
     from crossmodal.evaluation.retrieval import Report
-    from crossmodal.finetune.taught import Taught
+    from crossmodal.finetune.outcome import Taught
 
 SIDES = ("image_to_text", "text_to_image")
 

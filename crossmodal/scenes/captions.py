@@ -10,13 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from random import Random
-from typing import TYPE_CHECKING
 
 from crossmodal.scenes.catalogue import KINDS, SETTINGS
-from crossmodal.scenes.layout import Group, holds, pick, place_of
-
-if TYPE_CHECKING:
-    from crossmodal.scenes.scene import Scene
+from crossmodal.scenes.layout import Group, Scene, holds, pick, place_of
 
 NUMBERS = ("", "a", "two", "three", "four", "five")
 SIZE_WORDS = {"small": ("small", "little"), "large": ("big", "large")}

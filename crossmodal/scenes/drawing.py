@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
 from crossmodal.scenes.creatures import CREATURES
 from crossmodal.scenes.furnishings import FURNISHINGS
-from crossmodal.scenes.layout import Box, Group, holds, hull
+from crossmodal.scenes.layout import Box, Group, Scene, holds, hull
 from crossmodal.scenes.pen import COLOURS, Pen
 from crossmodal.scenes.places import PLACES
 from crossmodal.scenes.scenery import Stage
 from crossmodal.scenes.sea_creatures import SEA_CREATURES
 from crossmodal.scenes.things import THINGS
-
-if TYPE_CHECKING:
-    from crossmodal.scenes.scene import Scene
 
 DRAWINGS = {**CREATURES, **SEA_CREATURES, **THINGS, **FURNISHINGS}
 OVERSAMPLING = 2

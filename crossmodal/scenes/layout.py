@@ -40,6 +40,22 @@ class Group:
         return len(self.boxes)
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One picture, described whole.
+
+    setting: a key of `crossmodal.scenes.catalogue.SETTINGS`.
+    sky: time of day or weather, empty indoors.
+    groups: one to three, of different kinds.
+    seed: what the scenery's texture and the wording of the captions are drawn from.
+    """
+
+    setting: str
+    sky: str
+    groups: tuple[Group, ...]
+    seed: int
+
+
 def pick(rng: Random, items: Sequence[T]) -> T:
     """One of the items, drawn with `random()` alone, which is the same on every Python."""
     return items[int(rng.random() * len(items))]

@@ -17,7 +17,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING
 from crossmodal.errors import DataError, InputError
 from crossmodal.scenes.arranging import draw_lots, place
 from crossmodal.scenes.catalogue import SETTINGS
-from crossmodal.scenes.layout import Group, pick
+from crossmodal.scenes.layout import Group, Scene, pick
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,20 +38,6 @@ VERSION = 1
 
 OUR_NAMES = re.compile(r"scene-(train|val|test)-\d{5,}\.jpg")
 PATIENCE = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One picture, described whole.
-
-    setting: a key of SETTINGS. sky: time of day or weather, empty indoors. groups: one to three, of different kinds.
-    seed: what the scenery's texture and the wording of the captions are drawn from.
-    """
-
-    setting: str
-    sky: str
-    groups: tuple[Group, ...]
-    seed: int
 
 
 def combination(scene: Scene) -> str:

@@ -20,7 +20,7 @@ from crossmodal.finetune.heads import maps_between
 from crossmodal.finetune.judging import Ranks, gain_of, ranks_on
 from crossmodal.finetune.lesson import Lesson, make_lesson
 from crossmodal.finetune.maps import Maps, learn
-from crossmodal.finetune.taught import Choice
+from crossmodal.finetune.outcome import Choice
 from crossmodal.gallery.feedback import open_feedback
 from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
