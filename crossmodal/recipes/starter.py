@@ -30,7 +30,7 @@ def starter() -> Recipe:
     """
     finetune = Phase(
         "finetune",
-        epochs=12,
+        epochs=20,
         batch_size=128,
         image_lr=1.5e-4,
         text_lr=7e-5,
@@ -42,13 +42,13 @@ def starter() -> Recipe:
         jitter=0.2,
         freeze_image_stages=5,
         freeze_word_embeddings=True,
-        views=8,
+        views=12,
         average=0.99,
     )
     return Recipe(
         name="starter",
         summary="EfficientNet-Lite2 + MiniLM-L6 on photos and generated scenes together; the shipped checkpoint",
-        time="45 minutes on 2 cores",
+        time="75 minutes on 2 cores",
         expected="see model-checkpoints/starter/README.md",
         image_backbone="timm/tf_efficientnet_lite2",
         text_model="sentence-transformers/all-MiniLM-L6-v2",

@@ -101,6 +101,20 @@ def test_it_is_the_same_encoder_to_an_index(both: tuple[Encoder, Encoder]):
         assert getattr(trained, name) == getattr(exported, name)
 
 
+def test_what_a_feed_forward_layer_narrows_stays_float(exported: Path) -> None:
+    """Weights of int8 have two names for a product's matrix; what stays float has a MatMul of its own."""
+    import onnx
+
+    graph = onnx.load(exported / "exported" / "text-int8.onnx", load_external_data=False).graph
+    shapes = {constant.name: tuple(constant.dims) for constant in graph.initializer}
+    kinds = {shapes[node.input[1]]: node.op_type for node in graph.node if node.input[1:2] and node.input[1] in shapes}
+    assert {shape: kind for shape, kind in kinds.items() if kind in ("MatMul", "MatMulInteger")} == {
+        (64, 64): "MatMulInteger",
+        (64, 128): "MatMulInteger",
+        (128, 64): "MatMul",
+    }
+
+
 def test_int8_is_near(exported: Path, both: tuple[Encoder, Encoder]):
     encoder = open_encoder(exported, "onnx-int8")
     assert cosines(both[0].encode_texts(SENTENCES), encoder.encode_texts(SENTENCES)).min() > 0.98
