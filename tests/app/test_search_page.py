@@ -51,9 +51,9 @@ def test_tiles_carry_rank_and_score_best_first(page: AppTest):
 
 def test_that_nothing_matches_is_said_above_the_nearest(page: AppTest, monkeypatch: pytest.MonkeyPatch):
     assert not any("seems to match" in info.value for info in asked_for(page, "a red square").info)
-    plain = Searcher.answer
-    doubtful = lambda *asked, **to: replace(plain(*asked, **to), match=0.02, nothing=True)  # noqa: E731
-    monkeypatch.setattr(Searcher, "answer", doubtful)
+    plain = Searcher.search
+    doubtful = lambda *asked, **to: replace(plain(*asked, **to), match=0.02, anything_here=False)  # noqa: E731
+    monkeypatch.setattr(Searcher, "search", doubtful)
     at = asked_for(page, "tax report")
     assert [info.value for info in at.info if "seems to match" in info.value] == [
         "Nothing in this gallery seems to match (a match is 2 % probable). The nearest pictures all the same:"
@@ -229,7 +229,7 @@ def test_an_index_that_is_absent_is_an_error_with_the_next_command(monkeypatch: 
     monkeypatch.setattr("sys.argv", ["app.py", "--index", "indexes/nowhere"])
     at = app().run()
     assert not at.exception
-    assert "build" in at.error[0].value
+    assert "crossmodal index" in at.error[0].value
 
 
 def test_a_picture_gone_from_the_disk_leaves_its_tile_empty(page: AppTest, photos: Path):

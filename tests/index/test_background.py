@@ -153,7 +153,7 @@ class TestIndex:
 
     def test_a_damaged_file_is_refused(self, index: Path) -> None:
         (index / "generation-000001" / "captions.faiss").write_bytes(b"")
-        with pytest.raises(IndexStoreError, match=r"captions.faiss has 0 bytes.*run `python build_index"):
+        with pytest.raises(IndexStoreError, match=r"captions.faiss has 0 bytes.*run `python -m crossmodal index"):
             open_index(index)
 
     def test_an_open_index_outlives_its_generation(self, index: Path) -> None:

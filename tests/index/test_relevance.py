@@ -263,7 +263,7 @@ class TestIndex:
 
     def test_a_damaged_file_is_refused(self, index: Path) -> None:
         (index / "generation-000001" / "relevance.json").write_text("{}")
-        with pytest.raises(IndexStoreError, match=r"relevance.json has 2 bytes.*run `python build_index"):
+        with pytest.raises(IndexStoreError, match=r"relevance.json has 2 bytes.*run `python -m crossmodal index"):
             open_index(index)
 
     @pytest.mark.parametrize(("threshold", "doubts"), [(1.0, True), (0.0, False)])

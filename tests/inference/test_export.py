@@ -109,6 +109,7 @@ def test_what_a_feed_forward_layer_narrows_stays_float(exported: Path) -> None:
     shapes = {constant.name: tuple(constant.dims) for constant in graph.initializer}
     kinds = {shapes[node.input[1]]: node.op_type for node in graph.node if node.input[1:2] and node.input[1] in shapes}
     assert {shape: kind for shape, kind in kinds.items() if kind in ("MatMul", "MatMulInteger")} == {
+        (64, 8): "MatMulInteger",  # the projection
         (64, 64): "MatMulInteger",
         (64, 128): "MatMulInteger",
         (128, 64): "MatMul",
