@@ -29,10 +29,10 @@ DEMO_COUNT = 1000
 DEMO_SPLIT = "test"
 DEMO_EXAMPLES = (
     "two red rockets in space",
-    "a penguin beside a snowman",
-    "a sailboat at sunset",
-    "three yellow balloons",
-    "a cat in a living room",
+    "an orange cat in a living room",
+    "a camel in the desert",
+    "a purple octopus under the sea",
+    "two yellow balloons over black hens",
 )
 
 
