@@ -1,4 +1,8 @@
-"""Teaching a checkpoint the user's own folder: new heads from an index's captions, kept only if they are wanted."""
+"""A folder's captions → new heads for a checkpoint, mixed with the old ones and kept only if they are wanted.
+
+Takes an index; gives a candidate checkpoint with recall before and after.
+Knows index, search and gallery, and training's losses.
+"""
 
 from __future__ import annotations
 

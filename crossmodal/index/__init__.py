@@ -1,4 +1,8 @@
-"""The index on disk: what was embedded, its vectors, and how they are searched."""
+"""The index on disk: what was embedded, its vectors, what searches them, and how sure an answer is.
+
+Takes a folder of pictures with captions and an encoder; gives an index that is built in one step and opened to read.
+Knows images, datasets, models and inference.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The project's pictures of numbers: similarity heatmaps, training curves, the map of a gallery.
+"""Pictures of numbers: similarity heatmaps, training curves, the map of a gallery; and of pictures, in drawings.py.
 
-Every function returns a sheet of its own (`crossmodal/plots/canvas.py`). Pictures of pictures are in `drawings.py`.
+Takes arrays and what they are called; gives a sheet of its own each time, saved by `save_figure`.
+Knows images, inference and search, of which it takes no more than types.
 """
 
 from __future__ import annotations

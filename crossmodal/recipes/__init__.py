@@ -1,4 +1,8 @@
-"""The recipes by name."""
+"""The recipes by name: what is trained on what, by which loss, in which phases, and what to expect of it.
+
+Takes a name; gives a frozen `Recipe`.
+Knows the names of models, and nothing that needs torch.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_the_demos_examples_find_what_they_name(encoder: Encoder, scenes: tuple[
 
 
 def test_photos_of_dev_are_found_as_well_as_the_card_says(encoder: Encoder, shared: Path):
-    """By a run time that rounds: as well as an export must, see `exporting`."""
+    """By a run time that rounds: as well as an export must, see `crossmodal.inference.export`."""
     data = shared / "data" / "flickr8k"
     pairs = load_pairs(data / "Images", data / "captions.txt")
     records = listed_records(pairs.records, data / "Flickr_8k.devImages.txt")

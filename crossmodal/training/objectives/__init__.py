@@ -1,4 +1,4 @@
-"""What a training step minimises and what an epoch is judged by; the loop itself is in training.py."""
+"""What a training step minimises and what an epoch is judged by; the loop itself is in trainer.py."""
 
 from crossmodal.training.objectives.base import Batch, Judgement, Objective, diagnose
 from crossmodal.training.objectives.embedding import EmbeddingObjective
