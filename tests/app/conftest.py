@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from crossmodal.app.state import demo, galleries
@@ -18,6 +19,7 @@ from tests.app.frame import COLOURS, HOSTILE, ColourEncoder, app, jpeg
 def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test starts the app again, in an empty folder, with the fake encoder and a small demo gallery."""
     st.cache_resource.clear()
+    config.set_option("runner.magicEnabled", False)  # as our settings have it, which an empty folder lacks
     galleries._loaded.cache_clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["app.py"])
