@@ -50,7 +50,7 @@ from crossmodal.training.trainer import Epoch, Step, Trainer
 
 SAVE_STEPS_SECONDS = 300.0
 CONFIG = "config.json"
-WRITTEN = (CONFIG, "history.json", "curves.png", "similarity.png")  # beside the checkpoints, where they stand
+WRITTEN = ("history.json", "curves.png", "similarity.png")  # beside the checkpoints, where they stand
 
 
 def build_objective(
@@ -282,12 +282,22 @@ def _check_free(out: Path) -> None:
             check_replaceable(path)
         except CheckpointError as error:
             raise TrainingError(str(error)) from error
-    taken = next((out / name for name in WRITTEN if (out / name).exists()), None)
+    foreign = () if _is_config(out / CONFIG) else (CONFIG,)  # ours is there from the start, before any checkpoint
+    taken = next((out / name for name in (*foreign, *WRITTEN) if (out / name).exists()), None)
     if taken is not None and not checkpoints:
         raise TrainingError(
             f"{taken} is there and no run of ours is, so nothing in {out} is overwritten: name another folder with "
             "--out DIR"
         )
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a file holds what a run of ours was asked to do."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"recipe"} <= content.keys() <= set(TrainConfig.__dataclass_fields__)
 
 
 def _check_same(path: Path, asked: TrainConfig) -> None:

@@ -38,7 +38,7 @@ def test_a_checkpoint_replaces_a_checkpoint_and_nothing_else(tmp_path: Path, con
     assert mine.read_text() == content
 
 
-@pytest.mark.parametrize("name", ["best/notes.txt", "last/notes.txt", "curves.png", "history.json"])
+@pytest.mark.parametrize("name", ["best/notes.txt", "last/notes.txt", "curves.png", "history.json", "config.json"])
 def test_a_training_leaves_a_folder_of_somebody_else_alone(tmp_path: Path, name: str) -> None:
     mine = put(tmp_path / name)
     with pytest.raises(TrainingError, match="--out DIR"):

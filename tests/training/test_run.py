@@ -129,3 +129,11 @@ def test_a_run_goes_on_only_as_it_began(runs: Path, capsys: pytest.CaptureFixtur
     assert training_script.main([*SMOKE, "--epochs", "4", "--out", str(runs / "whole"), "--resume"]) == 2
     assert "epochs [3] → [4]" in capsys.readouterr().err
     assert digest(runs / "whole") == before
+
+
+def test_a_run_that_was_killed_before_its_first_save_begins_again(runs: Path):
+    out = runs / "early"
+    out.mkdir()
+    (out / "config.json").write_bytes((runs / "whole" / "config.json").read_bytes())
+    assert training_script.main([*SMOKE, "--epochs", "3", "--out", str(out), "--resume"]) == 0
+    assert digest(out) == digest(runs / "whole")
