@@ -47,9 +47,8 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
     import numpy as np
 
     from crossmodal.index.calibrate import calibrate
-    from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
+    from crossmodal.index.catalogue import Caption, Catalogue, Facts, Picture, Stamp, write_catalogue
     from crossmodal.index.embedder import Vectors
-    from crossmodal.index.facts import Facts
     from crossmodal.index.manifest import SCHEMA, Manifest, write_manifest
     from crossmodal.index.relevance import Relevance
     from crossmodal.index.store import write_generation
@@ -66,17 +65,19 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
     for start in range(0, len(owner), 10_000):
         own = images[owner[start : start + 10_000]]
         captions[start : start + 10_000] = unit(own + 0.05 * random.standard_normal(own.shape, dtype=np.float32))
+    facts = Facts(640, 480, "2021-05-03T12:00:00")
+    stamps = (Stamp(f"folder/{row:06d}.jpg", 100_000, 10**18) for row in range(pictures))
     catalogue = Catalogue(
-        tuple(Picture(Stamp(f"folder/{row:06d}.jpg", 100_000, 10**18), f"{row:064x}") for row in range(pictures)),
+        tuple(Picture(stamp, f"{row:064x}", facts) for row, stamp in enumerate(stamps)),
         tuple(Caption(int(row), f"a made-up caption of picture {row}, number {n}") for n, row in enumerate(owner)),
     )
     path.mkdir(parents=True)
-    facts = [Facts(640, 480, "2021-05-03T12:00:00")] * pictures
+    write_catalogue(path / "new", catalogue.pictures, catalogue.captions)
 
     def fit(pictures: Vectors, sentences: Vectors) -> dict[str, Relevance]:
         return calibrate(catalogue, pictures, sentences, encoder)
 
-    generation, files = write_generation(path, catalogue, facts, encoder.dimension, [images], [captions], fit)
+    generation, files = write_generation(path, path / "new", encoder.dimension, [images], [captions], fit)
     about: dict[str, str | None] = {
         "name": encoder.name,
         "fingerprint": encoder.fingerprint,

@@ -86,7 +86,7 @@ def paint_many(folder: Path, count: int) -> Path:
 
 def contents(index: Index) -> tuple[Any, bytes, bytes]:
     """Everything that a search depends on, to the bit."""
-    return (index.catalogue, index.facts), index.image_vectors.tobytes(), index.caption_vectors.tobytes()
+    return index.catalogue, index.image_vectors.tobytes(), index.caption_vectors.tobytes()
 
 
 class DrawingEncoder(FakeEncoder):

@@ -122,8 +122,9 @@ def describe(report: BuildReport, index: Path, example: str) -> str:
         lines.append(f"skipped: {len(report.skipped):,}")
         lines += [f"  {plain(skipped.path)}: {skipped.reason}" for skipped in report.skipped[:SHOWN]]
     if len(report.skipped) > SHOWN:
-        lines.append(f"  … and {len(report.skipped) - SHOWN:,} more, all in {skipped_list(index)}")
-    notes = (*report.notes, *report.problems)
+        command = f"python -m crossmodal index-stats --index {folder} --skipped"
+        lines.append(f"  … and {len(report.skipped) - SHOWN:,} more: `{command}` lists them")
+    notes = [*map(str, report.notes), *report.problems]
     lines += [f"note: {plain(note)}" for note in notes[:SHOWN]]
     if len(notes) > SHOWN:
         lines.append(f"note: … and {len(notes) - SHOWN:,} more; `python -m crossmodal validate` lists them")
@@ -136,13 +137,6 @@ def describe(report: BuildReport, index: Path, example: str) -> str:
             f"open it:    python -m crossmodal app --index {folder}",
         ]
     )
-
-
-def skipped_list(index: Path) -> Path:
-    """The file that lists every skipped picture."""
-    from crossmodal.index import read_manifest
-
-    return index / read_manifest(index).generation / "skipped.jsonl"
 
 
 def plain(text: str) -> str:

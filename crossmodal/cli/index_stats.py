@@ -16,16 +16,23 @@ def add_index_stats_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by `index`")
     parser.add_argument("--queries", type=int, default=200, metavar="N", help="captions to ask (default 200)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of their choice (default 0)")
+    parser.add_argument("--skipped", action="store_true", help="list what was left out, and why, instead")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
 
 
 def run_index_stats(options: argparse.Namespace) -> int:
-    """Print one line a set, separated by tabs, and below it what to change, if anything."""
+    """Print one line a set, separated by tabs, and below it what to change, if anything; or what was left out."""
+    from crossmodal.cli.index import plain
     from crossmodal.index import build_command, open_index, search_statistics
 
     if options.queries < 1:
         raise InputError(f"--queries must be at least 1, not {options.queries}")
     index = open_index(options.index)
+    if options.skipped:
+        skipped = [{"path": each.path, "reason": each.reason} for each in index.catalogue.skipped]
+        lines = (f"{plain(each['path'])}\t{each['reason']}" for each in skipped)
+        print(json.dumps(skipped, indent=1) if options.json else "\n".join(lines))
+        return 0
     found = search_statistics(index, options.queries, options.seed)
     if options.json:
         print(json.dumps([stats.as_dict() for stats in found], indent=1))

@@ -66,7 +66,7 @@ def run_search(options: argparse.Namespace) -> int:
     runtime = getattr(searcher.encoder, "runtime", "")
     if runtime:
         print(f"encoded by {runtime}", file=sys.stderr)
-    remark = searcher.uncalibrated or _doubt(answer)
+    remark = _doubt(answer)
     if remark:
         print(remark, file=sys.stderr)
     if options.plot:

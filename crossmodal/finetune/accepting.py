@@ -178,7 +178,7 @@ def switch_checkpoint(index: Path, checkpoint: Path, progress: Progress | None =
         before = shlex.quote(str(recorded_checkpoint(manifest, index)))
         command = f"{build_command(manifest, index)} --checkpoint {before} --prune"
         raise MissingPicturesError(f"{error}: `{command}`, and then this") from error
-    return replace(report, notes=tuple(note for note in report.notes if not note.startswith("rebuilt")))
+    return replace(report, notes=tuple(note for note in report.notes if note.kind != "rebuilt"))
 
 
 def vectors_under(index: Index, checkpoint: Path, encoder: Embedder) -> tuple[Vectors, Vectors] | None:

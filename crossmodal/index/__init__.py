@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crossmodal.index.calibrate import PICTURE_TO_CAPTIONS, WORDS_TO_IMAGES, fill_uncaptioned
-from crossmodal.index.caption_words import split_words
-from crossmodal.index.catalogue import Skipped
+from crossmodal.index.catalogue import Facts, Skipped
 from crossmodal.index.embedder import Embedder, Vectors
-from crossmodal.index.fact_rows import Facts
 from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
 from crossmodal.index.nearest import exact_cosines
 from crossmodal.index.search_stats import search_statistics
 from crossmodal.index.store import Index, open_index
+from crossmodal.index.words import split_words
 
 if TYPE_CHECKING:
     from crossmodal.index.build import BuildReport, Progress, build_index

@@ -1,47 +1,62 @@
-"""Checkpoint + pictures + captions → index directory; incremental, resumable, published in one step."""
+"""Checkpoint + pictures + captions → index directory, in four steps: scan, plan, embed, publish.
+
+    scan      the folder's files and the captions, as they are now, into building/scanned.sqlite
+    plan      which files are new, changed or gone beside the former index (crossmodal.index.plan)
+    embed     what has no vector yet, unit by unit, into the journal (crossmodal.index.embed, …journal)
+    publish   the next generation beside the former one, then the manifest in one step (crossmodal.index.store)
+
+A build that is killed leaves the former index whole, and the next call goes on from the journal.
+
+Shapes: D embedding.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import chain
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crossmodal._memory import give_back_memory, sparing_memory
 from crossmodal.datasets.records import Pairs, load_pairs
-from crossmodal.errors import IndexMismatchError, IndexStoreError, InputError
-from crossmodal.index.assembly import Assembly, Changes, Matches, assemble, changes_between, match_rows
+from crossmodal.errors import IndexStoreError, InputError
 from crossmodal.index.calibrate import calibrate
-from crossmodal.index.caption_plan import CaptionPlan, plan_captions
-from crossmodal.index.catalogue import Caption, Catalogue, Skipped, Stamp, caption_lines, scan, stamp_lines
+from crossmodal.index.catalogue import CATALOGUE, Caption, Catalogue, Skipped, read_catalogue, write_catalogue
 from crossmodal.index.claim import LOCK, check_root, claim_folder, remember_root
 from crossmodal.index.departures import check_departures, surely_gone
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
 from crossmodal.index.embedder import Embedder, Vectors, rest, rounding
-from crossmodal.index.facts import UNKNOWN, Facts, add_unread
-from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, check_encoder, hash_file, write_manifest
+from crossmodal.index.journal import Journal, remove_journal
+from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, difference, hash_file, write_manifest
+from crossmodal.index.plan import Changes, Plan, caption_order, changes_between, plan_pictures, rows_of
 from crossmodal.index.relevance import Relevance
-from crossmodal.index.rows import Rows
-from crossmodal.index.shelf import Shelf, remove_journals
+from crossmodal.index.scan import SCANNED, Chosen, Scan, paths_of, scan
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
 from crossmodal.index.vectors import vectors_by_key
 
-__all__ = ["BuildReport", "Progress", "build_index"]
+__all__ = ["BuildReport", "Note", "Progress", "build_index"]
 
 Given = tuple[Mapping[str, Vectors], Mapping[str, Vectors]]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a build is. stage: "pictures", "captions" or "writing". rate: items a second, 0 while unknown.
+    """How far a build is.
 
+    stage: "pictures", "captions" or "writing".
+    done: items of the stage.
+    total: of all that are to be done.
+    skipped: pictures left out so far.
+    rate: items a second, 0 while unknown.
+    seconds_left: expected, 0 while unknown.
     note: while writing, what is built next for searching, and the memory and time it is expected to take.
     """
 
@@ -54,14 +69,37 @@ class Progress:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a person should know of a build.
+
+    kind: "rebuilt", "damaged", "unread", "missing" or "uncaptioned".
+    text: the same in a sentence.
+    """
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(frozen=True)
 class BuildReport:
     """What a build did.
 
-    indexed: pictures in the index now; of them embedded had to be encoded, reused had a vector already. added,
-    changed, renamed, removed: pictures, compared with the former index. captions: in the index now. skipped: pictures
-    left out. notes: what else a person should know, one sentence each. problems: what was wrong with the captions file,
-    quoted, so only for those who may read it. seconds: wall clock of this run.
+    indexed: pictures in the index now.
+    reused: of them, had a vector already.
+    added: pictures that the former index had not.
+    changed: pictures whose bytes are others than in the former index.
+    removed: pictures of the former index that are gone.
+    captions: in the index now.
+    skipped: pictures left out, and why.
+    seconds: wall clock of this run.
+    renamed: pictures under another path than before.
+    embedded: pictures that had to be encoded.
+    notes: what else a person should know.
+    problems: what was wrong with the captions file, quoted, so only for those who may read it.
     """
 
     indexed: int
@@ -74,7 +112,7 @@ class BuildReport:
     seconds: float
     renamed: int = 0
     embedded: int = 0
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -127,10 +165,11 @@ def _locked(index: Path) -> Iterator[None]:
 
 
 class _Build:
-    """One run of `build_index`.
+    """One run of `build_index`. Each of its steps is named after what it leaves.
 
-    former: the index that stands there, reusable: the same where its vectors may be used again; both from `run` on.
-    changes: beside the former index, once every picture was looked at.
+    former: the index that stands there, opened by `run`.
+    reusable: the former index where its vectors may be used again.
+    embedded: pictures that needed a vector, of this run or of one that was killed.
     """
 
     def __init__(
@@ -143,127 +182,149 @@ class _Build:
         given: Given,
         prune: bool,
     ) -> None:
-        self.captions = captions
-        self.encoder = encoder
-        self.index = index
-        self.progress = progress
-        self.given = given
-        self.prune = prune
+        self.captions, self.encoder, self.index, self.prune = captions, encoder, index, prune
+        self.progress, self.given = progress, given
+        self.pairs: Pairs | None = pairs
         self.root = pairs.root.resolve()
-        self.format, self.missing, self.problems = pairs.format, pairs.missing, pairs.problems
-        texts = {record.image: record.captions for record in pairs.records if record.captions}
-        self.paths = sorted({*(record.image for record in pairs.records), *pairs.uncaptioned})
-        said = (Caption(place, text) for place, path in enumerate(self.paths) for text in texts.get(path, ()))
-        self.texts = caption_lines().pack(said)
-        self.notes: list[str] = []
+        self.format, self.missing, self.problems = pairs.format, len(pairs.missing), pairs.problems
+        self.folder = index / BUILDING
+        self.notes: list[Note] = []
         self.former: Index | None = None
         self.reusable: Index | None = None
-        self.changes = Changes(0, 0, 0, 0)
+        self.embedded = 0
 
-    def _open_former(self) -> Index | None:
+    def run(self, started: float, batch_size: int) -> BuildReport:
+        """Scan, plan, embed what is new, publish if anything differs, and tidy up."""
+        self.former = self._former()
+        scanned = self._scanned()
+        self.reusable = self._reusable()
+        plan = self._plan(scanned)
+        with closing(scanned), closing(self._journal()) as journal:
+            pictures = self._embed_pictures(scanned, plan, journal, batch_size)
+            catalogue = self._catalogue(scanned, plan, journal)
+            changes = self._changes(catalogue)
+            captions = self._embed_captions(catalogue, journal)
+            generation = self._publish(catalogue, journal, pictures, captions)
+        for name in (SCANNED, CATALOGUE):
+            (self.folder / name).unlink(missing_ok=True)
+        remove_journal(self.folder)
+        remove_old_generations(self.index, keep=generation)
+        return self._report(catalogue, changes, time.monotonic() - started)
+
+    def _former(self) -> Index | None:
         if not (self.index / MANIFEST).exists():
             return None
         try:
-            return open_index(self.index, verify=True)
+            return open_index(self.index, verify=True, of_before=True)
         except IndexStoreError as error:
-            self.notes.append(f"the former index could not be read and was rebuilt: {error}")
+            self._note("damaged", f"the former index could not be read and was rebuilt: {error}")
             return None
 
-    def _fits(self, former: Index | None) -> bool:
-        """Whether the vectors of the former index may be used again."""
-        if former is None:
-            return False
-        try:
-            check_encoder(former.manifest, self.encoder, self.index)
-        except IndexMismatchError as error:
-            self.notes.append(f"rebuilt: {str(error).split(': run ')[0]}")
-            return False
-        if former.manifest.rounding != rounding(self.encoder):
-            made, now = former.manifest.rounding or "an exact run time", rounding(self.encoder) or "an exact one"
-            self.notes.append(f"rebuilt: its vectors were made by {made}, this is {now}, and an index mixes none")
-            return False
-        return True
-
-    def run(self, started: float, batch_size: int) -> BuildReport:
-        """Embed what is new, publish if anything differs, and tidy up."""
-        self.former = self._open_former()
-        check_root(self.index, self.former, self.root, self.paths)
+    def _scanned(self) -> Scan:
+        """The folder and the captions as they are now; they are read from the disk from here on."""
+        pairs, self.pairs = self.pairs, None
+        assert pairs is not None
+        check_root(self.index, self.former, self.root, paths_of(pairs))
         remember_root(self.index, self.root)
-        self.reusable = self.former if self._fits(self.former) else None
-        stamps = scan(self.root, self.paths)
-        self.paths.clear()
-        give_back_memory()
-        matches = match_rows(stamps, self._former_catalogue())
-        self._refuse_if_gone(stamps, matches)
-        before, kept = self._kept(matches)
-        plan = stamps if (kept < 0).all() else stamp_lines().pack(compress(stamps.each(), kept < 0))
-        with closing(self._picture_shelf(plan, batch_size)) as images:
-            tick = self._ticker("pictures", len(plan))
-            embed_pictures(self.root, plan, self.encoder, images.known, images.journal, batch_size, tick)
-            rows = assemble(stamps, kept, images.journal.outcomes(), self.reusable, self.texts, before)
-            del stamps, plan
-            self._compare(rows)
-            self.texts = caption_lines().rows()
-            give_back_memory()
-            rows = replace(rows, facts=self._facts(rows))
-            at_hand = self._captions_at_hand()
-            said = plan_captions(rows.catalogue, at_hand)
-            give_back_memory()
-            about = json.dumps([CAPTIONS_PER_UNIT]).encode()
-            shelf = Shelf(self.index / BUILDING, "captions", (about, said.texts.data), self.encoder, at_hand)
-            with closing(shelf) as captions:
-                tick = self._ticker("captions", len(said.texts), len(rows.catalogue.skipped))
-                embed_captions(said.texts, self.encoder, captions.known, captions.journal, tick)
-                generation = self._publish(rows, images, captions, said)
-        remove_journals(self.index / BUILDING)
-        remove_old_generations(self.index, keep=generation)
-        return self._report(rows, time.monotonic() - started)
+        return scan(self.root, pairs, self.folder)
 
-    def _former_catalogue(self) -> Catalogue:
-        return Catalogue() if self.former is None else self.former.catalogue
+    def _reusable(self) -> Index | None:
+        """The former index, if its vectors may be used again."""
+        if self.former is None:
+            return None
+        other = difference(self.former.manifest, self.encoder)
+        made, now = self.former.manifest.rounding, rounding(self.encoder)
+        if not other and made != now:
+            made, now = made or "an exact run time", now or "an exact one"
+            other = f"its vectors were made by {made}, this is {now}, and an index mixes none"
+        if other:
+            self._note("rebuilt", f"rebuilt: {other}")
+        return None if other else self.former
 
-    def _refuse_if_gone(self, stamps: Rows[Stamp], matches: Matches) -> None:
-        """Before anything is embedded, refuse what would be refused in the end: see `check_departures`."""
-        if self.prune:
-            return
-        new = (stamp for stamp, row in zip(stamps.each(), matches.rows, strict=True) if row < 0)
-        lost, present = surely_gone(matches.gone, new), (stamp.path for stamp in stamps.each())
-        check_departures(lost, len(self._former_catalogue().pictures), present, self.root, self.index)
-
-    def _compare(self, rows: Assembly) -> None:
-        """Note what is different from the former index, and refuse to lose many pictures."""
-        former = self._former_catalogue()
-        self.changes = changes_between(former, rows.catalogue)
+    def _plan(self, scanned: Scan) -> Plan:
+        """What is to be read; refused where too much would leave the index, before anything is embedded."""
+        former = Catalogue() if self.former is None else self.former.catalogue
+        plan = plan_pictures(scanned.stamps, former)
         if not self.prune:
-            present = (picture.stamp.path for picture in rows.catalogue.each_picture())
-            check_departures(self.changes.lost, len(former.pictures), present, self.root, self.index)
-        if rows.unread:
-            count, first = len(rows.unread), rows.unread[0]
-            self.notes.append(
-                f"{count:,} picture{'s' * (count > 1)} could not be read now and stay{'s' * (count == 1)} in the index "
-                f"as before: {first.path}{' the first' * (count > 1)}, {first.reason}"
-            )
-
-    def _kept(self, matches: Matches) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The reusable row of each path, and of each file that looks untouched; none where the folder is another."""
+            new = (stamp for stamp, row in zip(scanned.stamps.each(), plan.rows, strict=True) if row < 0)
+            lost, present = surely_gone(plan.gone, new), (stamp.path for stamp in scanned.stamps.each())
+            check_departures(lost, len(former.pictures), present, self.root, self.index)
         if self.reusable is None or self.reusable.root.resolve() != self.root:
-            matches.rows[:] = -1
-        return matches.rows, np.where(matches.untouched, matches.rows, -1)
+            plan.rows[:], plan.kept[:] = -1, False
+        return plan
 
-    def _picture_shelf(self, plan: Rows[Stamp], batch_size: int) -> Shelf:
-        known = [self.given[0]]
-        if self.reusable is not None:
-            keys = (picture.sha256 for picture in self.reusable.catalogue.each_picture())
-            known.insert(0, vectors_by_key(keys, self.reusable.image_vectors))
-        about = json.dumps([str(self.root), batch_size]).encode()
-        return Shelf(self.index / BUILDING, "pictures", (about, plan.data), self.encoder, known)
+    def _journal(self) -> Journal:
+        settings = {"fingerprint": self.encoder.fingerprint, "preprocessing": self.encoder.preprocessing}
+        return Journal(self.folder, {**settings, "runtime": rounding(self.encoder)}, self.encoder.dimension)
 
-    def _captions_at_hand(self) -> list[Mapping[str, Vectors]]:
-        """Vectors of captions by their text, those of the former index first."""
+    def _at_hand(self, kind: str) -> list[Mapping[str, Vectors]]:
+        """Vectors of "picture"s or "caption"s that no build has to make, those of the former index first."""
+        given = self.given[kind == "caption"]
         if self.reusable is None:
-            return [self.given[1]]
-        keys = (caption.text for caption in self.reusable.catalogue.each_caption())
-        return [vectors_by_key(keys, self.reusable.caption_vectors), self.given[1]]
+            return [given]
+        catalogue, vectors = self.reusable.catalogue, self.reusable.image_vectors
+        keys = (picture.sha256 for picture in catalogue.each_picture())
+        if kind == "caption":
+            keys, vectors = (caption.text for caption in catalogue.each_caption()), self.reusable.caption_vectors
+        return [vectors_by_key(keys, vectors), given]
+
+    def _embed_pictures(self, scanned: Scan, plan: Plan, journal: Journal, batch_size: int) -> Mapping[str, Vectors]:
+        """Returns the vectors known before by the SHA-256 of their pictures; the others are in the journal."""
+        todo = Chosen(scanned.stamps, np.flatnonzero(~plan.kept))
+        about = (f"{stamp.path!r} {stamp.size} {stamp.modified_ns}\n".encode() for stamp in todo)
+        journal.begin("picture", chain([f"{self.root} {batch_size}\n".encode("utf-8", "replace")], about))
+        known = _either(*self._at_hand("picture"), journal.earlier("picture"))
+        embed_pictures(self.root, todo, self.encoder, known, journal, batch_size, self._ticker("pictures", len(todo)))
+        return known
+
+    def _catalogue(self, scanned: Scan, plan: Plan, journal: Journal) -> Catalogue:
+        """What the next generation holds, written beside the journal."""
+        former = () if self.reusable is None else self.reusable.catalogue.pictures
+        row_of, unread = np.full(len(scanned.stamps), -1, dtype=np.int64), list[Skipped]()
+
+        def rows() -> Iterator[Any]:
+            found = 0
+            for place, each in enumerate(rows_of(scanned.stamps.each(), plan, former, journal.outcome)):
+                self.embedded += each.embedded
+                if each.unread:
+                    unread.append(Skipped(scanned.stamps[place].path, each.unread))
+                if not isinstance(each.row, Skipped):
+                    row_of[place], found = found, found + 1
+                yield each.row
+
+        placed = ((int(row_of[each.picture]), each.text) for each in scanned.captions.each())
+        said = (Caption(row, text) for row, text in placed if row >= 0)
+        write_catalogue(self.folder / CATALOGUE, rows(), said)
+        if unread:
+            count, first = len(unread), unread[0]
+            self._note(
+                "unread",
+                f"{count:,} picture{'s' * (count > 1)} could not be read now and stay{'s' * (count == 1)} in the index "
+                f"as before: {first.path}{' the first' * (count > 1)}, {first.reason}",
+            )
+        give_back_memory()
+        return read_catalogue(self.folder / CATALOGUE)
+
+    def _changes(self, catalogue: Catalogue) -> Changes:
+        """What differs from the former index; refused where many pictures would be lost."""
+        former = Catalogue() if self.former is None else self.former.catalogue
+        changes = changes_between(former, catalogue)
+        if not self.prune:
+            present = (picture.stamp.path for picture in catalogue.each_picture())
+            check_departures(changes.lost, len(former.pictures), present, self.root, self.index)
+        return changes
+
+    def _embed_captions(self, catalogue: Catalogue, journal: Journal) -> Mapping[str, Vectors]:
+        """Returns the vectors that were known before by their texts; the others are in the journal."""
+        at_hand = self._at_hand("caption")
+        order = caption_order((caption.text for caption in catalogue.each_caption()), _either(*at_hand))
+        give_back_memory()
+        todo = Chosen(catalogue.captions, order)
+        journal.begin("caption", (f"{CAPTIONS_PER_UNIT} {caption.text!r}\n".encode() for caption in todo))
+        known = _either(*at_hand, journal.earlier("caption"))
+        tick = self._ticker("captions", len(todo), len(catalogue.skipped))
+        embed_captions(todo, self.encoder, known, journal, tick)
+        return known
 
     def _ticker(self, stage: str, total: int, skipped: int = 0) -> Callable[[int, int], None]:
         """What turns (done, skipped here) into a Progress; the rate counts only what this run did."""
@@ -277,49 +338,43 @@ class _Build:
 
         return tick
 
-    def _facts(self, rows: Assembly) -> Rows[Facts]:
-        """What each picture says of itself: read with it just now, or by a former build, else from its header."""
-        unread = [row for row, facts in enumerate(rows.facts.each()) if facts == UNKNOWN]
-        if self.reusable is not None and self.reusable.facts is None:
-            count = len(unread)
-            self.notes.append(f"the former index knew no sizes and dates: read from the headers of {count:,} pictures")
-        tick = self._ticker("pictures", len(unread), len(rows.catalogue.skipped))
-        return add_unread(self.root, rows.catalogue.pictures, rows.facts, unread, tick)
-
-    def _publish(self, rows: Assembly, images: Shelf, captions: Shelf, said: CaptionPlan) -> str:
+    def _publish(
+        self, catalogue: Catalogue, journal: Journal, known: Mapping[str, Vectors], said: Mapping[str, Vectors]
+    ) -> str:
         """Write and publish the next generation, unless the former one says the same; returns the one that counts."""
-        catalogue = rows.catalogue
-        manifest = self._manifest(catalogue)
-        former = self.reusable
+        manifest, former = self._manifest(catalogue), self.reusable
         same = former is not None and former.catalogue == catalogue and _says_the_same(former.manifest, manifest)
         relevance = former.relevance if former is not None and same else None
-        if former is not None and relevance is not None and rows.facts == former.facts and not former.lacking:
+        if former is not None and same and not former.lacking:
             return former.manifest.generation
-        self.progress(Progress("writing", 0, 1, len(catalogue.skipped)))
+        skipped = len(catalogue.skipped)
+        self.progress(Progress("writing", 0, 1, skipped))
 
         def fit(pictures: Vectors, sentences: Vectors) -> dict[str, Relevance]:
             return calibrate(catalogue, pictures, sentences, self.encoder) if relevance is None else relevance
 
         def tell(note: str) -> None:
-            self.progress(Progress("writing", 0, 1, len(catalogue.skipped), note=note))
+            self.progress(Progress("writing", 0, 1, skipped, note=note))
 
+        keys = (picture.sha256 for picture in catalogue.each_picture())
         texts = (caption.text for caption in catalogue.each_caption())
-        starts = map(int, said.starts(captions.journal.outcomes()))
         rest(self.encoder)  # not where nothing is written: the next search would wait for its tower
         with sparing_memory():
             generation, files = write_generation(
                 self.index,
-                catalogue,
-                rows.facts,
+                self.folder / CATALOGUE,
                 self.encoder.dimension,
-                images.gather(rows.wanted()),
-                captions.gather(zip(texts, starts, strict=True)),
+                journal.gather("picture", keys, known),
+                journal.gather("caption", texts, said),
                 fit,
                 tell,
             )
         write_manifest(self.index, replace(manifest, generation=generation, files=files))
-        self.progress(Progress("writing", 1, 1, len(catalogue.skipped)))
+        self.progress(Progress("writing", 1, 1, skipped))
         return generation
+
+    def _note(self, kind: str, text: str) -> None:
+        self.notes.append(Note(kind, text))
 
     def _manifest(self, catalogue: Catalogue) -> Manifest:
         """The manifest of a generation that is not written yet."""
@@ -350,19 +405,16 @@ class _Build:
             files={},
         )
 
-    def _report(self, rows: Assembly, seconds: float) -> BuildReport:
-        catalogue = rows.catalogue
-        changes = self.changes
+    def _report(self, catalogue: Catalogue, changes: Changes, seconds: float) -> BuildReport:
         if self.missing:
-            count, several = len(self.missing), len(self.missing) > 1
-            words = f"{count:,} captioned pictures are" if several else "1 captioned picture is"
-            self.notes.append(f"{words} not in the folder: see `python -m crossmodal validate`")
+            words = f"{self.missing:,} captioned pictures are" if self.missing > 1 else "1 captioned picture is"
+            self._note("missing", f"{words} not in the folder: see `python -m crossmodal validate`")
         if self.former is not None and self.former.catalogue.captions and self.captions is None:
-            self.notes.append("the former index had captions; no captions file was given, so this one has none")
+            self._note("uncaptioned", "the former index had captions; no captions file was given, so this one has none")
         return BuildReport(
             indexed=len(catalogue.pictures),
-            embedded=rows.embedded,
-            reused=len(catalogue.pictures) - rows.embedded,
+            embedded=self.embedded,
+            reused=len(catalogue.pictures) - self.embedded,
             added=changes.added,
             changed=changes.changed,
             renamed=changes.renamed,
@@ -373,6 +425,11 @@ class _Build:
             notes=tuple(self.notes),
             problems=self.problems,
         )
+
+
+def _either(*sources: Mapping[str, Vectors]) -> Mapping[str, Vectors]:
+    """All of them as one, the first that holds a key counts."""
+    return ChainMap(*cast(Any, sources))  # it only ever writes into the first, and nobody writes here
 
 
 def _says_the_same(former: Manifest, manifest: Manifest) -> bool:

@@ -1,14 +1,13 @@
 """Which folders are indexes of ours, and of which pictures: nothing else is ever written to or removed.
 
 A build leaves a mark before it writes anything else, so that one that is killed early is known again. An index of
-before there were marks is told by what its manifest, its generation or its journals hold.
+before there were marks is told by what its manifest, its generation or its journal hold.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +16,9 @@ from pathlib import Path
 
 from crossmodal.errors import ImageError, IndexStoreError
 from crossmodal.images.decode import read_image_file
-from crossmodal.index.catalogue import CATALOGUE_FILES
+from crossmodal.index.catalogue import CATALOGUE
+from crossmodal.index.database import is_ours
+from crossmodal.index.journal import JOURNAL
 from crossmodal.index.manifest import BUILDING, MANIFEST, Manifest, read_manifest
 from crossmodal.index.store import Index, generations
 
@@ -28,8 +29,7 @@ __all__ = [
 
 MARK = ".crossmodal-index"  # its name says whose the folder is, its content of which pictures
 LOCK = ".lock"
-JOURNAL_NAME = re.compile(r"(pictures|captions)-[0-9a-f]{16}\.journal")
-JOURNAL_START = b'{"journal": '
+PICTURES_OF_BEFORE = "pictures.jsonl"  # in a generation of an earlier version
 OF_EVERY_MANIFEST = {"schema", "generation", "checkpoint", "files"}
 SAMPLE = 64  # pictures whose bytes tell whether a folder is a moved or copied gallery
 
@@ -83,17 +83,10 @@ def _manifest_keys(index: Path) -> set[str]:
 
 
 def _holds_our_files(index: Path) -> bool:
-    """Whether there is a generation, or a journal, as versions before there were marks wrote them."""
-    if any((folder / name).is_file() for folder in generations(index) for name in CATALOGUE_FILES[:1]):
-        return True
-    found = [path for path in (index / BUILDING).glob("*.journal") if JOURNAL_NAME.fullmatch(path.name)]
-    return any(_begins_a_journal(path) for path in found)
-
-
-def _begins_a_journal(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(64)
-    return not start or start[12:].startswith(JOURNAL_START)
+    """Whether there is a generation, or a journal, of ours."""
+    files = [index / BUILDING / JOURNAL, *(folder / CATALOGUE for folder in generations(index))]
+    of_before = any((folder / PICTURES_OF_BEFORE).is_file() for folder in generations(index))
+    return of_before or any(map(is_ours, files))
 
 
 def _write_mark(index: Path, root: Path) -> None:
@@ -121,7 +114,7 @@ def claimed_root(index: Path) -> Path | None:
     True
     """
     try:
-        return read_manifest(index).root(index)
+        return read_manifest(index, of_before=True).root(index)
     except IndexStoreError:
         return _marked_root(index)
 

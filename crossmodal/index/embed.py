@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import CheckpointError, ImageError
-from crossmodal.images.decode import load_image, read_image_file, soon_read
-from crossmodal.index.catalogue import Stamp, stamp_of
+from crossmodal.images.decode import describe_image, load_image, read_image_file, soon_read
+from crossmodal.index.catalogue import UNKNOWN, Caption, Facts, Stamp, stamp_of
 from crossmodal.index.embedder import Embedder, Vectors
-from crossmodal.index.facts import facts_in
 from crossmodal.index.journal import Journal, Outcome
 from crossmodal.inference.backends.towers import Bulk
 
-__all__ = ["CAPTIONS_PER_UNIT", "embed_captions", "embed_pictures"]
+__all__ = ["CAPTIONS_PER_UNIT", "embed_captions", "embed_pictures", "facts_in"]
 
 DECODERS = 2  # threads beside the one that encodes, where only one may
 UNITS_WAITING = 2  # handed to the threads before they ask for them
@@ -55,19 +54,49 @@ def embed_pictures(
     known: SHA-256 of pictures whose vector is at hand already; they are read but not decoded. The journal then holds an
     outcome of every picture of the plan.
     """
-    done, skipped = journal.counts()
+
+    def stamps_of(unit: int) -> Sequence[Stamp]:
+        return plan[unit * batch_size : (unit + 1) * batch_size]
+
+    pending, done, skipped = list[int](), 0, 0
+    for unit in range(-(-len(plan) // batch_size)):
+        outcomes = _done_before(stamps_of(unit), known, journal)
+        done += len(outcomes)
+        skipped += sum(bool(outcome.reason) for outcome in outcomes)
+        pending += [] if outcomes else [unit]
     tick(done, skipped)
-    pending = [unit for unit in range(-(-len(plan) // batch_size)) if unit not in journal.units]
-    if pending:
-        with (
-            _way(root, encoder, known, batch_size) as way,
-            closing(_finished(way, pending, lambda unit: plan[unit * batch_size : (unit + 1) * batch_size])) as coming,
-        ):
-            for unit, outcomes, vectors in coming:
-                journal.append(unit, outcomes, vectors)
-                done += len(outcomes)
-                skipped += sum(bool(outcome.reason) for outcome in outcomes)
-                tick(done, skipped)
+    if not pending:
+        return
+    with (
+        _way(root, encoder, known, batch_size) as way,
+        closing(_finished(way, pending, stamps_of)) as coming,
+    ):
+        for unit, outcomes, vectors in coming:
+            journal.add_pictures(unit * batch_size, stamps_of(unit), outcomes, vectors)
+            done += len(outcomes)
+            skipped += sum(bool(outcome.reason) for outcome in outcomes)
+            tick(done, skipped)
+
+
+def _done_before(stamps: Sequence[Stamp], known: Container[str], journal: Journal) -> list[Outcome]:
+    """What a killed build left of a unit, if it is whole: all files read, and every vector at hand."""
+    outcomes = []
+    for stamp in stamps:
+        outcome = journal.outcome(stamp)
+        if outcome is None or outcome.unread:
+            return []
+        if not outcome.reason and not outcome.embedded and outcome.sha256 not in known:
+            return []
+        outcomes.append(outcome)
+    return outcomes
+
+
+def facts_in(data: bytes) -> Facts:
+    """What the bytes of a picture say of it; UNKNOWN if they are none's."""
+    try:
+        return Facts(*describe_image(data))
+    except ImageError:
+        return UNKNOWN
 
 
 @contextmanager
@@ -132,11 +161,11 @@ class _Way:
             data = read_image_file(self.root / stamp.path)
             key = hashlib.sha256(data).hexdigest()
             if key in self.known:
-                return Outcome(key, facts=astuple(facts_in(data))), None
+                return Outcome(key, facts=facts_in(data)), None
             pixels = self.bulk.read(data)
             if stamp_of(self.root, stamp.path) != stamp:
                 return Outcome("", "changed while it was read: run again", unread=True), None
-            return Outcome(key, embedded=True, facts=astuple(facts_in(data))), pixels
+            return Outcome(key, embedded=True, facts=facts_in(data)), pixels
         except ImageError as error:
             return Outcome("", error.reason, unread=error.unread), None
         except OSError as error:
@@ -156,17 +185,20 @@ class _Way:
 
 
 def embed_captions(
-    texts: Sequence[str], encoder: Embedder, known: Container[str], journal: Journal, tick: Tick
+    plan: Sequence[Caption], encoder: Embedder, known: Container[str], journal: Journal, tick: Tick
 ) -> None:
-    """Embed the sentences of a plan, best sorted by length; what the journal holds or is known is not done again."""
-    tick(journal.counts()[0], 0)
-    done = 0
-    for unit, start in enumerate(range(0, len(texts), CAPTIONS_PER_UNIT)):
-        part = texts[start : start + CAPTIONS_PER_UNIT]
-        if unit not in journal.units:
-            wanted = [text for text in part if text not in known]
-            vectors = _checked(encoder.encode_texts(wanted), len(wanted), encoder) if wanted else np.empty((0, 1), "f4")
-            journal.append(unit, [Outcome(text, embedded=text not in known) for text in part], vectors)
+    """Embed the captions of a plan, best sorted by length; what the journal holds or is known is not done again."""
+    pending = list[int]()
+    for start in range(0, len(plan), CAPTIONS_PER_UNIT):
+        texts = [caption.text for caption in plan[start : start + CAPTIONS_PER_UNIT]]
+        if not all(text in known or journal.holds("caption", text) for text in texts):
+            pending.append(start)
+    done = len(plan) - sum(len(plan[start : start + CAPTIONS_PER_UNIT]) for start in pending)
+    tick(done, 0)
+    for start in pending:
+        part = plan[start : start + CAPTIONS_PER_UNIT]
+        wanted = [caption.text for caption in part if caption.text not in known]
+        journal.add_captions(wanted, _checked(encoder.encode_texts(wanted), len(wanted), encoder))
         done += len(part)
         tick(done, 0)
 

@@ -17,11 +17,13 @@ from crossmodal.errors import IndexMismatchError, IndexStoreError
 from crossmodal.index.embedder import Embedder
 
 __all__ = [
-    "BUILDING", "MANIFEST", "SCHEMA", "Manifest", "build_command", "check_encoder", "hash_file", "read_manifest",
+    "BUILDING", "MANIFEST", "SCHEMA", "SCHEMA_OF_BEFORE", "Manifest", "build_command", "check_encoder", "difference",
+    "hash_file", "read_manifest",
     "sync_folder", "write_manifest",
 ]  # fmt: skip
 
-SCHEMA = 1
+SCHEMA = 2
+SCHEMA_OF_BEFORE = 1  # its rows were JSON lines; only a build reads it
 MANIFEST = "manifest.json"
 BUILDING = "building"  # holds the journals of a build under way
 
@@ -69,8 +71,8 @@ _KEYS = {
 OPTIONAL = {"checkpoint": {"runtime"}}
 
 
-def read_manifest(index: Path) -> Manifest:
-    """Read the manifest of an index directory.
+def read_manifest(index: Path, of_before: bool = False) -> Manifest:
+    """Read the manifest of an index directory. of_before: also one that the next build brings up to date.
 
     Raises IndexStoreError if there is none, it is damaged, or it is of a schema this version does not read.
     """
@@ -82,11 +84,17 @@ def read_manifest(index: Path) -> Manifest:
     except (OSError, ValueError) as error:
         raise IndexStoreError(f"{path} cannot be read ({error}): {_rebuild(index)}") from error
     schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != SCHEMA:
+    if schema not in (SCHEMA, SCHEMA_OF_BEFORE):
         raise IndexStoreError(f"{path} has schema {schema!r}, this version reads {SCHEMA}: {_rebuild(index)}")
     if not _is_whole(content):
-        raise IndexStoreError(f"{path} is damaged (its entries are not those of schema {SCHEMA}): {_rebuild(index)}")
-    return Manifest(**content)
+        raise IndexStoreError(f"{path} is damaged (its entries are not those of schema {schema}): {_rebuild(index)}")
+    manifest = Manifest(**content)
+    if schema == SCHEMA_OF_BEFORE and not of_before:
+        raise IndexStoreError(
+            f"{index} was built by an earlier version: run `{build_command(manifest, index)}` once; it takes its "
+            "vectors over, so that nothing is encoded again"
+        )
+    return manifest
 
 
 def _is_whole(content: dict[str, Any]) -> bool:
@@ -154,18 +162,28 @@ def build_command(manifest: Manifest, index: Path) -> str:
     return shlex.join([*parts, "--index", str(index)])
 
 
-def check_encoder(manifest: Manifest, encoder: Embedder, index: Path) -> None:
-    """Raise IndexMismatchError unless the index was built with just this encoder and its preprocessing."""
+def difference(manifest: Manifest, encoder: Embedder) -> str:
+    """How an encoder differs from the one that an index was built with, in a sentence; "" if it does not."""
     built, given = str(manifest.checkpoint["fingerprint"]), encoder.fingerprint
-    command = build_command(manifest, index)
     if built != given:
-        raise IndexMismatchError(
+        return (
             f"index was built with checkpoint {built[:8]}… ({manifest.checkpoint['name']}), this is {given[:8]}… "
-            f"({encoder.name}): run `{command} --checkpoint DIR`, or open it with the checkpoint it was built with"
+            f"({encoder.name})"
         )
     same = json.loads(json.dumps(encoder.preprocessing)) == manifest.preprocessing
     if not same or encoder.dimension != manifest.dimension:
-        raise IndexMismatchError(
+        return (
             f"index was built with preprocessing {manifest.preprocessing} and dimension {manifest.dimension}, this is "
-            f"{encoder.preprocessing} and {encoder.dimension}: run `{command}`"
+            f"{encoder.preprocessing} and {encoder.dimension}"
+        )
+    return ""
+
+
+def check_encoder(manifest: Manifest, encoder: Embedder, index: Path) -> None:
+    """Raise IndexMismatchError unless the index was built with just this encoder and its preprocessing."""
+    different = difference(manifest, encoder)
+    if different:
+        raise IndexMismatchError(
+            f"{different}: run `{build_command(manifest, index)} --checkpoint DIR`, or open it with the checkpoint it "
+            "was built with"
         )

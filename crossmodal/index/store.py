@@ -1,10 +1,11 @@
 """The index directory: open the generation that counts, or write the next one beside it.
 
     manifest.json            names the generation and vouches for its files
-    generation-000001/       pictures.jsonl  captions.jsonl  skipped.jsonl  facts.jsonl
-                             images.npy  captions.npy  relevance.json
+    generation-000001/       catalogue.sqlite   pictures, captions, what was skipped
+                             images.npy  captions.npy   their vectors
+                             words.sqlite  relevance.json
                              {images,captions,means}.{faiss,moments.npy}, each where its set is large
-    building/                journals of a build under way; gone when it is done
+    building/                the journal of a build under way; gone when it is done
     .crossmodal-index        our mark, left before anything else is written
     .lock                    held while a build runs
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -27,29 +28,32 @@ from crossmodal._memory import give_back_memory
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.background import Background, MeanRows
 from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance, write_relevance
-from crossmodal.index.caption_words import CaptionWords
-from crossmodal.index.catalogue import CATALOGUE_FILES, Catalogue, read_catalogue, write_catalogue
+from crossmodal.index.catalogue import CATALOGUE, Catalogue, days_of, read_catalogue
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.fact_rows import FACTS, UNKNOWN, Facts, days_of, facts_reader, write_facts
-from crossmodal.index.manifest import MANIFEST, Manifest, build_command, hash_file, read_manifest, sync_folder
+from crossmodal.index.full_text import WORDS, FullText, write_words
+from crossmodal.index.manifest import MANIFEST, SCHEMA, Manifest, build_command, hash_file, read_manifest, sync_folder
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.relevance import Relevance
+from crossmodal.index.schema1 import read_rows
 from crossmodal.index.search_files import SEARCH_FILES, SearchFiles, rows_to_fetch, write_search_files
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, RowSource, read_vectors, write_vectors
+from crossmodal.index.words import CaptionWords
 
 __all__ = ["Index", "generations", "open_index", "remove_old_generations", "write_generation"]
 
 GENERATION = "generation-"
-OLDEST = {*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS}  # what every index has
-ADDED = {RELEVANCE, FACTS, *SEARCH_FILES}  # what an index of before may lack
+FILES = {CATALOGUE, IMAGE_VECTORS, CAPTION_VECTORS, WORDS, RELEVANCE}  # of every generation; a large one has more
 
 
 class Index:
     """An opened index; it stays readable while a build replaces it on the disk.
 
-    image_vectors: (N, D), row i for catalogue.pictures[i]. caption_vectors: (M, D), row i for catalogue.captions.
-    relevance: how to turn cosines into probabilities, by direction; None in an index built before there was any.
-    facts: what the files say of themselves, or what reads it when it is first asked for.
+    path: its folder.
+    manifest: what it was built from.
+    catalogue: its pictures (N) and captions (M).
+    image_vectors: (N, D), row i for catalogue.pictures[i].
+    caption_vectors: (M, D), row i for catalogue.captions[i].
+    relevance: how to turn cosines into probabilities, by direction, where they could be fitted.
     """
 
     def __init__(
@@ -60,20 +64,13 @@ class Index:
         images: Vectors,
         captions: Vectors,
         relevance: dict[str, Relevance] | None = None,
-        facts: tuple[Facts, ...] | Callable[[], tuple[Facts, ...]] | None = None,
     ) -> None:
         self.path = path
         self.manifest = manifest
         self.catalogue = catalogue
         self.image_vectors = images
         self.caption_vectors = captions
-        self.relevance = relevance
-        self._facts = facts
-
-    @cached_property
-    def facts(self) -> tuple[Facts, ...] | None:
-        """Row i is what the file of catalogue.pictures[i] says of itself; None in an index of before there were any."""
-        return self._facts() if callable(self._facts) else self._facts
+        self.relevance = relevance or {}
 
     @property
     def root(self) -> Path:
@@ -88,7 +85,7 @@ class Index:
     @cached_property
     def caption_rows(self) -> NDArray[np.int64]:
         """(N + 1,): the captions of picture i are the rows caption_rows[i] up to caption_rows[i + 1]."""
-        return np.searchsorted(self._owners, np.arange(len(self.catalogue.pictures) + 1))
+        return self.catalogue.spans()
 
     @cached_property
     def caption_means(self) -> Vectors:
@@ -98,13 +95,13 @@ class Index:
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """(N, 2): width and height of each picture in pixels, 0 where unknown."""
-        sizes = [(facts.width, facts.height) for facts in self.facts or (UNKNOWN,) * len(self.catalogue.pictures)]
+        sizes = [(picture.facts.width, picture.facts.height) for picture in self.catalogue.each_picture()]
         return np.array(sizes, dtype=np.int64).reshape(-1, 2)
 
     @cached_property
     def days(self) -> NDArray[np.datetime64]:
         """(N,): the day each picture was taken by its camera's clock, else its file last changed; NaT where neither."""
-        return days_of([picture.stamp for picture in self.catalogue.pictures], self.facts)
+        return days_of(self.catalogue.each_picture())
 
     @cached_property
     def _caption_words(self) -> CaptionWords:
@@ -115,6 +112,11 @@ class Index:
         mask = np.zeros(len(self.catalogue.pictures), dtype=np.bool_)
         mask[self._owners[self._caption_words.holding(words)]] = True
         return mask
+
+    @cached_property
+    def full_text(self) -> FullText:
+        """What finds pictures by words in their captions and names."""
+        return FullText(self.path / self.manifest.generation / WORDS, self.catalogue)
 
     @cached_property
     def _owners(self) -> NDArray[np.int64]:
@@ -173,20 +175,21 @@ class Index:
         return {"images": self.image_vectors, "captions": self.caption_vectors, "means": self.mean_rows}
 
 
-def open_index(path: Path | str, verify: bool = False) -> Index:
+def open_index(path: Path | str, verify: bool = False, of_before: bool = False) -> Index:
     """Open an index directory and check every file against its manifest.
 
     verify: read every byte again, also of files that are untouched since they were last read; see `crossmodal._files`.
+    of_before: open one of an earlier version, too, as far as a build needs it to take it over.
 
     Raises IndexStoreError if there is none or a file is missing, cut short or altered.
     """
     path = Path(path)
-    manifest = read_manifest(path)
+    manifest = read_manifest(path, of_before)
     while True:
         try:
             return _open(path, manifest, hash_file if verify else sealed_hash)
         except IndexStoreError as error:
-            published = read_manifest(path)
+            published = read_manifest(path, of_before)
             if published == manifest:
                 raise IndexStoreError(f"{error}: run `{build_command(manifest, path)}` to build it again") from error
             manifest = published  # a build was published while we read
@@ -194,7 +197,8 @@ def open_index(path: Path | str, verify: bool = False) -> Index:
 
 def _open(path: Path, manifest: Manifest, hashed: Callable[[Path], str]) -> Index:
     folder = path / manifest.generation
-    if set(manifest.files) - ADDED != OLDEST or folder.parent != path:
+    current = manifest.schema == SCHEMA
+    if folder.parent != path or (current and set(manifest.files) - SEARCH_FILES != FILES):
         raise IndexStoreError(f"{path / MANIFEST} names other files than an index has")
     for name, about in manifest.files.items():
         file = folder / name
@@ -208,18 +212,15 @@ def _open(path: Path, manifest: Manifest, hashed: Callable[[Path], str]) -> Inde
             raise IndexStoreError(f"{file} has {size:,} bytes, not {about['bytes']:,}")
         if digest != about["sha256"]:
             raise IndexStoreError(f"{file} was altered (its SHA-256 is not the manifest's)")
-    catalogue = read_catalogue(folder)
+    catalogue = read_catalogue(folder / CATALOGUE) if current else read_rows(folder)
     images = read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), manifest.dimension)
     captions = read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), manifest.dimension)
-    relevance = read_relevance(folder / RELEVANCE) if RELEVANCE in manifest.files else None
-    facts = facts_reader(folder / FACTS, len(catalogue.pictures)) if FACTS in manifest.files else None
-    return Index(path, manifest, catalogue, images, captions, relevance, facts)
+    return Index(path, manifest, catalogue, images, captions, read_relevance(folder / RELEVANCE) if current else None)
 
 
 def write_generation(
     path: Path,
-    catalogue: Catalogue,
-    facts: Sequence[Facts],
+    written: Path,
     dimension: int,
     images: Iterable[Vectors],
     captions: Iterable[Vectors],
@@ -228,28 +229,31 @@ def write_generation(
 ) -> tuple[str, dict[str, dict[str, int | str]]]:
     """Write a generation folder to the disk, without publishing it; returns its name and the facts on its files.
 
-    facts: one of each picture. images, captions: blocks (n, D) in the order of the catalogue. calibrate: makes
-    probabilities of all their vectors (N, D) and (M, D). tell: gets a sentence on each search structure beforehand.
+    written: the catalogue's file, which is moved into the folder.
+    images, captions: blocks (n, D) in the order of the catalogue.
+    calibrate: makes probabilities of all their vectors (N, D) and (M, D).
+    tell: gets a sentence on each search structure beforehand.
     """
     last = max((old.name for old in generations(path)), default=f"{GENERATION}0")
     folder = path / f"{GENERATION}{int(last.removeprefix(GENERATION)) + 1:06d}"
     folder.mkdir()
-    write_catalogue(folder, catalogue)
-    write_facts(folder / FACTS, facts)
+    os.replace(written, folder / CATALOGUE)
+    catalogue = read_catalogue(folder / CATALOGUE)
+    write_words(folder / WORDS, catalogue)
     write_vectors(folder / IMAGE_VECTORS, images, len(catalogue.pictures), dimension)
     write_vectors(folder / CAPTION_VECTORS, captions, len(catalogue.captions), dimension)
     give_back_memory()
-    written = (
+    vectors = (
         read_vectors(folder / IMAGE_VECTORS, len(catalogue.pictures), dimension),
         read_vectors(folder / CAPTION_VECTORS, len(catalogue.captions), dimension),
     )
-    bounds = np.searchsorted(catalogue.owners(), np.arange(len(written[0]) + 1))
-    sets: dict[str, RowSource] = {"images": written[0], "captions": written[1], "means": MeanRows(written[1], bounds)}
+    means = MeanRows(vectors[1], catalogue.spans())
+    sets: dict[str, RowSource] = {"images": vectors[0], "captions": vectors[1], "means": means}
     searching = write_search_files(folder, sets, tell)
     give_back_memory()
-    write_relevance(folder / RELEVANCE, calibrate(*written))  # last, as it may wake the text tower
+    write_relevance(folder / RELEVANCE, calibrate(*vectors))  # last, as it may wake the text tower
     files: dict[str, dict[str, int | str]] = {}
-    for name in (*CATALOGUE_FILES, IMAGE_VECTORS, CAPTION_VECTORS, RELEVANCE, FACTS, *searching):
+    for name in sorted({*FILES, *searching}):
         with open(folder / name, "rb+") as file:
             os.fsync(file.fileno())
         files[name] = {"bytes": (folder / name).stat().st_size, "sha256": hash_file(folder / name)}

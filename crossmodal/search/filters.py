@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import InputError
-from crossmodal.index import Index, build_command, split_words
+from crossmodal.index import Index, split_words
 
 __all__ = ["KEYS", "MOST_PIXELS", "ORIENTATIONS", "Filter", "folder_counts", "folders"]
 
@@ -107,13 +107,8 @@ class Filter:
         return Filter.from_parameters({name: value for name, value in self.parameters().items() if name != key})
 
     def mask(self, index: Index) -> NDArray[np.bool_]:
-        """Whether each picture of an index passes, (N,).
-
-        Raises InputError if dates, sizes or shapes are asked of an index that was built before these were kept.
-        """
+        """Whether each picture of an index passes, (N,)."""
         mask = np.ones(len(index.catalogue.pictures), dtype=np.bool_)
-        if self.since or self.until or self.min_side or self.orientation:
-            _check_facts(index)
         if self.folder:
             start = self.folder + "/"
             mask &= np.fromiter((p.stamp.path.startswith(start) for p in index.catalogue.pictures), np.bool_, len(mask))
@@ -144,14 +139,6 @@ def _day(name: str, day: str) -> str:
         return date.fromisoformat(day).isoformat() if day else ""
     except ValueError:
         raise InputError(f"{name} must be a day like 2021-05-03, not {day!r}") from None
-
-
-def _check_facts(index: Index) -> None:
-    if index.facts is None:
-        raise InputError(
-            f"the index {index.path} was built before it kept the sizes and dates of pictures: "
-            f"run `{build_command(index.manifest, index.path)}` to add them; no picture is embedded again"
-        )
 
 
 def _shaped(sizes: NDArray[np.int64], orientation: str) -> NDArray[np.bool_]:

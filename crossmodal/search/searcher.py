@@ -210,14 +210,6 @@ class Searcher:
             return SearchResult(hits, total=found.total)
         return SearchResult(hits, match, not relevance.nothing(match), found.total)
 
-    @property
-    def uncalibrated(self) -> str | None:
-        """That the index was built before hits had a probability, with the command that adds it; None otherwise."""
-        if self.index.relevance is not None:
-            return None
-        command = build_command(self.manifest, self.index.path)
-        return f"the hits of {self.index.path} have no calibrated probability: run `{command}` once to add it"
-
     def similar(self, path: str, k: int = DEFAULT_COUNT, within: Mask | None = None) -> list[Hit]:
         """The k pictures most like an indexed one, itself left out. Raises InputError if it is not indexed or k < 1."""
         return list(self.search(Indexed(path), k, "images", within=within))
@@ -290,7 +282,7 @@ class Searcher:
     def _relevance(self, term: Term, target: str, by: str) -> Relevance | None:
         """How probable the hits of a single term are; None where that was not fitted, or does not hold."""
         names = {(True, "images"): WORDS_TO_IMAGES, (False, "captions"): PICTURE_TO_CAPTIONS}
-        fitted = (self.index.relevance or {}).get(names.get((term.is_words, target), ""))
+        fitted = self.index.relevance.get(names.get((term.is_words, target), ""))
         known = fitted is not None and (by == "pictures" or fitted.channels > 1)
         return fitted if known and term.crop is None else None
 

@@ -42,7 +42,7 @@ def test_skipped_pictures_are_listed_and_no_failure(photos: Path, capsys: pytest
     assert "skipped: 22\n  x00.jpg: 0 bytes\n" in out
     assert "x19.jpg" in out
     assert "x20.jpg" not in out
-    assert "… and 2 more, all in my index/generation-000001/skipped.jsonl" in out
+    assert "… and 2 more: `python -m crossmodal index-stats --index 'my index' --skipped` lists them" in out
     assert "--index 'my index'" in out
     assert "without captions" in out
 

@@ -18,6 +18,8 @@ from crossmodal.errors import CheckpointError
 from crossmodal.images.decode import load_image
 from crossmodal.images.transforms import one_torch_thread
 from crossmodal.index import build_index, open_index
+from crossmodal.index.catalogue import Stamp
+from crossmodal.index.journal import Journal, Outcome
 from crossmodal.inference.backends.fusing import fused
 from crossmodal.inference.backends.towers import Bulk
 from crossmodal.inference.encoder import Encoder, open_encoder
@@ -108,7 +110,7 @@ def test_a_real_encoders_index_is_that_of_the_plain_way(tmp_path: Path, monkeypa
     monkeypatch.delattr(Encoder, "bulk")
     build_index(tmp_path / "photos", captions, encoder, tmp_path / "plain", batch_size=16)
     fast, plain = open_index(tmp_path / "fast"), open_index(tmp_path / "plain")
-    assert (fast.catalogue, fast.facts) == (plain.catalogue, plain.facts)
+    assert fast.catalogue == plain.catalogue
     assert len(fast.catalogue.skipped) == 1
     assert float((fast.image_vectors * plain.image_vectors).sum(1).min()) >= 0.99999
 
@@ -139,18 +141,16 @@ def test_a_killed_build_on_all_cores_ends_as_an_unbroken_one(tmp_path: Path) -> 
 def test_the_threads_do_not_run_far_ahead_of_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     captions = paint_many(tmp_path / "photos", 60)
     encoder, ahead = SideBySide(), []
-    from crossmodal.index.journal import Journal
+    add, written = Journal.add_pictures, 0
 
-    append, written = Journal.append, 0
-
-    def slow(self: Journal, unit: int, outcomes: list, vectors: Vectors) -> None:  # type: ignore[type-arg]
+    def slow(self: Journal, first: int, stamps: list[Stamp], outcomes: list[Outcome], vectors: Vectors) -> None:
         nonlocal written
         time.sleep(0.02)
         ahead.append(encoder.read - written)
         written += len(outcomes)
-        append(self, unit, outcomes, vectors)
+        add(self, first, stamps, outcomes, vectors)
 
-    monkeypatch.setattr(Journal, "append", slow)
+    monkeypatch.setattr(Journal, "add_pictures", slow)
     build_index(tmp_path / "photos", captions, encoder, tmp_path / "index", batch_size=2)
     assert len(ahead) >= 30
     assert max(ahead[:30]) <= 2 * (3 + 2)
@@ -170,12 +170,12 @@ def test_an_index_never_mixes_exact_vectors_with_rounded_ones(tmp_path: Path) ->
     assert open_index(tmp_path / "index").manifest.rounding == ""
     report = build_index(tmp_path / "photos", captions, rounding, tmp_path / "index")
     assert (report.embedded, report.reused, rounding.read) == (8, 0, 8)
-    assert any("made by an exact run time, this is openvino-bf16" in note for note in report.notes)
+    assert any("made by an exact run time, this is openvino-bf16" in note.text for note in report.notes)
     assert open_index(tmp_path / "index").manifest.rounding == "openvino-bf16"
     assert build_index(tmp_path / "photos", captions, rounding, tmp_path / "index").embedded == 0
     report = build_index(tmp_path / "photos", captions, exact, tmp_path / "index")
     assert report.embedded == 8
-    assert any("made by openvino-bf16, this is an exact one" in note for note in report.notes)
+    assert any("made by openvino-bf16, this is an exact one" in note.text for note in report.notes)
 
 
 def test_what_a_killed_build_rounded_is_not_taken_for_exact(tmp_path: Path) -> None:

@@ -73,7 +73,8 @@ def test_unreadable_pictures_stay_with_their_captions_and_are_reported(
     monkeypatch.setattr("crossmodal.index.embed.read_image_file", unreadable)
     report = build_index(photos, photos.parent / "captions.csv", FakeEncoder(), photos.parent / "index")
     assert (report.indexed, report.removed, report.skipped) == (18, 0, ())
-    assert "18 pictures could not be read now and stay in the index as before: 000.png the first" in report.notes[0]
+    (note,) = report.notes
+    assert "18 pictures could not be read now and stay in the index as before: 000.png the first" in note.text
     assert contents(open_index(photos.parent / "index")) == before
 
 

@@ -121,13 +121,14 @@ class TestBuild:
         build_index(photos, captions, FakeEncoder(), tmp_path / "index")
         report = build_index(photos, None, FakeEncoder(), tmp_path / "index")
         assert report.captions == 0
-        assert "had captions; no captions file was given" in report.notes[0]
+        assert "had captions; no captions file was given" in report.notes[0].text
 
     def test_captioned_pictures_that_are_missing_are_noted(self, photos: Path, captions: Path, tmp_path: Path) -> None:
         captions.write_text(captions.read_text() + "gone.png,nobody sees it\n")
-        assert build_index(photos, captions, FakeEncoder(), tmp_path / "index").notes == (
-            "1 captioned picture is not in the folder: see `python -m crossmodal validate`",
-        )
+        (note,) = build_index(photos, captions, FakeEncoder(), tmp_path / "index").notes
+        assert (note.kind, str(note)) == (
+            "missing", "1 captioned picture is not in the folder: see `python -m crossmodal validate`"
+        )  # fmt: skip
 
     def test_broken_pictures_are_skipped_with_reasons_and_shift_no_row(self, tmp_path: Path) -> None:
         reasons = write_broken_pictures(tmp_path / "photos")
@@ -249,7 +250,7 @@ class TestRefusals:
         assert set(seen[:-1]) == {"a" * 64}
         assert seen[-1] == "b" * 64
         assert counts(report) == {"embedded": 3}
-        assert "built with checkpoint aaaaaaaa" in report.notes[0]
+        assert "built with checkpoint aaaaaaaa" in report.notes[0].text
 
     def test_other_preprocessing_is_another_encoder(self, photos: Path, tmp_path: Path) -> None:
         build_index(photos, None, FakeEncoder(), tmp_path / "index")
@@ -265,8 +266,8 @@ class TestRefusals:
             ("images.npy", lambda content: content[:-4], r"images.npy has \d+ bytes, not \d+"),
             ("images.npy", lambda content: content[:-1] + bytes([content[-1] ^ 1]), "images.npy was altered"),
             ("captions.npy", None, "captions.npy is missing"),
-            ("captions.jsonl", lambda content: content.replace(b"thing", b"THING"), "captions.jsonl was altered"),
-            ("pictures.jsonl", lambda _: b"", "pictures.jsonl has 0 bytes"),
+            ("catalogue.sqlite", lambda content: content.replace(b"thing", b"THING"), "catalogue.sqlite was altered"),
+            ("words.sqlite", lambda _: b"", "words.sqlite has 0 bytes"),
         ],
     )
     def test_damaged_files_are_named_with_the_command_and_rebuilt(
@@ -287,7 +288,7 @@ class TestRefusals:
         ):
             open_index(tmp_path / "index")
         report = build_index(photos, captions, FakeEncoder(), tmp_path / "index")
-        assert "could not be read and was rebuilt" in report.notes[0]
+        assert "could not be read and was rebuilt" in report.notes[0].text
         assert contents(open_index(tmp_path / "index")) == whole
 
     @pytest.mark.parametrize(
@@ -295,8 +296,8 @@ class TestRefusals:
         [
             ("{", "cannot be read"),
             ("[]", "has schema None"),
-            ('{"schema": 99}', "has schema 99, this version reads 1"),
-            ('{"schema": 1}', "is damaged"),
+            ('{"schema": 99}', "has schema 99, this version reads 2"),
+            ('{"schema": 2}', "is damaged"),
             (None, "is damaged"),
         ],
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ import pytest
 
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import Progress, build_index, open_index
-from crossmodal.index.journal import Journal, Outcome
+from crossmodal.index.catalogue import Facts, Stamp
+from crossmodal.index.journal import Journal, Outcome, remove_journal
 from crossmodal.index.manifest import read_manifest
 from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, contents, paint, paint_many
@@ -32,11 +35,11 @@ class Killed(BaseException):
 def test_at_every_write_the_former_index_stays_and_the_next_run_ends_as_if_unbroken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    captions = paint_many(tmp_path / "photos", 9)
+    captions = paint_many(tmp_path / "photos", 4)
     former, unbroken, index = (tmp_path / name for name in ("former", "unbroken", "index"))
     build_index(tmp_path / "photos", captions, FakeEncoder(crowded=True), former, batch_size=4)
     old = contents(open_index(former))
-    captions = paint_many(tmp_path / "photos", 18)
+    captions = paint_many(tmp_path / "photos", 10)
     shutil.copytree(former, unbroken)
     build_index(tmp_path / "photos", captions, FakeEncoder(crowded=True), unbroken, batch_size=4)
     new = contents(open_index(unbroken))
@@ -54,7 +57,7 @@ def test_at_every_write_the_former_index_stays_and_the_next_run_ends_as_if_unbro
         assert len(list(index.glob("generation-*"))) == 1
         shutil.rmtree(index)
     assert seen == {"old", "new"}
-    assert moment > 15
+    assert moment > 50
 
 
 def build_until(moment: int, monkeypatch: pytest.MonkeyPatch, photos: Path, captions: Path, index: Path) -> bool:
@@ -72,13 +75,40 @@ def build_until(moment: int, monkeypatch: pytest.MonkeyPatch, photos: Path, capt
         return run
 
     with monkeypatch.context() as patch:
-        for module, name in ((os, "fsync"), (os, "replace"), (shutil, "rmtree"), (Path, "unlink")):
+        for module, name in ((os, "fsync"), (os, "replace"), (os, "truncate"), (shutil, "rmtree"), (Path, "unlink")):
             patch.setattr(module, name, deadly(getattr(module, name)))
+        patch.setattr("crossmodal.index.database.sqlite3.connect", deadly_connections(deadly))
         try:
             build_index(photos, captions, FakeEncoder(crowded=True), index, batch_size=4)
         except Killed:
             return False
     return True
+
+
+def deadly_connections(deadly: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
+    """What opens databases each of whose transactions may end before it begins, midway, or before it counts."""
+    connect, write = sqlite3.connect, deadly(lambda: None)
+
+    class Connection(sqlite3.Connection):
+        def execute(self, query: str, *values: Any) -> Any:
+            if query in ("BEGIN", "COMMIT"):
+                write()
+            return super().execute(query, *values)
+
+        def executemany(self, query: str, rows: Any) -> Any:
+            found = super().executemany(query, rows)
+            write()
+            return found
+
+        def executescript(self, script: str) -> Any:
+            write()
+            return super().executescript(script)
+
+        def __exit__(self, *error: Any) -> Any:
+            write()  # before what was done counts
+            return super().__exit__(*error)
+
+    return lambda *arguments, **options: connect(*arguments, factory=Connection, **options)
 
 
 def test_by_sigkill_twice_the_result_is_that_of_an_unbroken_build(tmp_path: Path) -> None:
@@ -90,7 +120,7 @@ def test_by_sigkill_twice_the_result_is_that_of_an_unbroken_build(tmp_path: Path
         "build_index(photos, captions, FakeEncoder(crowded=True, pause=0.05), index, batch_size=4)"
     )
     arguments = [str(path) for path in (tmp_path / "photos", captions, tmp_path / "index")]
-    for size in (2_000, 6_000):  # a unit takes about 650 bytes
+    for size in (768, 2_304):  # a unit of 4 vectors of 16 numbers takes 256 bytes
         process = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT)
         wait_for_journal(process, tmp_path / "index" / "building", size)
         process.send_signal(signal.SIGKILL)
@@ -170,59 +200,85 @@ def test_an_index_published_while_it_is_opened_is_opened_again(tmp_path: Path, m
     (tmp_path / "photos" / "000.png").unlink()
     build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "index")
     monkeypatch.setattr(
-        "crossmodal.index.store.read_manifest", lambda path: stale.pop() if stale else read_manifest(path)
+        "crossmodal.index.store.read_manifest", lambda path, _: stale.pop() if stale else read_manifest(path)
     )
     assert len(open_index(tmp_path / "index").catalogue.pictures) == 2
 
 
 class TestJournal:
-    def write(self, path: Path) -> None:
-        journal = Journal(path, {"fingerprint": "a"}, 2)
-        journal.append(0, [Outcome("x", embedded=True), Outcome("", "torn")], np.array([[1, 2]], dtype=np.float32))
-        journal.append(1, [Outcome("y", embedded=True), Outcome("x")], np.array([[3, 4]], dtype=np.float32))
-        journal.close()
+    STAMPS = tuple(Stamp(name, 1, 2) for name in "abc")
 
-    def test_remembers_units_and_vectors(self, tmp_path: Path) -> None:
-        self.write(tmp_path / "j")
-        journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
-        assert [outcome for outcome, _ in journal.outcomes()] == [
-            Outcome("x", "", True), Outcome("", "torn"), Outcome("y", "", True), Outcome("x"),
-        ]  # fmt: skip
-        numbers = journal.numbers()
-        assert [numbers[at : at + 2].tolist() for _, at in journal.outcomes() if at >= 0] == [[1, 2], [3, 4]]
-        assert (list(journal.units), journal.counts()) == ([0, 1], (4, 1))
-        assert {key: vector.tolist() for key, vector in journal.vectors().items()} == {"x": [1, 2], "y": [3, 4]}
-        journal.close()
+    def opened(self, folder: Path, fingerprint: str = "a") -> Journal:
+        journal = Journal(folder, {"fingerprint": fingerprint}, 2)
+        journal.begin("picture", [b"a plan"])
+        journal.begin("caption", [b"another"])
+        return journal
 
-    def test_other_settings_start_again(self, tmp_path: Path) -> None:
-        self.write(tmp_path / "j")
-        journal = Journal(tmp_path / "j", {"fingerprint": "b"}, 2)
-        assert (journal.units, journal.vectors(), journal.counts()) == ({}, {}, (0, 0))
+    def written(self, folder: Path) -> Path:
+        """Two units of pictures, of which the second has a twin of the first, and one of captions."""
+        journal = self.opened(folder)
+        torn, first = Outcome("", "torn"), Outcome("x", embedded=True, facts=Facts(4, 3))
+        journal.add_pictures(2, self.STAMPS[2:], [Outcome("x", embedded=True)], np.array([[3, 4]], dtype=np.float32))
+        journal.add_pictures(0, self.STAMPS[:2], [first, torn], np.array([[1, 2]], dtype=np.float32))
+        journal.add_captions(["a text", "\ud800"], np.array([[5, 6], [7, 8]], dtype=np.float32))
         journal.close()
+        return folder
 
-    def test_cut_anywhere_it_keeps_the_whole_units_before_the_cut_and_goes_on(self, tmp_path: Path) -> None:
-        self.write(tmp_path / "whole")
-        whole = (tmp_path / "whole").read_bytes()
-        kept = set()
-        for cut in range(len(whole)):
-            (tmp_path / "j").write_bytes(whole[:cut])
-            journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
-            kept.add(len(journal.units))
-            journal.append(9, [Outcome("z", embedded=True)], np.array([[5, 6]], dtype=np.float32))
-            journal.close()
-            again = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
-            assert again.vectors()["z"].tolist() == [5, 6]
-            again.close()
-        assert kept == {0, 1}
+    def test_it_remembers_outcomes_and_vectors(self, tmp_path: Path) -> None:
+        with closing(self.opened(self.written(tmp_path))) as journal:
+            assert [journal.outcome(stamp) for stamp in self.STAMPS] == [
+                Outcome("x", "", True, Facts(4, 3)), Outcome("", "torn"), Outcome("x", "", True),
+            ]  # fmt: skip
+            assert journal.outcome(Stamp("a", 1, 3)) is None
+            assert [block.tolist() for block in journal.gather("caption", ["\ud800", "a text"], {})] == [
+                [[7, 8], [5, 6]]
+            ]
 
-    def test_a_flipped_bit_ends_it(self, tmp_path: Path) -> None:
-        self.write(tmp_path / "j")
-        damaged = bytearray((tmp_path / "j").read_bytes())
-        damaged[-1] ^= 1
-        (tmp_path / "j").write_bytes(damaged)
-        journal = Journal(tmp_path / "j", {"fingerprint": "a"}, 2)
-        assert list(journal.units) == [0]
-        journal.close()
+    def test_twins_have_the_vector_of_the_first_of_them_whichever_was_done_first(self, tmp_path: Path) -> None:
+        with closing(self.opened(self.written(tmp_path))) as journal:
+            assert next(journal.gather("picture", ["x", "x"], {})).tolist() == [[1, 2], [1, 2]]
+
+    def test_what_is_known_is_taken_from_there(self, tmp_path: Path) -> None:
+        with closing(self.opened(self.written(tmp_path))) as journal:
+            known = {"x": np.array([9, 9], dtype=np.float32)}
+            assert next(journal.gather("picture", ["x"], known)).tolist() == [[9, 9]]
+
+    def test_vectors_of_another_plan_are_at_hand_and_not_of_this_one(self, tmp_path: Path) -> None:
+        with closing(self.opened(self.written(tmp_path))) as journal:
+            assert dict(journal.earlier("picture")) == {}
+            journal.begin("picture", [b"a changed folder"])
+            assert journal.earlier("picture")["x"].tolist() == [1, 2]
+            outcome = journal.outcome(self.STAMPS[0])
+            assert outcome is not None
+            assert not outcome.embedded
+
+    def test_other_settings_start_over(self, tmp_path: Path) -> None:
+        with closing(self.opened(self.written(tmp_path), "b")) as journal:
+            assert (journal.outcome(self.STAMPS[0]), journal.holds("caption", "a text")) == (None, False)
+            assert (tmp_path / "vectors.f32").stat().st_size == 0
+
+    def test_vectors_without_rows_are_cut_off(self, tmp_path: Path) -> None:
+        with (self.written(tmp_path) / "vectors.f32").open("ab") as file:
+            file.write(b"a unit that was not recorded")
+        with closing(self.opened(tmp_path)) as journal:
+            journal.add_captions(["new"], np.array([[0, 1]], dtype=np.float32))
+            assert next(journal.gather("caption", ["new", "a text"], {})).tolist() == [[0, 1], [5, 6]]
+
+    def test_rows_without_vectors_start_over(self, tmp_path: Path) -> None:
+        os.truncate(self.written(tmp_path) / "vectors.f32", 12)
+        with closing(self.opened(tmp_path)) as journal:
+            assert journal.outcome(self.STAMPS[0]) is None
+
+    def test_a_damaged_one_starts_over(self, tmp_path: Path) -> None:
+        (self.written(tmp_path) / "journal.sqlite").write_bytes(b"SQLite format 3\0 but not really")
+        with closing(self.opened(tmp_path)) as journal:
+            assert journal.outcome(self.STAMPS[0]) is None
+
+    def test_what_an_earlier_version_left_is_removed(self, tmp_path: Path) -> None:
+        (tmp_path / "pictures-0123456789abcdef.journal").write_bytes(b"x")
+        self.written(tmp_path)
+        remove_journal(tmp_path)
+        assert not tmp_path.exists()
 
 
 def die_after(done: int) -> Callable[[Progress], None]:
@@ -236,9 +292,10 @@ def die_after(done: int) -> Callable[[Progress], None]:
 
 
 def wait_for_journal(process: subprocess.Popen[bytes], folder: Path, size: int) -> None:
-    """Wait until the journals of a build under way hold so many bytes."""
+    """Wait until the vectors of a build under way take so many bytes."""
     deadline = time.monotonic() + 60
-    while sum(path.stat().st_size for path in folder.glob("*.journal")) < size:
+    vectors = folder / "vectors.f32"
+    while not vectors.exists() or vectors.stat().st_size < size:
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"the build ended ({process.returncode}) before its journal had {size} bytes")
         time.sleep(0.005)

@@ -211,7 +211,7 @@ class TestIndex:
 
     def test_it_is_fitted_on_the_captions_again_only_when_something_changed(self, index: Path) -> None:
         before = open_index(index)
-        assert {name: fitted.fitted_on for name, fitted in (before.relevance or {}).items()} == {
+        assert {name: fitted.fitted_on for name, fitted in before.relevance.items()} == {
             "words to images": "captions",
             "picture to captions": "captions",
         }
@@ -229,7 +229,7 @@ class TestIndex:
 
     def test_without_captions_generated_sentences_are_the_background(self, index: Path) -> None:
         build_index(index.parent / "photos", None, FakeEncoder(), index.parent / "bare")
-        relevance = open_index(index.parent / "bare").relevance or {}
+        relevance = open_index(index.parent / "bare").relevance
         assert {name: (fitted.fitted_on, fitted.queries) for name, fitted in relevance.items()} == {
             "words to images": ("background", 256)
         }
@@ -240,26 +240,6 @@ class TestIndex:
         build_index(index.parent / "photos", None, encoder, index.parent / "bare")
         assert encoder.texts == []
         assert open_index(index.parent / "bare").relevance == {}
-
-    def test_an_index_of_before_opens_says_so_and_is_completed_by_the_command(
-        self, index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        forget_relevance(index)
-        searcher = Searcher(open_index(index), FakeEncoder())
-        answer = searcher.search("red", k=2)
-        assert (answer.match, answer.anything_here, [hit.relevance for hit in answer.hits]) == (
-            None,
-            True,
-            [None, None],
-        )
-        monkeypatch.setattr("crossmodal.search.searcher.open_searcher", lambda *_: searcher)
-        assert cli.main(["search", "red", "--index", str(index)]) == 0
-        said = capsys.readouterr()
-        assert "no calibrated probability: run `python -m crossmodal index --images" in said.err
-        assert [line.count("\t") for line in said.out.splitlines()] == [2] * 10
-        report = build_index(index.parent / "photos", index.parent / "captions.csv", FakeEncoder(), index)
-        assert report.embedded == 0
-        assert Searcher(open_index(index), FakeEncoder()).uncalibrated is None
 
     def test_a_damaged_file_is_refused(self, index: Path) -> None:
         (index / "generation-000001" / "relevance.json").write_text("{}")
@@ -285,12 +265,3 @@ class TestIndex:
         assert cli.main(["search", "red", "--index", str(index), "-k", "1", "--json"]) == 0
         (hit,) = json.loads(capsys.readouterr().out)
         assert 0 < hit["relevance"] < 1
-
-
-def forget_relevance(index: Path) -> None:
-    """Make an index look as it did before there was a relevance."""
-    manifest = index / "manifest.json"
-    content = json.loads(manifest.read_text())
-    del content["files"]["relevance.json"]
-    manifest.write_text(json.dumps(content))
-    (index / "generation-000001" / "relevance.json").unlink()

@@ -6,7 +6,6 @@ import csv
 import os
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +13,11 @@ from PIL import Image
 
 from crossmodal.errors import InputError
 from crossmodal.index import Index, build_index, open_index, split_words
-from crossmodal.index.caption_words import CaptionWords
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
+from crossmodal.index.words import CaptionWords
 from crossmodal.search.filters import Filter, folder_counts, folders
 from tests.fakes import FakeEncoder
-from tests.index.test_facts import camera, forget_facts
+from tests.index.test_facts import camera
 
 
 @dataclass(frozen=True)
@@ -222,24 +221,10 @@ class TestAddress:
             Filter(**wanted)  # type: ignore[arg-type]
 
 
-def test_an_index_of_before_names_the_command_and_filters_what_it_can(index: Index, tmp_path: Path) -> None:
-    build_index(index.root, None, FakeEncoder(), tmp_path / "index")
-    forget_facts(tmp_path / "index")
-    old = open_index(tmp_path / "index")
-    assert passed(old, folder="beach") == "ab"
-    assert passed(old, words="dog") == ""
-    for wanted in ({"since": "2020-01-01"}, {"until": "2020-01-01"}, {"min_side": 1}, {"orientation": "square"}):
-        with pytest.raises(InputError, match=r"before it kept the sizes.*run `python -m crossmodal index --images"):
-            Filter(**wanted).mask(old)  # type: ignore[arg-type]
-    build_index(index.root, None, FakeEncoder(), tmp_path / "index")
-    assert passed(open_index(tmp_path / "index"), orientation="square") == "ce"
-
-
 def test_a_picture_of_unknown_size_and_day_is_of_none(index: Index) -> None:
     picture = Picture(Stamp("x.jpg", 1, 10**30), "0" * 64)
     empty = np.zeros((0, 16), dtype=np.float32)
-    strange = Index(index.path, index.manifest, Catalogue((picture,)), empty, empty, facts=())
-    strange.facts = (replace(index.facts[0], width=0, height=0, taken=""),) if index.facts else None
+    strange = Index(index.path, index.manifest, Catalogue((picture,)), empty, empty)
     for wanted in ({"since": "1990-01-01"}, {"until": "2990-01-01"}, {"min_side": 1}, {"orientation": "square"}):
         assert not Filter(**wanted).mask(strange).any()  # type: ignore[arg-type]
 
@@ -247,13 +232,14 @@ def test_a_picture_of_unknown_size_and_day_is_of_none(index: Index) -> None:
 def test_8000_pictures_with_40000_captions_are_filtered_the_same_way_twice(index: Index) -> None:
     chance = np.random.default_rng(0)
     vocabulary = np.array(["".join(letters) for letters in chance.choice(list("abcdefgh"), (3000, 5))])
-    pictures = tuple(Picture(Stamp(f"{n % 50:02d}/{n:04d}.jpg", 1, n * 10**13), f"{n:064d}") for n in range(8000))
+    facts = [picture.facts for picture in index.catalogue.pictures]
+    pictures = tuple(
+        Picture(Stamp(f"{n % 50:02d}/{n:04d}.jpg", 1, n * 10**13), f"{n:064d}", facts[n // 50 % 5]) for n in range(8000)
+    )
     texts = [" ".join(words) for words in vocabulary[chance.integers(0, 3000, (40_000, 10))]]
     captions = tuple(Caption(number // 5, text) for number, text in enumerate(texts))
     empty = np.zeros((0, 16), dtype=np.float32)
-    assert index.facts is not None
-    facts = tuple(index.facts[n // 50 % 5] for n in range(8000))
-    large = Index(index.path, index.manifest, Catalogue(pictures, captions), empty, empty, facts=facts)
+    large = Index(index.path, index.manifest, Catalogue(pictures, captions), empty, empty)
     wanted = Filter("07", "1971-01-01", "2021-01-01", 30, "landscape", "a b c d")
     first = wanted.mask(large)
     assert np.array_equal(first, wanted.mask(large))

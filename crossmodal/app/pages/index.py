@@ -152,7 +152,7 @@ def _done(index: Path, report: BuildReport) -> None:
         icon=":material/check_circle:",
     )
     for note in report.notes:
-        st.warning(plain_markdown(note))
+        st.warning(plain_markdown(note.text))
     if report.problems:
         st.warning(plain_markdown(_complaint(len(report.problems))))
     if report.skipped:

@@ -21,7 +21,7 @@ from crossmodal.app.state.thumbnails import as_data_address
 from crossmodal.app.widgets.overlay import Box, heat_picture
 from crossmodal.errors import ImageError, InputError
 from crossmodal.images.decode import load_image, read_image_file
-from crossmodal.index.facts import facts_in
+from crossmodal.index.embed import facts_in
 from crossmodal.inference.explain import Explanation, Likeness, explain, explain_images, seen_box
 
 if TYPE_CHECKING:

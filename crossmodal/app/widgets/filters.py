@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from crossmodal.app.state import query_form
-from crossmodal.app.widgets.theme import plain_markdown, shown
+from crossmodal.app.widgets.theme import shown
 from crossmodal.search.filters import MOST_PIXELS, ORIENTATIONS, Filter, folder_counts
 
 if TYPE_CHECKING:
@@ -33,26 +33,23 @@ def filters(searcher: Searcher) -> None:
             st.text_input(
                 "Words of a caption", key="filter-words", placeholder="beach dog", on_change=_changed, args=("words",)
             )
-        if searcher.index.facts is None:
-            st.caption(plain_markdown(_without_facts(searcher)))
-        else:
-            _dates()
-            st.selectbox(
-                "Shorter side",
-                sorted({*SIDES, chosen.min_side}),
-                key="filter-minside",
-                format_func=lambda side: f"at least {side:,} pixels" if side else "any size",
-                on_change=_changed,
-                args=("minside",),
-            )
-            st.pills(
-                "Shape",
-                ORIENTATIONS,
-                key="filter-shape",
-                format_func=str.capitalize,
-                on_change=_changed,
-                args=("shape",),
-            )
+        _dates()
+        st.selectbox(
+            "Shorter side",
+            sorted({*SIDES, chosen.min_side}),
+            key="filter-minside",
+            format_func=lambda side: f"at least {side:,} pixels" if side else "any size",
+            on_change=_changed,
+            args=("minside",),
+        )
+        st.pills(
+            "Shape",
+            ORIENTATIONS,
+            key="filter-shape",
+            format_func=str.capitalize,
+            on_change=_changed,
+            args=("shape",),
+        )
         st.button("Clear the filters", key="filter-clear", disabled=not active, on_click=_clear, type="tertiary")
 
 
@@ -96,13 +93,6 @@ def _dates() -> None:
                 words, key=f"filter-{name}", min_value=FIRST_DAY, max_value=LAST_DAY, on_change=_changed, args=(name,),
                 width=150, format="YYYY-MM-DD",
             )  # fmt: skip
-
-
-def _without_facts(searcher: Searcher) -> str:
-    from crossmodal.index import build_command
-
-    command = build_command(searcher.manifest, searcher.index.path)
-    return f"To filter by date, size and shape, run this once; no picture is embedded again: {command}"
 
 
 def _changed(key: str) -> None:

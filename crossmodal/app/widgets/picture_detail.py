@@ -197,10 +197,10 @@ def _facts(view: _Shown, photo: Photo | None) -> list[tuple[str, str]]:
     row = index.row_of[view.path]
     picture, place = index.catalogue.pictures[row], PurePosixPath(view.path)
     about = [("Name", place.name), ("Folder", "" if str(place.parent) == "." else str(place.parent))]
-    known = None if index.facts is None else index.facts[row]
+    known = picture.facts
     if photo is not None:
         about += [("Size", f"{photo.size[0]:,} × {photo.size[1]:,} pixels"), ("Taken", photo.taken)]
-    elif known is not None and known.width:
+    elif known.width:
         size = f"{known.width:,} × {known.height:,} pixels"
         about += [("Size", size), ("Taken", known.taken.replace("T", " "))]
     about += [("File", f"{picture.stamp.size / 1024:,.0f} KiB"), ("SHA-256", f"{picture.sha256[:12]}…")]
