@@ -32,6 +32,7 @@ from benchmarks.peers import lacking, program, python_of
 from benchmarks.peers.running import environment
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.inference.backends.export_files import has_export, read_export
+from crossmodal.inference.encoder import present_runtimes
 from crossmodal.models.checkpoint_files import STARTER, fingerprint
 
 CAPTIONS_EACH = 5
@@ -137,10 +138,8 @@ def script_of(minilm: Path | None, vectors: int, folder: Path) -> list[str]:
 
 def runtimes_of(checkpoint: Path) -> list[str]:
     """The run times that can be compared here, torch first."""
-    offered = read_export(checkpoint, fingerprint(checkpoint)).precisions if has_export(checkpoint) else {}
-    names = {"fp32": "onnx-fp32", "int8": "onnx-int8", "bf16": "openvino-bf16"}
-    packages = {"fp32": "onnxruntime", "int8": "onnxruntime", "bf16": "openvino"}
-    return ["torch", *(name for key, name in names.items() if key in offered and find_spec(packages[key]))]
+    export = read_export(checkpoint, fingerprint(checkpoint)) if has_export(checkpoint) else None
+    return ["torch", *(name for name in present_runtimes(export) if name != "torch")]
 
 
 def row(name: str, index: str, runs: Sequence[Run]) -> str:

@@ -41,6 +41,7 @@ from benchmarks.peers import cache, lacking, program, python_of
 from benchmarks.peers.network import WEIGHTS, exported, make_network
 from benchmarks.peers.running import KEEP_FREED_MEMORY, Run, run
 from crossmodal.errors import CrossmodalError, InputError
+from crossmodal.inference.backends.openvino_bf16 import computes_bf16
 
 Vectors = NDArray[np.float32]
 ROOT = Path(__file__).resolve().parents[1]
@@ -220,7 +221,7 @@ def methods(options: argparse.Namespace, checkpoint: Path) -> list[Method]:
 
 def _can_export(precision: str) -> bool:
     needed = ("onnx", "onnxscript", "onnxruntime", *(["openvino"] if precision == "bf16" else []))
-    return all(find_spec(name) for name in needed)
+    return all(find_spec(name) for name in needed) and (precision != "bf16" or computes_bf16())
 
 
 def take_turns(taking_part: Sequence[Method], photos: Path, rounds: int) -> None:

@@ -31,9 +31,9 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the manifest")
     parser.add_argument("--unasked", action="store_true", help=argparse.SUPPRESS)  # by `export_in_background`
     parser.epilog = (
-        "fp32 and int8 run by onnxruntime, bf16 by openvino. What does not agree with torch (cosine 0.999 in fp32, "
-        "0.99 else, recall@10 within 0.5 points) is not kept. Everything takes the best runtime that is present; "
-        "CROSSMODAL_RUNTIME=torch, onnx-fp32, onnx-int8 or openvino-bf16 says otherwise. The first "
+        "fp32 and int8 run by onnxruntime, bf16 by openvino on processors that have it. What does not agree with torch "
+        "(cosine 0.999 in fp32, 0.99 else, recall@10 within 0.5 points) is not kept. Everything takes the best runtime "
+        "that is present; CROSSMODAL_RUNTIME=torch, onnx-fp32, onnx-int8 or openvino-bf16 says otherwise. The first "
         "search or index exports fp32 by itself, in the background, unless CROSSMODAL_AUTO_EXPORT is 0."
     )
 

@@ -6,7 +6,7 @@ Shapes: N pictures or sentences, B batch, S side in pixels, D embedding.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from os import PathLike
@@ -20,6 +20,7 @@ from crossmodal.errors import InputError, NotIndexableError
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.inference.backends.export_files import Export, export_command, find_export, has_export, read_export
 from crossmodal.inference.backends.exported import ExportedTowers
+from crossmodal.inference.backends.openvino_bf16 import NO_BF16, computes_bf16
 from crossmodal.inference.backends.towers import EXACT, RUNTIME_VARIABLE, Bulk, Towers, Vectors
 from crossmodal.models.checkpoint_files import checkpoint_name, copy_checkpoint, read_config, read_steadily, read_whole
 
@@ -190,21 +191,26 @@ def _exported_towers(path: Path, runtime: str, digest: str) -> ExportedTowers | 
 
 def _chosen(path: Path, runtime: str, export: Export | None) -> str:
     """The runtime that is asked for or best. Raises InputError if it is absent."""
-    present = present_runtimes(export)
-    chosen = next(iter(present), "torch") if runtime == "auto" else runtime
-    if chosen not in present:
+    chosen = next(_present(export), "torch") if runtime == "auto" else runtime
+    if not _is_present(chosen, export):
         raise InputError(_why_absent(path, chosen, export))
     return chosen
 
 
 def present_runtimes(export: Export | None) -> tuple[str, ...]:
     """The runtimes that could run a checkpoint here, the best first. export: what was exported from it, if anything."""
-    offered = set() if export is None else set(export.precisions)
-    return tuple(
-        name
-        for name in RUNTIMES
-        if (name == "torch" or name.partition("-")[2] in offered) and find_spec(PACKAGES[name.partition("-")[0]])
-    )
+    return tuple(_present(export))
+
+
+def _present(export: Export | None) -> Iterator[str]:
+    """One by one, so that the choice of the best imports nothing for those after it."""
+    return (name for name in RUNTIMES if _is_present(name, export))
+
+
+def _is_present(runtime: str, export: Export | None) -> bool:
+    library, _, precision = runtime.partition("-")
+    offered = runtime == "torch" or (export is not None and precision in export.precisions)
+    return offered and bool(find_spec(PACKAGES[library])) and (precision != "bf16" or computes_bf16())
 
 
 def _why_absent(path: Path, runtime: str, export: Export | None) -> str:
@@ -213,6 +219,8 @@ def _why_absent(path: Path, runtime: str, export: Export | None) -> str:
     if not find_spec(package):
         exported = "" if export is not None else f", or run `{export_command(path)}` where it is, to do without torch"
         return f"the runtime {runtime} needs {package}: `pip install {package}`{exported if runtime == 'torch' else ''}"
+    if precision == "bf16" and not computes_bf16():
+        return f"the runtime {runtime} is refused: {NO_BF16}"
     checked = {} if export is None else export.checks.get(precision, {})
     if checked:
         return f"{precision} of {path} failed its check when it was exported ({checked}): take another runtime"

@@ -42,6 +42,7 @@ from crossmodal.inference.backends.export_files import (
 )
 from crossmodal.inference.backends.exported import ExportedTowers
 from crossmodal.inference.backends.fusing import fused
+from crossmodal.inference.backends.openvino_bf16 import NO_BF16, computes_bf16
 from crossmodal.inference.backends.towers import Vectors
 from crossmodal.inference.quantise import quantise_image, quantise_text
 from crossmodal.models.checkpoint import Checkpoint, load_checkpoint
@@ -113,7 +114,7 @@ def export_checkpoint(
 
     Raises CheckpointError if the towers cannot be exported, no precision passes, the folder cannot be written to,
     `exported` holds anything that no export wrote, or the checkpoint is replaced meanwhile; InputError for an unknown
-    precision, a package that is lacking or a checkpoint without vectors.
+    precision, one that this processor does not compute in, a package that is lacking or a checkpoint without vectors.
     """
     _check_request(precisions)
     check_export_folder(path)
@@ -148,6 +149,8 @@ def _check_request(precisions: Sequence[str]) -> None:
     lacking = [name for name in (*NEEDED, *(["openvino"] if "bf16" in precisions else [])) if not find_spec(name)]
     if lacking:
         raise InputError(f"an export needs {', '.join(lacking)}: `pip install {' '.join(lacking)}`")
+    if "bf16" in precisions and not computes_bf16():
+        raise InputError(f"nothing is exported: {NO_BF16}")
 
 
 def _write(

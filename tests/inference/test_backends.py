@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +50,14 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     packages = {"onnxruntime", "openvino", "torch"}
     monkeypatch.setattr(face, "find_spec", lambda name: name in packages or None)
     monkeypatch.delenv("CROSSMODAL_RUNTIME", raising=False)
+    fake_processor(monkeypatch, ["FP32", "BF16"])
     return packages
+
+
+def fake_processor(monkeypatch: pytest.MonkeyPatch, capabilities: Sequence[str]) -> None:
+    """An OpenVINO that says what the processor can do."""
+    core = SimpleNamespace(get_property=lambda *_: capabilities)
+    monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=lambda: core))
 
 
 def test_without_an_export_it_is_torch(checkpoint: Path):
@@ -64,6 +74,32 @@ def test_the_best_that_is_exported_and_installed_is_chosen(checkpoint: Path, ins
     assert open_encoder(checkpoint).runtime == "openvino-bf16"
     installed.remove("openvino")
     assert open_encoder(checkpoint).runtime == "torch"
+    (folder / "manifest.json").unlink()
+
+
+def test_a_processor_without_bf16_is_passed_over_or_told(
+    checkpoint: Path, installed: set[str], monkeypatch: pytest.MonkeyPatch
+):
+    towers = {"image": FILES[0], "text": FILES[1]}
+    folder = write_export(checkpoint, precisions={"int8": towers, "bf16": towers})
+    assert open_encoder(checkpoint).runtime == "openvino-bf16"
+    fake_processor(monkeypatch, ["FP32", "INT8"])
+    assert installed
+    assert open_encoder(checkpoint).runtime == "onnx-int8"
+    monkeypatch.setenv("CROSSMODAL_RUNTIME", "openvino-bf16")
+    with pytest.raises(InputError, match=r"openvino-bf16 is refused: this processor does not compute in bf16.*fp32"):
+        open_encoder(checkpoint)
+    (folder / "manifest.json").unlink()
+
+
+def test_onnx_runtime_is_chosen_without_asking_openvino(
+    checkpoint: Path, installed: set[str], monkeypatch: pytest.MonkeyPatch
+):
+    towers = {"image": FILES[0], "text": FILES[1]}
+    folder = write_export(checkpoint, precisions={"fp32": towers, "bf16": towers})
+    assert installed
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert open_encoder(checkpoint).runtime == "onnx-fp32"
     (folder / "manifest.json").unlink()
 
 
