@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from crossmodal.cli import main
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.index import build_index
 from crossmodal.inference import export
-from crossmodal.inference.backends.sessions import OnnxSession
+from crossmodal.inference.backends.sessions import OnnxSession, OpenvinoSession
 from crossmodal.inference.encoder import Encoder, open_encoder
 from crossmodal.inference.explain import explain, explain_images
 from crossmodal.inference.export import Samples, export_checkpoint, scene_samples
@@ -27,6 +28,7 @@ from crossmodal.models.checkpoint import Checkpoint
 from crossmodal.models.text_towers import LabelEncoder, LetterEncoder, RecurrentEncoder
 from crossmodal.models.tokenizer import TextTokenizer
 from tests.fakes import paint_many
+from tests.inference.test_backends import fake_processor
 from tests.inference.test_explain import CAPTIONS, Towers, make
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +66,21 @@ def test_threads_of_onnx_runtime_sleep_when_they_have_nothing_to_do(exported: Pa
     session = OnnxSession(exported / "exported" / "text-fp32.onnx")
     options = session._session.get_session_options()
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_tower_in_two_parts_gives_what_the_whole_gives_from_every_thread(exported: Path, lanes: int) -> None:
+    pytest.importorskip("openvino", exc_type=ImportError)
+    path, names = exported / "exported" / "image-fp32.onnx", ["places", "vectors"]
+    whole, parts = OpenvinoSession(path, ["f32"], lanes), OpenvinoSession(path, ["f32", "f32"], lanes)
+    assert [len(session._compiled) for session in (whole, parts)] == [1, 2]
+    noise = np.random.default_rng(0).integers(0, 256, (9, 3, 64, 64), dtype=np.uint8)
+    pieces = [{"pixels": noise[:1]}, {"pixels": noise[1:4]}, {"pixels": noise[4:]}] * 3
+    with ThreadPoolExecutor(lanes) as pool:
+        found = list(pool.map(lambda piece: parts.run(names, piece), pieces))
+    for piece, values in zip(pieces, found, strict=True):
+        for one, other in zip(values, whole.run(names, piece), strict=True):
+            assert np.allclose(one, other, atol=1e-5)
 
 
 def copy_graph(exported: Path, path: Path) -> None:
@@ -236,6 +253,18 @@ def test_a_tower_that_cannot_be_exported_says_so(tmp_path: Path, capsys: pytest.
 def test_an_unknown_precision_is_refused(tmp_path: Path, precisions: tuple[str, ...], message: str):
     with pytest.raises(InputError, match=message):
         export_checkpoint(tmp_path, precisions)
+
+
+def test_bf16_is_refused_where_the_processor_has_none_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(export, "find_spec", lambda _: True)
+    fake_processor(monkeypatch, ["FP32", "INT8"])
+    with pytest.raises(InputError, match=r"nothing is exported: this processor does not compute in bf16.*take fp32"):
+        export_checkpoint(tmp_path, ("fp32", "bf16"))
+    fake_processor(monkeypatch, ["FP32", "BF16"])
+    with pytest.raises(CheckpointError):  # it goes on, and finds no checkpoint
+        export_checkpoint(tmp_path, ("fp32", "bf16"))
 
 
 def test_a_package_that_is_lacking_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

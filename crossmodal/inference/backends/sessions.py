@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import CheckpointError
+from crossmodal.inference.backends.openvino_bf16 import CUT, split
 from crossmodal.inference.backends.towers import cores
 
 __all__ = ["OnnxSession", "OpenvinoSession", "Session"]
@@ -50,34 +51,45 @@ class OnnxSession:
 
 
 class OpenvinoSession:
-    """A tower run by OpenVINO on the CPU. hint: what it computes in, "f32" or "bf16". lanes: as `OnnxSession`.
+    """A tower run by OpenVINO on the CPU.
+
+    hints: what it computes in, "f32" or "bf16"; of two, the first is for its first layers, see `split`.
+    lanes: as `OnnxSession`.
 
     Raises CheckpointError if the file is no graph it can run.
     """
 
-    def __init__(self, path: Path, hint: str, lanes: int = 1) -> None:
+    def __init__(self, path: Path, hints: Sequence[str], lanes: int = 1) -> None:
         import openvino
 
-        settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": hint,
-            "INFERENCE_NUM_THREADS": cores(),
-            "NUM_STREAMS": lanes,
-        }
+        settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": cores(), "NUM_STREAMS": lanes}
         if lanes > 1:
             settings["ENABLE_CPU_PINNING"] = False  # a pinned thread would wait while another decodes on its core
         try:
-            self._compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+            core = openvino.Core()
+            model = core.read_model(str(path))
+            parts = split(model) if len(hints) > 1 else [model]
+            self._compiled = [
+                core.compile_model(part, "CPU", settings | {"INFERENCE_PRECISION_HINT": hint})
+                for part, hint in zip(parts, hints[-len(parts) :], strict=True)
+            ]
             self._requests = threading.local()
         except Exception as error:  # its errors have no common ancestor but Exception
             raise CheckpointError(f"{path} cannot be run by OpenVINO: {error}") from error
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """The named outputs, in that order."""
-        found = self._request().infer(dict(inputs))
-        return [np.array(found[name], dtype=np.float32) for name in outputs]
+        given, found = dict(inputs), dict[Any, Any]()
+        for part, request in zip(self._compiled, self._own_requests(), strict=True):
+            wanted = {value.any_name for value in part.inputs}
+            taken = {name: values for name, values in given.items() if name in wanted}
+            found = request.infer(taken, share_inputs=True, share_outputs=True)
+            given[CUT] = found[0]
+        return [np.array(found[name], dtype=np.float32) for name in outputs]  # a copy: the request's own is overwritten
 
-    def _request(self) -> Any:
-        """The calling thread's own: one at a time may use it."""
+    def _own_requests(self) -> list[Any]:
+        """The calling thread's own, one for each part: one thread at a time may use them."""
         if not hasattr(self._requests, "own"):
-            self._requests.own = self._compiled.create_infer_request()
-        return self._requests.own
+            self._requests.own = [part.create_infer_request() for part in self._compiled]
+        own: list[Any] = self._requests.own
+        return own
