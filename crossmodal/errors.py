@@ -34,7 +34,42 @@ __all__ = [
     "StaleExportError",
     "TrainingError",
     "WeightsError",
+    "install_command",
 ]
+
+DISTRIBUTION = "crossmodal-search"  # what this program is called where it is installed as a package
+INSTALLED_AS = {  # import name -> name to install, where the two differ
+    "PIL": "pillow",
+    "cykooz_resizer": "cykooz-resizer",
+    "faiss": "faiss-cpu",
+    "sklearn": "scikit-learn",
+    "umap": "umap-learn",
+}
+
+
+def install_command(*packages: str) -> str:
+    """The command that installs what is missing.
+
+    packages: import names, such as "sklearn".
+    Where this program is itself installed, its extra is named if one brings all of them: that gets versions that fit.
+
+    >>> install_command("onnx", "cykooz_resizer")
+    'pip install onnx cykooz-resizer'
+    """
+    import re
+    from importlib import metadata
+
+    names = [INSTALLED_AS.get(package, package) for package in packages]
+    try:
+        listed = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        listed = []
+    matches = [re.match(r"""([\w-]+).*extra == ['"](\w+)""", line) for line in listed]
+    extra_of = {match[1]: match[2] for match in reversed(matches) if match}
+    extras = {extra_of.get(name) for name in names}
+    if len(extras) == 1 and None not in extras:
+        return f'pip install "{DISTRIBUTION}[{extras.pop()}]"'
+    return f"pip install {' '.join(names)}"
 
 
 class CrossmodalError(Exception):

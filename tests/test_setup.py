@@ -10,14 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from crossmodal.errors import INSTALLED_AS, install_command
+
 ROOT = Path(__file__).resolve().parents[1]
-DISTRIBUTIONS = {  # import name -> name on the list, where the two differ
-    "PIL": "pillow",
-    "cykooz_resizer": "cykooz-resizer",
-    "faiss": "faiss-cpu",
-    "sklearn": "scikit-learn",
-    "umap": "umap-learn",
-}
 
 
 def listed(file: str) -> set[str]:
@@ -39,7 +34,7 @@ def third_party_imports(source: str) -> set[str]:
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             found.add(str(node.module).split(".")[0])
-    return {DISTRIBUTIONS.get(name, name) for name in found - sys.stdlib_module_names - {"crossmodal"}}
+    return {INSTALLED_AS.get(name, name) for name in found - sys.stdlib_module_names - {"crossmodal"}}
 
 
 def test_everything_imported_is_listed() -> None:
@@ -52,6 +47,38 @@ def test_everything_imported_is_listed() -> None:
 def test_an_unlisted_import_is_noticed() -> None:
     source = "import os, PIL.Image\ndef f():\n    from tables import open_file\nfrom crossmodal import errors"
     assert third_party_imports(source) == {"pillow", "tables"}
+
+
+def requirements(file: str) -> set[str]:
+    """Each requirement of a file, without comments and included files."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return {line.partition("  #")[0].strip() for line in lines if re.match(r"[a-z]", line)}
+
+
+def test_the_extras_are_the_lists_in_parts() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {
+        name: {line for line in lines if not line.startswith(project["name"])}
+        for name, lines in project["optional-dependencies"].items()
+    }
+    for_others = {"pandas>=2.2", "sentence-transformers>=6.2"}
+    parts = [set(project["dependencies"]), for_others, *(extras[name] for name in ("app", "train", "map"))]
+    assert set().union(*parts) == requirements("requirements.txt")
+    assert sum(map(len, parts)) == len(requirements("requirements.txt"))
+    assert extras["export"] == requirements("requirements-export.txt")
+    assert extras["dev"] == requirements("requirements-dev.txt")
+
+
+def test_a_missing_package_is_named_by_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "faiss-cpu>=1.15",
+        "scikit-learn>=1.5; extra == 'map'",
+        'umap-learn; python_version < "4" and extra == "map"',
+    ]
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: lines)
+    assert install_command("sklearn", "umap") == 'pip install "crossmodal-search[map]"'
+    assert install_command("faiss") == "pip install faiss-cpu"
+    assert install_command("sklearn", "faiss") == "pip install scikit-learn faiss-cpu"
 
 
 @pytest.mark.parametrize("name", ["requirements", "requirements-dev"])

@@ -26,7 +26,7 @@ from crossmodal.cli.search import add_match_arguments, add_search_arguments, run
 from crossmodal.cli.teach import add_teach_arguments, run_teach
 from crossmodal.cli.train import STOPPED as TRAIN_STOPPED
 from crossmodal.cli.train import add_train_arguments, run_train
-from crossmodal.errors import CrossmodalError
+from crossmodal.errors import CrossmodalError, install_command
 
 
 class Command(NamedTuple):
@@ -99,6 +99,12 @@ def _run(command: Command, options: argparse.Namespace) -> int:
         return command.run(options)
     except CrossmodalError as error:
         print(f"error: {error.in_full}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in {"", "crossmodal"}:  # a fault of ours
+            raise
+        print(f"error: this needs {package}, which is not installed: `{install_command(package)}`", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         if command.stopped:

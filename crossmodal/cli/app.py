@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 from crossmodal._files import PACKAGE, PROJECT
+from crossmodal.errors import InputError, install_command
 
 SCRIPT = PACKAGE / "app" / "widgets" / "frame.py"
 SETTINGS = next(place for place in (PROJECT / ".streamlit", PACKAGE / "app") if place.is_dir()) / "config.toml"
@@ -24,6 +26,8 @@ def add_app_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_app(options: argparse.Namespace) -> int:
     """Serve the pages until interrupted; the indexes are below the current folder."""
+    if not find_spec("streamlit"):
+        raise InputError(f"the app needs streamlit, which is not installed: `{install_command('streamlit')}`")
     flags = settings(SETTINGS) | {"server.port": str(options.port), "server.address": options.host}
     command = [sys.executable, "-m", "streamlit", "run", str(SCRIPT)]
     command += [f"--{name}={value}" for name, value in flags.items()]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.errors import InputError, NotIndexableError
+from crossmodal.errors import InputError, NotIndexableError, install_command
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.inference.backends.export_files import Export, export_command, find_export, has_export, read_export
 from crossmodal.inference.backends.exported import ExportedTowers
@@ -217,8 +217,9 @@ def _why_absent(path: Path, runtime: str, export: Export | None) -> str:
     library, _, precision = runtime.partition("-")
     package = PACKAGES[library]
     if not find_spec(package):
-        exported = "" if export is not None else f", or run `{export_command(path)}` where it is, to do without torch"
-        return f"the runtime {runtime} needs {package}: `pip install {package}`{exported if runtime == 'torch' else ''}"
+        needs = f"the runtime {runtime} needs {package}: `{install_command(package)}`"
+        alone = runtime == "torch" and export is None
+        return needs + (f", or run `{export_command(path)}` where it is, to do without torch" if alone else "")
     if precision == "bf16" and not computes_bf16():
         return f"the runtime {runtime} is refused: {NO_BF16}"
     checked = {} if export is None else export.checks.get(precision, {})

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from crossmodal._files import sealed_hash
 from crossmodal.datasets.records import Record
-from crossmodal.errors import CheckpointError, ImageError, InputError
+from crossmodal.errors import CheckpointError, ImageError, InputError, install_command
 from crossmodal.evaluation.metrics import image_to_text_ranks, recall_at_k, text_to_image_ranks
 from crossmodal.images.decode import load_image
 from crossmodal.images.transforms import ImageTransform
@@ -148,7 +148,7 @@ def _check_request(precisions: Sequence[str]) -> None:
         raise InputError(f"precision must be some of {', '.join(PRECISIONS)}, not {', '.join(unknown) or 'none'}")
     lacking = [name for name in (*NEEDED, *(["openvino"] if "bf16" in precisions else [])) if not find_spec(name)]
     if lacking:
-        raise InputError(f"an export needs {', '.join(lacking)}: `pip install {' '.join(lacking)}`")
+        raise InputError(f"an export needs {', '.join(lacking)}: `{install_command(*lacking)}`")
     if "bf16" in precisions and not computes_bf16():
         raise InputError(f"nothing is exported: {NO_BF16}")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from crossmodal.datasets.captions.table import CaptionTable, Columns, TableBuilder, find_columns
 from crossmodal.datasets.captions.unpacking import allowance, refuse_size
-from crossmodal.errors import CaptionsError
+from crossmodal.errors import CaptionsError, install_command
 
 __all__ = ["read_parquet"]
 
@@ -28,7 +28,7 @@ def read_parquet(path: Path) -> CaptionTable:
     `crossmodal.datasets.captions.unpacking.LIMITS` allow.
     """
     if not find_spec("pyarrow"):
-        raise CaptionsError(f"{path} is Parquet, which needs pyarrow: run `pip install pyarrow`")
+        raise CaptionsError(f"{path} is Parquet, which needs pyarrow: `{install_command('pyarrow')}`")
     builder = TableBuilder()
     for number, (name, captions, split) in enumerate(_rows(path), start=1):
         for texts in captions:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.errors import DataError
+from crossmodal.errors import DataError, install_command
 
 __all__ = ["Wanted", "read_set"]
 
@@ -63,7 +63,7 @@ def read_set(wanted: Wanted, shape: tuple[int, int | None, int | None], download
     source = getattr(datasets, wanted.torchvision)
     family = FAMILIES[wanted.torchvision]
     if wanted.torchvision == "SVHN" and importlib.util.find_spec("scipy") is None:
-        raise DataError("SVHN comes in MATLAB files, which need SciPy: run `pip install scipy` and try again")
+        raise DataError(f"SVHN comes in MATLAB files, which need SciPy: `{install_command('scipy')}` and try again")
     files = family.files(source, wanted)
     if not download:
         _require(files, family, source, wanted)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal._memory import hold_memory
-from crossmodal.errors import CheckpointError, InputError
+from crossmodal.errors import CheckpointError, InputError, install_command
 from crossmodal.images.transforms import ImageTransform, resize_by_pillow, resize_by_simd
 from crossmodal.inference.backends.export_files import EXPORTED, Export, check_files, export_command
 from crossmodal.inference.backends.sessions import OnnxSession, OpenvinoSession, Session
@@ -210,7 +210,7 @@ class ExportedTowers:
         try:
             from crossmodal.inference.backends.trained import TrainedTowers
         except ImportError as error:
-            raise InputError(f"gradients and decoders need torch ({error}): `pip install torch`") from error
+            raise InputError(f"gradients and decoders need torch ({error}): `{install_command('torch')}`") from error
         towers = TrainedTowers(self._path)
         self._check_same(towers.fingerprint)
         return towers
