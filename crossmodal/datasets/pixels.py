@@ -26,7 +26,12 @@ DECODING_THREADS = 2
 
 @dataclass(frozen=True)
 class DecodedPictures:
-    """pixels: uint8 (N, 3, S, S), memory-mapped. records: one a row. skipped: (name, reason) of unreadable ones."""
+    """The pictures of a folder as pixels.
+
+    pixels: uint8 (N, 3, S, S), memory-mapped.
+    records: N, one a row.
+    skipped: (name, reason) of each unreadable picture.
+    """
 
     pixels: NDArray[np.uint8]
     records: tuple[Record, ...]

@@ -17,7 +17,12 @@ __all__ = ["Match", "Pairs", "Record", "load_pairs", "match_names", "pair_table"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One picture: its relative POSIX path below the images folder, its captions, its split where the file says it."""
+    """One picture with its captions.
+
+    image: POSIX path below the images folder.
+    captions: its sentences in file order; none where there is no captions file.
+    split: as the captions file writes it, None where it says nothing.
+    """
 
     image: str
     captions: tuple[str, ...]
@@ -28,9 +33,13 @@ class Record:
 class Pairs:
     """The pictures of a folder joined with their captions.
 
-    records: sorted by image; with a captions file only pictures that have a caption, so every record can be trained
-    on, otherwise every picture with no captions. missing: names in the file without a picture, in file order.
-    uncaptioned: pictures without a caption, sorted. problems: of the file and of the matching.
+    root: the folder of pictures.
+    records: sorted by image. With a captions file only pictures that have a caption, so that every record can be
+        trained on; else every picture, without captions.
+    format: short name of the captions' format.
+    problems: of the file and of the matching, a sentence each.
+    missing: names in the file without a picture, in file order.
+    uncaptioned: pictures without a caption, sorted.
     """
 
     root: Path
@@ -43,7 +52,12 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Match:
-    """Names found among pictures: name -> picture; the names left over, in order; and why some were refused."""
+    """Names found among pictures.
+
+    found: name → picture.
+    missing: the names left over, in order.
+    problems: why some were refused, a sentence each.
+    """
 
     found: dict[str, str]
     missing: tuple[str, ...]

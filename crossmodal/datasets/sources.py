@@ -16,8 +16,12 @@ from crossmodal.errors import InputError
 
 @dataclass(frozen=True)
 class Words:
-    """All that labelled pictures may be called: texts with their token ids, the label of each, and whether it is
-    withheld, so kept out of training.
+    """All that labelled pictures may be called.
+
+    texts: T words or sentences.
+    ids: their token ids, T rows of any length.
+    labels: int64 (T,), what each stands for.
+    withheld: bool (T,), whether it is kept out of training.
     """
 
     texts: tuple[str, ...]
@@ -33,7 +37,12 @@ class Words:
 
 @dataclass(frozen=True)
 class Marked:
-    """What a person said of a query's answers. ids: the query's tokens. liked, disliked: rows of pictures."""
+    """What a person said of a query's answers.
+
+    ids: the query's token ids.
+    liked: rows of pictures.
+    disliked: rows of pictures.
+    """
 
     ids: Sequence[int]
     liked: tuple[int, ...]
@@ -42,13 +51,18 @@ class Marked:
 
 @dataclass(frozen=True)
 class Source:
-    """A set of pictures. A batch never mixes two sources.
+    """A set of pictures to train on; a batch never mixes two sources.
 
-    pixels: uint8 (N, 3, S, S), may be memory-mapped. captions: token ids of each picture's captions; of a labelled
-    picture, of the words for its label. mirror: whether a mirrored picture keeps its captions true ("left of" does
-    not). share: of the pictures, how many are drawn in an epoch, in (0, 1]. labels: int64 (N,) classes from 0, None
-    where every picture stands for itself; two pictures of one label are each other's positives. words: of those
-    labels. balanced: draw every label equally often. marked: queries with a disliked picture among these.
+    name: of the set.
+    pixels: uint8 (N, 3, S, S), may be memory-mapped.
+    captions: token ids of each picture's captions; of a labelled picture, of the words for its label.
+    mirror: whether a mirrored picture keeps its captions true ("left of" does not).
+    share: of the pictures, how many are drawn in an epoch, in (0, 1].
+    labels: int64 (N,) classes from 0, None where every picture stands for itself; pictures of one label are positives
+        of each other.
+    words: all that those labels may be called.
+    balanced: draw every label equally often.
+    marked: queries with a disliked picture among these.
     """
 
     name: str

@@ -31,7 +31,13 @@ NO_SPLIT = "no split"
 
 
 class Check(NamedTuple):
-    """One kind of problem: what is said when there is none, what its findings are, how one is shown, what to do."""
+    """One kind of problem, in words.
+
+    fine: what is said when there is none.
+    findings: what its findings are.
+    item: how one is shown, with its keys in braces.
+    advice: what to do about them.
+    """
 
     fine: str
     findings: str
@@ -96,7 +102,11 @@ CHECKS: dict[str, Check] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """All findings of one kind (a key of CHECKS); each item's keys are those that CHECKS shows."""
+    """All findings of one kind.
+
+    kind: a key of CHECKS.
+    items: one a finding; its keys are those that CHECKS shows.
+    """
 
     kind: str
     items: tuple[dict[str, Any], ...]
@@ -106,7 +116,9 @@ class Problem:
 class Validation:
     """What validate() saw.
 
-    facts: paths, counts and splits, as JSON values. checked: the kinds of problem looked for. problems: those found.
+    facts: paths, counts and splits, as JSON values.
+    checked: the kinds of problem looked for.
+    problems: those found.
     """
 
     facts: dict[str, Any]
@@ -133,8 +145,9 @@ def validate(
 ) -> Validation:
     """Check pictures, captions and splits; every picture is decoded.
 
-    splits: a folder of split lists; without it the captions file's own splits count. against: another captions file,
-    split list or folder of lists, whose photos must not cross with ours. progress: called with (pictures done, all).
+    splits: a folder of split lists; without it the captions file's own splits count.
+    against: another captions file, split list or folder of lists, whose photos must not cross with ours.
+    progress: called with (pictures done, all).
 
     Raises InputError if images is not a folder; DataError if it holds no picture; CaptionsError if captions, lists or
     the other file cannot be read, or no name fits a picture.
@@ -258,9 +271,8 @@ def _look_at(
         return digest, None
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for done, (picture, (digest, reason)) in enumerate(
-            zip(pictures, pool.map(look, pictures), strict=True), start=1
-        ):
+        looked = zip(pictures, pool.map(look, pictures), strict=True)
+        for done, (picture, (digest, reason)) in enumerate(looked, start=1):
             if reason is not None:
                 unreadable.append({"image": picture, "reason": reason})
             elif digest is not None:

@@ -43,7 +43,14 @@ class Encodes(Protocol):
 
 @dataclass(frozen=True)
 class Report:
-    """Retrieval in both directions, in percent, with intervals and the protocol they hold for."""
+    """Retrieval in both directions, with intervals and the protocol they hold for.
+
+    rsum: sum of the six recalls, R@1, R@5 and R@10 both ways, in [0, 600].
+    image_to_text: "R@1", "R@5" and "R@10" in percent, and "median_rank", from 1.
+    text_to_image: as image_to_text.
+    intervals: 95 % interval (low, high) of each recall, as "image_to_text R@1", and of "rsum".
+    protocol: what was judged and how, as JSON values.
+    """
 
     rsum: float
     image_to_text: dict[str, float]
@@ -87,9 +94,14 @@ class Report:
 class ScoreReport:
     """What a recipe without captions is judged by: named numbers, and the protocol they hold for.
 
-    kind: "labels", "classes" or "pairs". score: what decides the best epoch. headline: the numbers that matter, in
-    words. values: every number by name, shares in percent, cosines in [-1, 1]. curves: which of them a training's
-    curves show, in percent. rows: a table, one dict a row. warnings: what should not be overlooked.
+    kind: "labels", "classes" or "pairs".
+    score: what decides the best epoch, higher is better.
+    headline: the numbers that matter, in words.
+    values: every number by name, shares in percent, cosines in [-1, 1].
+    protocol: what was judged and how, as JSON values.
+    curves: which of the values a training's curves show, in percent.
+    rows: a table, one dict a row.
+    warnings: what should not be overlooked.
     """
 
     kind: str
@@ -160,7 +172,15 @@ def retrieval_report(
 
 @dataclass(frozen=True)
 class Embedded:
-    """The vectors of a split: image (N, D), text (M, D), owner (M,), the pictures' names, and what was skipped."""
+    """The vectors of a split: N pictures with M captions.
+
+    image: (N, D), unit length.
+    text: (M, D), unit length.
+    owner: (M,) the row of each caption's picture.
+    names: N paths below the images folder.
+    captions: M sentences.
+    skipped: (name, reason) of each unreadable picture.
+    """
 
     image: Tensor
     text: Tensor

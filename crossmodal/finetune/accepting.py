@@ -50,7 +50,12 @@ STAGES = {"pictures": "Looking at the pictures", "captions": "Looking at the cap
 
 @dataclass(frozen=True)
 class Former:
-    """A checkpoint that an index had before."""
+    """A checkpoint that an index had before.
+
+    path: its directory.
+    name: what people call it.
+    fingerprint: hex digest of its files.
+    """
 
     path: str
     name: str
@@ -59,7 +64,11 @@ class Former:
 
 @dataclass(frozen=True)
 class Pending:
-    """candidate: the checkpoint that waits to be accepted, if any. former: those before, the last one last."""
+    """What waits for an answer.
+
+    candidate: the checkpoint that waits to be accepted, if any.
+    former: those that the index had before, the last one last.
+    """
 
     candidate: Path | None = None
     former: tuple[Former, ...] = ()

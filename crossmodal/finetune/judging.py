@@ -31,9 +31,11 @@ BLOCK = 1024  # queries whose cosines are in memory at once
 
 @dataclass(frozen=True)
 class Ranks:
-    """Of each picture the rank of its best own text (N,), of each caption that of its picture (M,); 0 is best.
+    """Where N pictures and M captions find each other; 0 is best.
 
-    owner: (M,), the picture of each caption.
+    pictures: (N,) of each picture the rank of its best own text.
+    captions: (M,) of each caption the rank of its picture.
+    owner: (M,) the picture of each caption.
     """
 
     pictures: Tensor
@@ -116,7 +118,13 @@ def gain_of(before: Ranks, after: Ranks, seed: int = 0) -> tuple[float, float, f
 
 @dataclass(frozen=True)
 class Bank:
-    """Something a checkpoint could do before: vectors (N, D) and (M, D) that are not learned from. owner: (M,)."""
+    """Something a checkpoint could do before, held in vectors that are not learned from.
+
+    name: of the skill.
+    images: (N, D), unit length.
+    texts: (M, D), unit length.
+    owner: (M,) the picture of each text.
+    """
 
     name: str
     images: Vectors

@@ -30,7 +30,12 @@ Progress = Callable[[str, int, int], None]  # what is done, done, total
 
 @dataclass(frozen=True)
 class Marked:
-    """A query with what was said of its answers. text: row among the texts. liked, disliked: rows of pictures."""
+    """A query with what was said of its answers.
+
+    text: row among the texts.
+    liked: rows of pictures.
+    disliked: rows of pictures.
+    """
 
     text: int
     liked: Rows
@@ -41,9 +46,17 @@ class Marked:
 class Lesson:
     """Vectors and who belongs to whom.
 
-    images: (N, D). captions: (M, D). queries: (Q, D), of the marked queries. said: (T,), equal numbers for equal texts.
-    owned: of each picture the rows of its captions. groups: (N,), equal for pictures that are one picture stored twice.
-    train, validation, held_out: rows of captioned pictures. marked: what was said of training pictures alone.
+    images: (N, D), unit length.
+    captions: (M, D), unit length.
+    queries: (Q, D), of the marked queries.
+    said: (T,), equal numbers for equal texts; T texts are captions, then queries.
+    owned: of each picture the rows of its captions.
+    groups: (N,), equal for pictures that are one picture stored twice.
+    train: rows of captioned pictures to learn from.
+    validation: rows of those that choose the mixture.
+    held_out: rows of those that judge it.
+    marked: what was said of training pictures alone.
+    left_out: how many marks are of other pictures.
     """
 
     images: Vectors
@@ -79,9 +92,10 @@ def make_lesson(index: Index, encoder: Embedder, seed: int, feedback: Feedback |
     captioned = np.array([row for row in range(count) if len(owned[row])], dtype=np.int64)
     if len(captioned) < FEWEST:
         command = build_command(index.manifest, index.path)
+        command += "" if index.manifest.captions else " --captions FILE"
         raise InputError(
             f"the index {index.path} has {len(captioned)} pictures with captions, and teaching needs {FEWEST}: write "
-            f"captions for more of them and run `{command} --captions FILE`"
+            f"captions for more of them and run `{command}`"
         )
     groups = group_of(index)
     train, validation, held_out = _parts(captioned, groups, seed)

@@ -39,7 +39,11 @@ MARKED_WEIGHT, MARKED_QUERIES = 0.5, 16  # of what was marked, beside the captio
 
 @dataclass(frozen=True)
 class Maps:
-    """image, text: (D, D), applied to the vectors of each tower."""
+    """What is applied to vectors, one map a tower.
+
+    image: (D, D), for vectors of pictures.
+    text: (D, D), for vectors of sentences.
+    """
 
     image: NDArray[np.float32]
     text: NDArray[np.float32]
@@ -67,7 +71,9 @@ def _mapped(vectors: Vectors, by: NDArray[np.float32]) -> Vectors:
 class Learned:
     """What was learned, within the directions that the vectors vary in: map = identity + basis · change · basisᵀ.
 
-    basis: (D, R), orthonormal. image, text: changes (R, R).
+    basis: (D, R), orthonormal.
+    image: (R, R), the change of the image tower's map.
+    text: (R, R), the change of the text tower's map.
     """
 
     basis: Tensor

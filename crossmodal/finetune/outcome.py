@@ -33,13 +33,14 @@ class Taught:
 
     candidate: the new checkpoint's directory, None where nothing was learned that keeps the old skill.
     taught_from: the old one's fingerprint.
-    alpha: share of the new weights in it.
-    before, after: reports on the held-out part.
-    gain: of the mean of the six recalls, in points, with its 95 % interval.
-    skills: reports on the old skills, before and after.
+    alpha: share of the new weights in it, in [0, 1].
+    before: report on the held-out part, by the old one.
+    after: report on the held-out part, by the new one.
+    gain: of the mean of the six recalls, in points: (gain, low, high) with its 95 % interval.
+    skills: (before, after) reports on each old skill, by name.
     choices: mixtures by alpha.
-    pictures: to train on, to validate on and held out.
-    marks: used and left out.
+    pictures: how many to train on, to validate on and held out.
+    marks: how many were used and left out.
     seconds: wall clock.
     history: an entry an epoch.
     """

@@ -61,9 +61,12 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Atlas:
-    """points: (N, 2) in [-1, 1], row i for picture i of the index. method: "umap" or "pca", the one that made them.
+    """The map of a gallery of N pictures, in C groups.
 
-    labels: (N,) the group of each picture, 0 the largest. names: C texts, a word or three for each group.
+    points: (N, 2) in [-1, 1], row i for picture i of the index.
+    method: "umap" or "pca", the one that made them.
+    labels: (N,) the group of each picture, 0 the largest.
+    names: C texts, a word or three for each group.
     """
 
     points: Points

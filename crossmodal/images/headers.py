@@ -54,10 +54,12 @@ TIFF_LISTS = frozenset({258, 273, 279, 320, 324, 325, 338, 339, 347, 529, 530, 5
 class Header:
     """What is known of a picture before it is decoded.
 
-    format: Pillow's name of it. data: the bytes to decode. frames: 1 for a still picture. orientation: EXIF's 1..8, as
-    far as it stands in the header; 1 is upright. size: the largest (width, height) in pixels that decoding will ask
-    for, None where Pillow reads it without allocating. exif: the block that `crossmodal.images.exif` reads, b"" where
-    the format has none or keeps it where only Pillow finds it.
+    format: Pillow's name of it, "JPEG" for example.
+    data: the bytes to decode.
+    frames: how many pictures the file holds, 1 for a still one.
+    orientation: EXIF's 1..8, as far as it stands in the header; 1 is upright.
+    size: the largest (width, height) in pixels that decoding asks for; None where Pillow reads it without allocating.
+    exif: the block that `crossmodal.images.exif` reads; b"" where there is none, or where only Pillow finds it.
     """
 
     format: str

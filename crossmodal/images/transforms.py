@@ -39,8 +39,11 @@ _turn, _threads_before = threading.Lock(), list[int]()
 class ImageTransform:
     """How a picture becomes a square of pixels; stored in every checkpoint and index.
 
-    size: side in pixels. fit: "squash" scales both sides to size, "crop" scales the short side and cuts the centre.
-    mean, std: per channel, of values in [0, 1]. interpolation: "bicubic" or "bilinear", antialiased either way.
+    size: side of the square in pixels.
+    fit: "squash" scales both sides to size, "crop" scales the short side and cuts the centre.
+    mean: per channel, subtracted from values in [0, 1].
+    std: per channel, what the difference is divided by.
+    interpolation: "bicubic" or "bilinear", antialiased either way.
     """
 
     size: int = 224

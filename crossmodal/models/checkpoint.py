@@ -42,6 +42,11 @@ AnyModel = CrossModalModel | PairScorer
 class Checkpoint:
     """A loaded checkpoint: the model in eval mode and all that prepares its input.
 
+    model: the towers, or the pair scorer.
+    tokenizer: sentences to token ids.
+    transform: pictures to pixels.
+    config: what config.json holds.
+    path: the directory.
     fingerprint: hex digest of the files it was loaded from; "" for a model that was not loaded.
     """
 

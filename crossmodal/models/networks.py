@@ -17,8 +17,12 @@ from crossmodal.errors import InputError
 
 @dataclass(frozen=True)
 class Network:
-    """build: the stages, in order. has_map: whether they end in a feature map, whose mean over places is the pooled
-    feature; else they give pooled features at once. side: of the pictures it is made for, in pixels.
+    """An image network of ours.
+
+    build: makes its stages, in order.
+    has_map: whether they end in a feature map, whose mean over places is the pooled feature; else they end in pooled
+        features.
+    side: of the pictures it is made for, in pixels.
     """
 
     build: Callable[[], nn.Sequential]

@@ -19,8 +19,10 @@ Array = NDArray[np.float32]
 class Parts:
     """A vector as an exact sum: vector = (parts.sum(0) + bias) / |parts.sum(0) + bias|.
 
-    vector: (D,), unit length, the one that the tower gives. parts: (P, D). bias: (D,), of the projection.
-    shape: (h, w) of a picture, (L,) of a sentence of L tokens.
+    vector: (D,), unit length, the one that the tower gives.
+    parts: (P, D), one a place or token.
+    bias: (D,), of the projection.
+    shape: (h, w) of a picture, (L,) of a sentence of L tokens; its product is P.
     """
 
     vector: Array
@@ -33,8 +35,9 @@ class Parts:
 class Weights:
     """How much each part matters to the cosine of the vector with another one, by gradients: an approximation.
 
-    vector: (D,), unit length. weights: (P,); they add up to nothing in particular. shape: as in `Parts`; both are None
-    for an image tower without a feature map.
+    vector: (D,), unit length.
+    weights: (P,), which add up to nothing in particular; None for an image tower without a feature map.
+    shape: as in `Parts`; None where the weights are.
     """
 
     vector: Array

@@ -30,8 +30,11 @@ PROBE = 2  # pictures of noise that show how a network pools
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a network was trained on. size: side in pixels. mean, std: per channel, of values in [0, 1].
+    """What a network was trained on.
 
+    size: side of its pictures in pixels.
+    mean: per channel, of values in [0, 1].
+    std: per channel, of values in [0, 1].
     interpolation: "bicubic" or "bilinear".
     """
 

@@ -17,9 +17,13 @@ JOINT = re.compile(r"(?<=\w)['’-](?=\w)")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """text: as it was typed. span: where it stands in the sentence. tokens: places of its pieces in the token row.
+    """A word of a sentence, and the tokens that it became.
 
     The marks that a tokeniser puts around a sentence, [CLS] and [SEP], are together one last word without a span.
+
+    text: as it was typed.
+    span: (first character, one past the last) in the sentence; None for the marks.
+    tokens: places of its pieces in the token row.
     """
 
     text: str

@@ -14,19 +14,36 @@ SMOKE_DIGITS = 240
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training with its own learning rates. A learning rate of 0 keeps that part frozen.
+    """One stretch of training with its own learning rates; a part whose rate is 0 stays frozen.
 
-    text_lr: of the text tower before its projection; of class centres, which have none. head_lr: of projections, of the
-    match head and of the logit scale. smallest_crop: least share of a picture's area that a random crop keeps.
-    rotation: greatest angle in degrees, either way. jitter: greatest relative colour change.
-    freeze_image_stages: how many first stages of the image tower stay as they are. views: how many augmented views of
-    each picture are sent through these stages once, before the phase, so that its steps begin where they end; 0 draws
-    a new view at every step. average: decay per step of the
-    running mean of the weights, which is what is validated and kept; 0 keeps the last weights. patience: epochs
-    without a better validation score before the phase ends; 0 never ends early. until: the validation score that ends
-    the phase early; 0 never does. halve_every: epochs after which all rates halve, in place of warm-up and cosine.
+    name: in the history and the progress.
+    epochs: at most so many.
+    batch_size: pairs a step.
+    image_lr: highest learning rate of the image tower before its projection.
+    text_lr: of the text tower before its projection; of class centres, which have none.
+    head_lr: of projections, of the match head and of the logit scale.
+    decoder_lr: of the decoder.
+    weight_decay: of AdamW, on matrices and kernels alone; biases, norms and scalars do not decay.
+    warmup: share of the phase's steps in which the rates rise to their highest.
+    halve_every: epochs after which all rates halve, in place of warm-up and cosine; 0 for those.
+    gradient_clip: greatest norm of all gradients together.
+    image_dropout: share of the pooled image features that are dropped.
+    text_dropout: share of the pooled text features that are dropped.
+    smallest_crop: least share of a picture's area that a random crop keeps.
+    mirror: mirror half of the pictures whose captions stay true.
+    rotation: greatest angle in degrees, either way.
+    jitter: greatest relative change of brightness, contrast and saturation.
+    freeze_image_stages: how many first stages of the image tower stay as they are.
+    freeze_word_embeddings: the text tower's table of words stays as it is.
+    freeze_batch_norm: batch norms keep their running means; small batches would spoil them.
+    views: how many augmented views of each picture go through the frozen stages once, before the phase, so that its
+        steps begin where they end; 0 draws a new view at every step.
+    average: decay per step of the running mean of the weights, which is what is validated and kept; 0 keeps the last.
+    patience: epochs without a better validation score before the phase ends; 0 never ends early.
+    until: the validation score that ends the phase early; 0 never does.
     chunk: pictures that a step holds in memory at once, by gradient caching; 0 holds the whole batch.
-    vectors: weight of the loss on the vectors. reconstruction: weight of the decoder's loss.
+    vectors: weight of the loss on the vectors.
+    reconstruction: weight of the decoder's loss.
     """
 
     name: str
@@ -67,17 +84,36 @@ class Phase:
 class Recipe:
     """A system: its towers, its data, its phases and what to expect of it.
 
+    name: what a command calls it.
+    summary: what it is, in a line.
+    time: how long it takes, and on what.
+    expected: the number to expect.
+    phases: in order.
     kind: "dual_encoder" gives unit vectors, "pair_scorer" a score for a picture with a sentence.
-    loss, loss_options: a name in `crossmodal.training.losses.LOSSES` and what it is given.
-    pooling: "mean" or "cls".
-    value_range: what pixels become, "imagenet" (its mean and deviation), "symmetric" [-1, 1] or "unit" [0, 1].
-    photos: whether photos with captions are needed. scenes: how many generated pictures are trained on. scene_share:
-    the share of them drawn in an epoch. labelled: name of a labelled data set in place of captions; written_forms:
-    whether its digits are called by many written forms instead of one name. balanced: draw every class equally often.
-    judged_by: "retrieval", "labels", "classes" or "pairs". decoder: whether vectors can be drawn again.
-    rival: a loss that the same image tower is trained with in the same run, for comparison.
-    half: the checkpoint stores float16. mixed_precision: "no", "bf16" or "fp16", what steps are computed in. terms: for
-    the model card, where data and starting weights come from and what they allow.
+    loss: a name in `crossmodal.training.losses.LOSSES`.
+    loss_options: what the loss is given beside the vectors.
+    image_backbone: a torchvision network, one of ours, or one of timm's as timm/NAME.
+    image_weights: "imagenet", "none" or a file with its state dict.
+    text_model: a Hugging Face text encoder by name or folder, or one of ours.
+    pooling: how tokens become one vector, "mean" or "cls".
+    dimension: D of the shared space.
+    temperature: what cosines are divided by at first.
+    learn_temperature: whether training moves it.
+    image_size: side of the pictures in pixels.
+    value_range: what pixels become: "imagenet" (its mean and deviation), "symmetric" [-1, 1] or "unit" [0, 1].
+    max_length: tokens of a sentence that are read.
+    photos: whether photos with captions are needed.
+    scenes: how many generated pictures are trained on.
+    scene_share: the share of them drawn in an epoch, in (0, 1].
+    labelled: name of a labelled data set in place of captions, "" for none.
+    written_forms: whether its digits are called by many written forms instead of one name.
+    balanced: draw every class equally often.
+    judged_by: "retrieval", "labels", "classes" or "pairs".
+    decoder: whether vectors can be drawn again.
+    rival: a loss that an equal image tower is trained with in this run, for comparison; "" for none.
+    half: the checkpoint stores float16.
+    mixed_precision: what steps are computed in: "no", "bf16" or "fp16".
+    terms: for the model card, where data and starting weights come from and what they allow.
     """
 
     name: str

@@ -34,7 +34,14 @@ Way = Callable[[Layout, "Lot", "Lot"], "list[list[Box]] | None"]
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A group before it has a place."""
+    """A group before it has a place.
+
+    kind: a key of `KINDS`.
+    colour: one that the kind may have.
+    size: "small", "medium" or "large".
+    layer: where it is placed: "ground", "water" or "air".
+    count: how many things it has.
+    """
 
     kind: str
     colour: str

@@ -63,7 +63,13 @@ SALIENT = ("on", "front", "behind", "between")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a caption says about one group; None where it says nothing."""
+    """What a caption says about one group.
+
+    kind: a key of `KINDS`.
+    colour: of all its things.
+    count: how many things it has.
+    size: "small", "medium" or "large"; None where the caption says nothing of it.
+    """
 
     kind: str
     colour: str
@@ -73,7 +79,14 @@ class Claim:
 
 @dataclass(slots=True)
 class Facts:
-    """All that a caption states. relations: (name, claim, other claim). places: (claim, part of the picture)."""
+    """All that a caption states.
+
+    claims: one a group that it names.
+    setting: a key of `SETTINGS`, None where it names no place.
+    sky: the time or weather that it names, if any.
+    relations: (name, number of one claim, number of the other), such as ("above", 0, 1).
+    places: (number of a claim, part of the picture that its group is in).
+    """
 
     claims: list[Claim] = field(default_factory=list)
     setting: str | None = None

@@ -12,9 +12,13 @@ FUR = "brown black white grey"
 class Kind(NamedTuple):
     """One kind of thing that can be drawn.
 
-    nouns: words for it, "singular" or "singular/plural". height: of a medium one, as a share of the frame.
-    aspect: width / height. colours: what it may be. verb: how it is placed, a key of the captions' verbs.
-    most: the largest count. part: what carries the colour ("scarf"), empty if all of it does.
+    nouns: words for it, each "singular" or "singular/plural", with "|" between them.
+    height: of a medium one, as a share of the frame's.
+    aspect: width / height.
+    colours: what it may be, with blanks between them.
+    verb: how it is placed, a key of the captions' verbs.
+    most: the largest count of a group.
+    part: what carries the colour ("scarf"), empty if all of it does.
     """
 
     nouns: str
@@ -159,11 +163,18 @@ BACKERS = frozenset(("house", "tent", "bus", "truck", "train", "tractor", "sofa"
 class Setting(NamedTuple):
     """Where a scene plays.
 
-    nouns: "a meadow|a grassy field". skies: its times and weathers, empty indoors. horizon: where the sky ends, as a
-    share of the frame from the top. ground, water: the range of the feet of what stands or swims there; kerb: that of
-    KERBSIDE kinds, if it differs. layers: which kinds stand on the ground, swim, or fly. avoid: colours that would not
-    show. where: "in a meadow|…", words that suit any thing; grounded, over, afloat: words that suit only what stands,
-    hangs in the air, or swims there.
+    nouns: words for it, "a meadow|a grassy field".
+    where: words that suit any thing in it, "in a meadow|…".
+    skies: its times and weathers, empty indoors.
+    horizon: where the sky ends, as a share of the frame's height from the top.
+    ground: the range that the feet of what stands there lie in, as such shares.
+    layers: which kinds stand on the "ground", are in the "water" or in the "air".
+    avoid: colours that would not show.
+    water: the range of the feet of what swims there.
+    grounded: words that suit only what stands there.
+    over: words that suit only what hangs in the air.
+    afloat: words that suit only what swims.
+    kerb: the range of the feet of KERBSIDE kinds, None where it is that of the others.
     """
 
     nouns: str

@@ -22,9 +22,14 @@ EDGE = 0.025
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Like things of one scene: kind, colour and size are the same for all, one box each.
+    """Like things of one scene, which share all but their places.
 
-    layer: "ground", "water" or "air". faces_left: one flag a thing, for the mirrored drawing.
+    kind: a key of `KINDS`.
+    colour: of all its things.
+    size: "small", "medium" or "large".
+    layer: where it stands: "ground", "water" or "air".
+    boxes: (x0, y0, x1, y1) of each thing, as shares of the frame, y downwards.
+    faces_left: for each thing, whether its mirrored drawing is taken.
     """
 
     kind: str

@@ -27,15 +27,18 @@ class TrainConfig:
     """A training, valid by construction: what is left out stays as the recipe says.
 
     recipe: its name; `python -m crossmodal recipes` lists them.
-    images, captions: folder of photos, and their captions in any format `validate` can read.
+    images: folder of photos.
+    captions: their captions, in any format `validate` can read.
     feedback: thumbs up and down of an index, or its exported test set.
     splits: folder with lists of train, dev and test pictures; a share drawn by the seed where there is none.
-    data, root, download: labelled pictures by name, where they lie, and whether torchvision may fetch them.
+    data: labelled pictures by name.
+    root: folder that the labelled pictures lie in.
+    download: whether torchvision may fetch them.
     mirror: of class folders, that a mirrored picture keeps its label.
     image_backbone: a torchvision network, or one of timm's as timm/NAME.
     image_weights: "imagenet", "none" or a file with its state dict.
     text_model: a Hugging Face text encoder by name or folder, or one of ours.
-    pooling: "mean" or "cls", how tokens become one vector.
+    pooling: how tokens become one vector, "mean" or "cls".
     image_size: side of the pictures in pixels.
     dimension: D of the shared space.
     heads_only: freeze both backbones and cache their features once.
@@ -45,7 +48,7 @@ class TrainConfig:
     batch_size: pairs a step, in every phase.
     lr_scale: multiplies every learning rate.
     seed: of everything random.
-    mixed_precision: "no", "bf16" or "fp16".
+    mixed_precision: what steps are computed in: "no", "bf16" or "fp16".
     cpu: stay on the CPU where there is a GPU.
     out: folder of the run, runs/RECIPE unless given.
     resume: go on where a killed run of this configuration stood.

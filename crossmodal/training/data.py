@@ -38,11 +38,16 @@ Captions = tuple[tuple[Sequence[int], ...], ...]
 
 @dataclass(frozen=True)
 class SplitPictures:
-    """One split of one origin ("photos", "scenes" or a labelled set's name), decoded.
+    """One split of one origin, decoded.
 
-    pixels: uint8 (N, 3, S, S). records: names and captions of pictures; of labelled ones none. labels: int64 (N,).
-    words: (text, label, withheld) of all that labels are called. mirror: whether a mirrored picture is still what its
-    words say: "left of" would be untrue of a scene, and a digit is none. marked: (query, liked, disliked rows).
+    name: of the origin: "photos", "scenes" or a labelled set's name.
+    pixels: uint8 (N, 3, S, S).
+    records: N names and captions of pictures; of labelled ones none.
+    labels: int64 (N,) of labelled ones, else None.
+    words: (text, label, withheld) of all that labels are called.
+    mirror: whether a mirrored picture is still what its words say: "left of" would be untrue of a scene, and a digit is
+        none.
+    marked: (query, rows of liked pictures, rows of disliked ones).
     """
 
     name: str
@@ -85,7 +90,8 @@ class SplitPictures:
 class DataPaths:
     """Where a training's data lie; each is needed only by the recipes that read it.
 
-    images, captions: folder of photos, and their captions.
+    images: folder of photos.
+    captions: their captions, in any format `validate` can read.
     splits: folder with lists of pictures.
     feedback: an index with marks, or an exported file of them.
     root: folder of labelled pictures.

@@ -234,9 +234,11 @@ def reconstruction(drawn: Tensor, wanted: Tensor) -> Tensor:
 class Loss:
     """A loss on (similarity, positive, …) and what a training loop must hand it.
 
-    compute: the function. texts: the columns, "one" caption a picture, "all" its captions, or "labels", every label.
-    scalars: the model's own scalars that follow the two matrices, in order. first_epoch: options of a run's first
-    epoch only. unit: whether the matrix holds cosines, or plain products of vectors of any length.
+    compute: the function.
+    texts: what the columns are: "one" caption a picture, "all" its captions, or "labels", every label.
+    scalars: the model's own scalars that follow the two matrices, in order.
+    first_epoch: options of a run's first epoch only.
+    unit: whether the matrix holds cosines, or plain products of vectors of any length.
     """
 
     compute: Callable[..., Tensor]

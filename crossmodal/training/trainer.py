@@ -30,7 +30,16 @@ FUSED = frozenset({"cpu", "cuda"})  # where torch has a fused AdamW
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step was taken. rate: pairs per second since training began or was resumed."""
+    """One optimiser step was taken.
+
+    phase: its name.
+    epoch: of the phase, from 0.
+    step: of the epoch, from 1.
+    steps: how many the epoch has.
+    loss: of this step.
+    rate: pairs per second since training began or was resumed.
+    seconds_left: until the phase ends, at this rate.
+    """
 
     phase: str
     epoch: int
@@ -43,8 +52,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch is over and was validated. best: whether its score is the highest so far. similarity: (n, n) cosines
-    of the first validation pictures with their first captions, for drawing, where there are such cosines.
+    """One epoch is over and was validated.
+
+    entry: what the history keeps of it, as JSON values.
+    best: whether its score is the highest so far.
+    notes: what a person should know of it, a sentence each.
+    similarity: (n, n) cosines of the first validation pictures with their first captions, for drawing, where there are
+        such cosines.
     """
 
     entry: dict[str, Any]

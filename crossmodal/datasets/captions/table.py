@@ -23,7 +23,12 @@ _NUMBERED_CAPTION = re.compile(r"(caption|comment|sentence|text|description)_?\d
 
 
 class Columns(NamedTuple):
-    """Where the parts of a row stand: positions of the image name, of its captions and, if any, of its split."""
+    """Where the parts of a row stand, counted from 0.
+
+    image: the column of the picture's name.
+    captions: the columns of its captions.
+    split: the column of its split, None where there is none.
+    """
 
     image: int
     captions: tuple[int, ...]
@@ -52,10 +57,11 @@ def find_columns(names: Sequence[str]) -> Columns | None:
 class CaptionTable:
     """What a captions file says, before any picture was looked at.
 
-    format: short name of the format found. captions: image name as written -> its captions in file order, blanks
-    tidied, empty and repeated ones still there. splits: image name -> split as written, where the file says it.
-    problems: what was wrong with a row, with its line number and what was done about it. other_splits: image name ->
-    further splits that later rows give it; `splits` keeps the first.
+    format: short name of the format found.
+    captions: image name as written → its captions in file order, blanks tidied, empty and repeated ones still there.
+    splits: image name → split as written, where the file says it.
+    problems: what was wrong with a row, with its line number and what was done about it.
+    other_splits: image name → further splits that later rows give it; `splits` keeps the first.
     """
 
     format: str
@@ -67,7 +73,13 @@ class CaptionTable:
 
 @dataclass
 class TableBuilder:
-    """Collects rows into a CaptionTable; `where` is the row's place in words ("line 7", "image 3")."""
+    """Collects rows into a CaptionTable; the fields are those of the table.
+
+    captions: image name → its captions so far.
+    splits: image name → the first split that a row gave it.
+    problems: what was wrong with a row, in order.
+    other_splits: image name → the further splits.
+    """
 
     captions: dict[str, list[str]] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)

@@ -24,18 +24,23 @@ __all__ = ["LIMITS", "Limits", "allowance", "read_bytes", "read_start", "refuse_
 class Limits:
     """How much text a captions file may hold, in bytes.
 
-    most: in all; tens of millions of captions. ratio: times the file's own size that a packed one may unpack to;
-    captions shrink to about a fifth, with every picture's name repeated to a tenth. always: what it may in any case.
+    A packed file of a few kilobytes can unpack to more than the memory; real captions shrink to about a fifth, and to a
+    tenth with every picture's name repeated, so what unpacks to a hundred times its size is no captions file.
+
+    most: in all; a gigabyte is tens of millions of captions.
+    ratio: how many times its own size a packed file may unpack to.
+    always: what it may unpack to whatever its size.
+    block: how much is unpacked at a time, so that little more than the limit is ever in memory.
     """
 
     most: int = 1 << 30
     ratio: int = 100
     always: int = 64 << 20
+    block: int = 1 << 20
 
 
 LIMITS = Limits()
 GZIP = b"\x1f\x8b"
-BLOCK = 1 << 20
 
 
 def allowance(size: int) -> int:
@@ -77,7 +82,7 @@ def _unpacked(path: Path, file: BufferedReader, size: int) -> Iterator[bytes]:
     total, limit = 0, allowance(size)
     try:
         with gzip.GzipFile(fileobj=file) as unpacked:
-            while block := unpacked.read(BLOCK):
+            while block := unpacked.read(LIMITS.block):
                 total += len(block)
                 if total > limit:
                     raise refuse_size(path, size, limit, packed=True)

@@ -22,7 +22,13 @@ _LAYOUT = "lay the pictures out as ROOT/train/CLASS/*.png and ROOT/test/CLASS/*.
 
 
 class FolderPictures(NamedTuple):
-    """pixels: uint8 (N, 3, S, S). labels: int64 (N,). skipped: path below the root and reason."""
+    """What class folders hold.
+
+    pixels: uint8 (N, 3, S, S).
+    labels: int64 (N,), 0..K-1.
+    label_names: K names of folders.
+    skipped: (path below the root, reason) of each file left out.
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]

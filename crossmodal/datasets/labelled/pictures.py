@@ -27,8 +27,12 @@ _CHUNK = 1024  # pictures resized at once
 class LabelledPictures:
     """Pictures of one split, each with one label.
 
-    pixels: uint8 RGB (N, 3, S, S), grey ones in three equal channels. labels: int64 (N,), 0..K-1. label_names: K words,
-    all different, upper and lower case aside; the same in every split. skipped: pictures left out, path and reason.
+    name: of the set, as a command says it.
+    split: "train" or "test".
+    pixels: uint8 RGB (N, 3, S, S), grey ones in three equal channels.
+    labels: int64 (N,), 0..K-1.
+    label_names: K words, all different, upper and lower case aside; equal in every split.
+    skipped: (path, reason) of each picture left out.
     """
 
     name: str
@@ -46,8 +50,11 @@ class LabelledPictures:
 class LabelledSet:
     """A set one can ask for by name.
 
-    size, channels: of its pictures as they lie on disk; size None where they differ. torchvision: name of the class
-    that reads it, "" for class folders. variants: further choices, asked for as "name:variant"; the first is the usual.
+    title: what people call it.
+    size: side in pixels of its pictures as they lie on disk, None where they differ.
+    channels: of its pictures as they lie on disk, 1 or 3.
+    torchvision: name of the class that reads it, "" for class folders.
+    variants: further choices, asked for as "name:variant"; the first is the usual one.
     mirror: whether a mirrored picture keeps its label; unknown of class folders, and so not assumed.
     """
 

@@ -35,7 +35,15 @@ Files = list[tuple[str, str | None]]  # path below the root, published MD5 sum o
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for. name: as a command would say it. torchvision: the class. variant: EMNIST's part, else ""."""
+    """What is asked for.
+
+    name: as a command would say it.
+    title: what people call the set.
+    torchvision: name of the class that reads it.
+    root: the folder that its files lie in.
+    split: "train" or "test".
+    variant: EMNIST's part, else "".
+    """
 
     name: str
     title: str
@@ -203,7 +211,13 @@ def _stl10_arrays(dataset: Any) -> Native:
 
 @dataclass(frozen=True)
 class Family:
-    """How one kind of torchvision's classes is asked, which files it needs, where they come from, how arrays lie."""
+    """How one kind of torchvision's classes is used; each field is a function.
+
+    arguments: what the class is made with.
+    files: the files that it needs, with their published MD5 sums.
+    arrays: its pictures, labels and label names, as it holds them.
+    address: where the files come from.
+    """
 
     arguments: Callable[[Wanted], dict[str, Any]]
     files: Callable[[Any, Wanted], Files]

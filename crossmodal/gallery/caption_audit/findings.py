@@ -15,7 +15,11 @@ __all__ = ["AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A picture that fits a caption, and their cosine."""
+    """A picture that fits a caption.
+
+    path: below the gallery's folder.
+    cosine: of the two.
+    """
 
     path: str
     cosine: float
@@ -23,7 +27,13 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A caption of another picture (path) that finds a hub, with their cosine and the rank (from 1) of its own."""
+    """A caption of another picture that finds a hub.
+
+    caption: the sentence.
+    path: its own picture.
+    cosine: with the hub.
+    rank: of its own picture, from 1.
+    """
 
     caption: str
     path: str
@@ -35,10 +45,16 @@ class Drawn:
 class WrongCaption:
     """A caption that likely does not belong to its picture.
 
-    belongs: probability that it belongs to its picture rather than to one drawn at random, in [0, 1]. cosine: with its
-    picture. mean: of its cosines with all pictures. rank: of its picture among all of them, from 1. sibling: mean
-    cosine with the two closest of the picture's other captions, None where there is none. siblings: those captions,
-    all. better: the pictures that fit it best, best first.
+    path: the picture.
+    caption: the sentence.
+    belongs: probability that it belongs to its picture rather than to one drawn at random, in [0, 1].
+    cosine: with its picture.
+    mean: of its cosines with all pictures.
+    rank: of its picture among all of them, from 1.
+    pictures: how many there are.
+    sibling: mean cosine with the two closest of the picture's other captions, None where there is none.
+    siblings: those other captions, all of them.
+    better: the pictures that fit it best, best first.
     """
 
     path: str
@@ -72,8 +88,14 @@ class WrongCaption:
 class AmbiguousCaption:
     """A caption that fits its picture and many others as well.
 
-    cosine, rank, pictures: as of a wrong caption. within: how many other pictures fit as well as its own, or at most
-    `margin` (a cosine) less. others: those that fit best, best first.
+    path: the picture.
+    caption: the sentence.
+    cosine: with its picture.
+    rank: of its picture among all of them, from 1.
+    pictures: how many there are.
+    within: how many other pictures fit as well as its own, or at most `margin` less.
+    margin: a difference of cosines.
+    others: those that fit best, best first.
     """
 
     path: str
@@ -103,8 +125,12 @@ class AmbiguousCaption:
 class Hub:
     """A picture that comes up for far more captions of other pictures than chance would have it.
 
-    occurrences: captions of other pictures that have it among their first `places`. expected: the same for the average
-    picture. captions: its own. drawn: those of the occurrences with the highest cosine.
+    path: the picture.
+    captions: its own.
+    occurrences: captions of other pictures that have it among their first `places`.
+    expected: how many the average picture has.
+    places: how many first pictures of a caption are looked at.
+    drawn: those of the occurrences with the highest cosine.
     """
 
     path: str
@@ -132,8 +158,10 @@ class Hub:
 class Duplicates:
     """One picture stored more than once.
 
-    paths: in the order of the gallery. cosines: of each with the first. same_bytes: for each, whether its bytes are the
-    first's. splits: "train", "val", "test" of each, or "" where none is known.
+    paths: in the order of the gallery.
+    cosines: of each with the first.
+    same_bytes: for each, whether its bytes are the first's.
+    splits: "train", "val" or "test" of each, "" where none is known.
     """
 
     paths: tuple[str, ...]

@@ -27,13 +27,18 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known of each caption.
+    """What is known of each of M captions.
 
-    owner: (M,) the row of its picture. cosine: (M,) with its picture. mean, spread: (M,) of its cosines with all
-    pictures. rank: (M,) of its picture among all, from 1; a picture that fits equally well ranks before it. within:
-    (M,) how many other pictures fit it as well, but for MARGIN. best, best_cosine: (M, K) the pictures that fit it
-    best, best first. sibling: (M,) mean cosine with the two closest of its picture's other captions, nan where there
-    is none; one of the same words is no other.
+    owner: (M,) the row of its picture.
+    cosine: (M,) with its picture.
+    mean: (M,) of its cosines with all pictures.
+    spread: (M,) standard deviation of these.
+    rank: (M,) of its picture among all, from 1; a picture that fits equally well ranks before it.
+    within: (M,) how many other pictures fit it as well, but for MARGIN.
+    best: (M, K) rows of the pictures that fit it best, best first.
+    best_cosine: (M, K) their cosines.
+    sibling: (M,) mean cosine with the two closest of its picture's other captions, nan where there is none; one of the
+        very same words is no other.
     """
 
     owner: Rows

@@ -35,8 +35,11 @@ MARKS = (1, -1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One judgement. query: its key. path: of the picture, as in the index. mark: 1 liked, -1 disliked, 0 taken back.
+    """One judgement.
 
+    query: its key.
+    path: of the picture, as in the index.
+    mark: 1 liked, -1 disliked, 0 taken back.
     at: ISO time, UTC.
     """
 

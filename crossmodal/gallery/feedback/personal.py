@@ -34,7 +34,14 @@ FOUND = 10  # of the first hits, a liked picture counts as found
 
 @dataclass(frozen=True)
 class Asked:
-    """A marked query. ranks_before, ranks_after: of each liked picture, in order, 0 is best."""
+    """A marked query.
+
+    query: its key; of words alone, the words.
+    liked: paths of pictures.
+    disliked: paths of pictures.
+    ranks_before: of each liked picture by the query alone, in order, 0 is best.
+    ranks_after: of each liked picture with what the other marks say.
+    """
 
     query: str
     liked: tuple[str, ...]
@@ -50,7 +57,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class PersonalTest:
-    """What a person marked, as a test set. gone: marks about pictures that are not in the index any more."""
+    """What a person marked, as a test set.
+
+    asked: one a query.
+    gone: marks about pictures that are not in the index any more.
+    protocol: what was asked and how, as JSON values.
+    """
 
     asked: tuple[Asked, ...]
     gone: tuple[Mark, ...]

@@ -34,7 +34,12 @@ Model = TypeVar("Model", CrossModalModel, PairScorer)
 
 @dataclass(frozen=True)
 class Batch:
-    """source: number of the source. rows: its pictures (B,). choices: which caption of each (B,)."""
+    """What a step is computed on.
+
+    source: number of the source.
+    rows: int64 (B,), its pictures.
+    choices: int64 (B,), which caption of each.
+    """
 
     source: int
     rows: NDArray[np.int64]
@@ -47,9 +52,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Judgement:
-    """An epoch's verdict. score: decides the best epoch, higher is better. entry: for the history. image: unit vectors
-    (N, D) of the first validation source, where there are any. similarity: (n, n) for drawing, where it means
-    something. warnings: what the reports warn of.
+    """An epoch's verdict.
+
+    score: decides the best epoch, higher is better.
+    entry: what the history keeps, as JSON values.
+    image: unit vectors (N, D) of the first validation source, where there are any.
+    similarity: (n, n) for drawing, where it means something.
+    warnings: what the reports warn of.
     """
 
     score: float
