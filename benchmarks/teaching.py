@@ -117,19 +117,11 @@ def run(index: Path, also: Sequence[Path], keep: Sequence[Path], seed: int, fold
     """Teach an index and print what came of it."""
     manifest = open_index(index).manifest
     source = recorded_checkpoint(manifest, index)
-    stage, bar = "", Bar("")
-
-    def progress(words: str, done: int, total: int) -> None:
-        nonlocal stage, bar
-        if words != stage:
-            stage, bar = words, Bar(words)
-        bar.update(done, total)
-
     worked = time.process_time()
-    taught = teach(index, folder / "candidate", seed=seed, keep=keep, progress=progress, remember=False)
+    with Bar() as bar:
+        taught = teach(index, folder / "candidate", seed=seed, keep=keep, progress=bar.show, remember=False)
     worked = time.process_time() - worked
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    bar.clear()
     encoder = open_encoder(source)
     others = {}
     for path in also:

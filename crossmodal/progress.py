@@ -1,24 +1,33 @@
-"""One line on stderr that says how far long work is, how fast, and how long it will take still."""
+"""One line on stderr that says how far long work is, how fast, and how long it will take still: tqdm, one way.
+
+Import it where the work begins: tqdm costs a short command a tenth of a second.
+"""
 
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from types import TracebackType
+
+from tqdm import tqdm
 
 REDRAW_SECONDS = 0.5
 LOG_SECONDS = 30.0
+TERMINAL = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}  {rate_noinv_fmt}  {remaining} left"
+LOG = "{desc} {n_fmt}/{total_fmt}{postfix}  {rate_noinv_fmt}  {remaining} left"
 
 
 class Bar:
-    """A progress line: redrawn in place on a terminal, a plain line now and then where stderr is a file."""
+    """A progress line: redrawn in place on a terminal, a plain line now and then where stderr is a file.
 
-    def __init__(self, title: str, unit: str = "pictures") -> None:
+    title: what is done, until `show` names something else.
+    unit: what is counted, in the plural.
+    """
+
+    def __init__(self, title: str = "", unit: str = "pictures") -> None:
         self.title = title
         self.unit = unit
-        self._started = time.monotonic()
-        self._shown = self._started  # a rate from the first moment would mean nothing
-        self._drawn = False
+        self._line: _Line | None = None
 
     def __enter__(self) -> Bar:
         return self
@@ -26,41 +35,74 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.clear()
+        self.close()
 
-    def update(self, done: int, total: int) -> None:
-        """Show done of total with the rate since the bar was made, or was last at 0; cheap to call for every item."""
-        if not done:
-            self._started = time.monotonic()
-        passed = time.monotonic() - self._started
-        rate = done / passed if passed > 0 else 0.0
-        left = (total - done) / rate if rate else 0.0
-        self.line(f"{self.title} {done}/{total}", rate, self.unit, left)
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """Show done of total and a note; cheap to call for every item. The rate is of what came since the first call.
 
-    def line(self, text: str, rate: float, unit: str, seconds_left: float) -> None:
-        """Show a text with a rate in units a second and the time left in seconds."""
-        now, terminal = time.monotonic(), sys.stderr.isatty()
-        if now - self._shown < (REDRAW_SECONDS if terminal else LOG_SECONDS):
+        A line begins again where done is less than it was.
+        """
+        line = self._line
+        if line is None or done < line.n:
+            self.close()
+            self._line = _Line.on_stderr(self.title, self.unit, done, total, note)
             return
-        self._shown = now
-        shown = f"{text}  {rate:.0f} {unit}/s  {clock(seconds_left)} left"
-        print(f"\r\x1b[K{shown}" if terminal else shown, end="" if terminal else "\n", file=sys.stderr, flush=True)
-        self._drawn = terminal
+        line.total = total
+        line.set_postfix_str(note, refresh=False)
+        line.update(done - line.n)
 
-    def clear(self) -> None:
-        """Take the line off the terminal."""
-        if self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-            self._drawn = False
+    def show(self, title: str, done: int, total: int, note: str = "") -> None:
+        """As `update`, of work with several stages: each title begins a line of its own."""
+        if title != self.title:
+            self.close()
+            self.title = title
+        self.update(done, total, note)
+
+    def hide(self) -> None:
+        """Take the line off the terminal until the next update, so that something else can be printed."""
+        if self._line is not None:
+            self._line.clear()
+
+    def close(self) -> None:
+        """Take the line off the terminal; the next update begins another."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
 
-def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds, or hours and minutes.
+class _Line(tqdm):  # type: ignore[misc]  # tqdm has no types of its own
+    """tqdm without the thread and the lock between processes that it would start: one process draws one line."""
 
-    >>> clock(75), clock(7260)
-    ('1:15', '2 h 01 min')
-    """
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60}:{whole % 60:02d}"
+    monitor_interval = 0
+    _lock = threading.RLock()
+
+    @classmethod
+    def on_stderr(cls, title: str, unit: str, done: int, total: int, note: str) -> _Line:
+        """A line that first shows after a while, since a rate from the first moment would mean nothing."""
+        terminal = sys.stderr.isatty()
+        seconds = REDRAW_SECONDS if terminal else LOG_SECONDS
+        return cls(
+            desc=title,
+            unit=f" {unit}",
+            initial=done,
+            total=total,
+            postfix=note,
+            file=sys.stderr if terminal else _Log(),
+            bar_format=TERMINAL if terminal else LOG,
+            dynamic_ncols=terminal,
+            leave=False,
+            mininterval=seconds,
+            delay=seconds,
+            miniters=1,
+        )
+
+
+class _Log:
+    """Where stderr is a file: each redrawing is a line, and what would blank a terminal's line is nothing."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            print(text.strip(), file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()

@@ -57,16 +57,16 @@ def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, pr
     runtime = getattr(encoder, "runtime", "")
     if runtime:
         print(f"encoding by {runtime}", file=sys.stderr)
-    with Bar("") as bar:
+    with Bar() as bar:
 
         def show(step: Progress) -> None:
             if step.stage == "writing":
+                bar.close()
                 if step.note:
-                    print(f"\n{step.note}", file=sys.stderr)
+                    print(step.note, file=sys.stderr)
                 return
-            skipped = f", {step.skipped:,} skipped" if step.skipped else ""
-            text = f"{step.stage} {step.done:,}/{step.total:,}{skipped}"
-            bar.line(text, step.rate, step.stage, step.seconds_left)
+            bar.unit = step.stage
+            bar.show(step.stage, step.done, step.total, f"{step.skipped:,} skipped" if step.skipped else "")
 
         report = build_index(images, captions, encoder, index, show, prune=prune)
     if runtime == "torch":

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossmodal.errors import InputError
-from crossmodal.progress import Bar
 
 if TYPE_CHECKING:
     from crossmodal.evaluation.retrieval import Report
@@ -42,17 +40,18 @@ def add_teach_arguments(parser: argparse.ArgumentParser) -> None:
 def run_teach(options: argparse.Namespace) -> int:
     """Teach and print recall before and after, or answer what was taught before."""
     from crossmodal.finetune import accept, discard, teach, undo
+    from crossmodal.progress import Bar
 
     answered = options.accept or options.discard or options.undo
     if answered and (options.out or options.checkpoint or options.keep):
         raise InputError("--out, --checkpoint and --keep are for teaching, not for --accept, --discard or --undo")
     if options.discard:
         return _tell({"discarded": str(discard(options.index))}, options.json)
-    with _Stages() as progress:
+    with Bar() as bar:
         if options.accept:
-            told = _built(options.index, accept(options.index, progress))
+            told = _built(options.index, accept(options.index, bar.show))
         elif options.undo:
-            told = {**_built(options.index, undo(options.index, progress)[1])}
+            told = {**_built(options.index, undo(options.index, bar.show)[1])}
         else:
             taught = teach(
                 options.index,
@@ -60,31 +59,12 @@ def run_teach(options: argparse.Namespace) -> int:
                 checkpoint=options.checkpoint,
                 seed=options.seed,
                 keep=options.keep,
-                progress=progress,
+                progress=bar.show,
             )
     if answered:
         return _tell(told, options.json)
     print(json.dumps(taught.as_dict(), indent=1, ensure_ascii=False) if options.json else _table(taught, options.index))
     return 0
-
-
-class _Stages:
-    """Progress on stderr, a line for each stage of the work."""
-
-    def __init__(self) -> None:
-        self._stage, self._bar = "", Bar("")
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        return self._show
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.clear()
-
-    def _show(self, stage: str, done: int, total: int) -> None:
-        if stage != self._stage:
-            self._bar.clear()
-            self._stage, self._bar = stage, Bar(stage)
-        self._bar.update(done, total)
 
 
 def _tell(facts: dict[str, object], as_json: bool) -> int:

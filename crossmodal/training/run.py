@@ -180,23 +180,20 @@ class Run:
 
         say: told a line an epoch.
         """
-        bar = Bar("training")
-        self.trainer.objective.progress = Bar("preparing pictures").update
-        for event in self.trainer.run():
-            if isinstance(event, Step):
-                bar.line(
-                    f"{event.phase} epoch {event.epoch + 1} step {event.step}/{event.steps} loss {event.loss:.3f}",
-                    event.rate,
-                    "pairs",
-                    event.seconds_left,
-                )
-                if time.monotonic() - self._saved > SAVE_STEPS_SECONDS:
-                    self._save()
-            else:
-                bar.clear()
-                say(self._finish_epoch(event))
-                if time.monotonic() - self._saved > self.asked.save_every:
-                    self._save()
+        with Bar(unit="pairs") as bar, Bar("preparing pictures") as preparing:
+            self.trainer.objective.progress = preparing.update
+            for event in self.trainer.run():
+                preparing.close()
+                if isinstance(event, Step):
+                    note = f"epoch {event.epoch + 1} step {event.step}/{event.steps} loss {event.loss:.3f}"
+                    bar.show(event.phase, event.pairs, event.pairs_in_phase, note)
+                    if time.monotonic() - self._saved > SAVE_STEPS_SECONDS:
+                        self._save()
+                else:
+                    bar.hide()
+                    say(self._finish_epoch(event))
+                    if time.monotonic() - self._saved > self.asked.save_every:
+                        self._save()
         self._save()
 
     def _finish_epoch(self, event: Epoch) -> str:
@@ -260,7 +257,7 @@ class Run:
         with Bar(f"training the same tower with {recipe.loss}") as bar:
             for event in trainer.run():
                 if isinstance(event, Step):
-                    bar.line(f"{recipe.loss} epoch {event.epoch + 1}", event.rate, "pictures", event.seconds_left)
+                    bar.update(event.pairs, event.pairs_in_phase, f"epoch {event.epoch + 1}")
         epochs = trainer.position.finished_epochs
         rival = Checkpoint(model, self.tokenizer, self.transform, self.config, self.out)
         reports: dict[str, AnyReport] = {}

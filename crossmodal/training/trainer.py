@@ -36,9 +36,9 @@ class Step:
     epoch: of the phase, from 0.
     step: of the epoch, from 1.
     steps: how many the epoch has.
-    loss: of this step.
-    rate: pairs per second since training began or was resumed.
-    seconds_left: until the phase ends, at this rate.
+    loss: of this step's batch.
+    pairs: seen in this phase so far.
+    pairs_in_phase: that it has in all, if no epoch is left out.
     """
 
     phase: str
@@ -46,8 +46,8 @@ class Step:
     step: int
     steps: int
     loss: float
-    rate: float
-    seconds_left: float
+    pairs: int
+    pairs_in_phase: int
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class Trainer:
         position = self.position
         plan = self._plan(phase)
         steps_in_phase = len(plan) * phase.epochs
-        started, pairs, first = time.perf_counter(), 0, position.step
+        started, first = time.perf_counter(), position.step
         base_seconds = position.seconds
         for step in range(first, len(plan)):
             batch = plan[step]
@@ -208,11 +208,9 @@ class Trainer:
             if not math.isfinite(loss):
                 raise TrainingError(f"the loss is {loss} at step {step} of epoch {position.epoch}: lower --lr-scale")
             position.step, position.loss_sum = step + 1, position.loss_sum + loss
-            pairs += len(batch.rows)
             position.seconds = base_seconds + time.perf_counter() - started
-            rate = pairs / max(1e-9, time.perf_counter() - started)
-            left = (steps_in_phase - done - 1) * len(batch.rows) / rate
-            yield Step(phase.name, position.epoch, step + 1, len(plan), loss, rate, left)
+            pairs = (done + 1) * len(batch.rows), steps_in_phase * len(batch.rows)
+            yield Step(phase.name, position.epoch, step + 1, len(plan), loss, *pairs)
         yield self._close_epoch(phase, len(plan))
 
     def _factor(self, phase: Phase, done: int, steps: int) -> float:
