@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crossmodal import _files as seals
-from crossmodal._files import SEALS, sealed_hash
+from crossmodal._files import SEALS, csv_table, sealed_hash
 
 
 @pytest.fixture
@@ -61,3 +63,21 @@ def test_a_missing_file_is_an_error_whatever_was_remembered(path: Path):
     path.unlink()
     with pytest.raises(FileNotFoundError):
         sealed_hash(path)
+
+
+def read(table: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(table, newline="")))
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-a dog", "@SUM(A1)", "\ttab", "\rcarriage", "  =1+1", "\n=1+1"])
+def test_a_cell_that_a_spreadsheet_would_run_begins_with_an_apostrophe(text: str) -> None:
+    assert read(csv_table([["path", text]])) == [["path", f"'{text}"]]
+
+
+@pytest.mark.parametrize("cell", ["a dog", "", 'two\nlines, "quoted"', "-0.25", "+3", "a=b", "a\rb", -1.5, 7])
+def test_other_cells_stay_as_they_are(cell: object) -> None:
+    assert read(csv_table([["path", cell]])) == [["path", str(cell)]]
+
+
+def test_a_table_for_ourselves_is_exact() -> None:
+    assert csv_table([("image", "caption"), ("a.jpg", "=1+1")], exact=True) == "image,caption\na.jpg,=1+1\n"

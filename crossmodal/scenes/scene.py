@@ -12,7 +12,6 @@ setting, kinds, colours and counts of the first two groups.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from crossmodal._files import csv_table
 from crossmodal.errors import DataError, InputError
 from crossmodal.scenes.arranging import draw_lots, place
 from crossmodal.scenes.catalogue import SETTINGS
@@ -119,12 +119,9 @@ def _write_picture(path: Path, scene: Scene) -> None:
 
 def _write_captions(path: Path, names: list[str], scenes: list[Scene]) -> Path:
     partial = path.with_name(f".{path.name}.part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("image", "caption"))
-        rows.writerows(
-            (name, text) for name, scene in zip(names, scenes, strict=True) for text in describe_scene(scene)
-        )
+    said = ((name, text) for name, scene in zip(names, scenes, strict=True) for text in describe_scene(scene))
+    # exact, since `load_pairs` must read what was drawn, and no caption of ours begins like a formula
+    partial.write_text(csv_table([("image", "caption"), *said], exact=True), "utf-8", newline="")
     os.replace(partial, path)
     return path
 

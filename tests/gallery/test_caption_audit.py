@@ -234,6 +234,12 @@ def test_a_table_keeps_every_text_as_it_is() -> None:
     assert as_csv([]) == ""
 
 
+def test_a_table_holds_no_formula() -> None:
+    finding = WrongCaption("=a.jpg", "@SUM(A1)", -0.25, 0.1, 0.0, 1, 2, None, (), ())
+    _, row = csv.reader(io.StringIO(as_csv([finding])))
+    assert row[:3] == ["'=a.jpg", "'@SUM(A1)", "-0.2500"]
+
+
 def test_evidence_counts_in_plain_words() -> None:
     hub = Hub("a.jpg", (), 1, 0.5, 1, ())
     assert hub.evidence.startswith("It is the first answer to 1 caption of other pictures, 2.0 times")

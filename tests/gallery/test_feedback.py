@@ -227,7 +227,7 @@ def test_the_table_has_a_row_a_mark(marked: Feedback, index: Path, tmp_path: Pat
     assert [(row["image"], row["mark"]) for row in rows][:4] == [
         ("027.png", "1"), ("028.png", "1"), ("029.png", "1"), ("000.png", "-1"),
     ]  # fmt: skip
-    assert rows[-1]["query"] == HOSTILE.strip()
+    assert rows[-1]["query"] == f"'{HOSTILE.strip()}"  # text, and no formula
 
 
 def test_files_that_hold_no_marks_say_what_to_name(index: Path, tmp_path: Path):

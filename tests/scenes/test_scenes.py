@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from crossmodal.cli import main
+from crossmodal.datasets.records import load_pairs
 from crossmodal.errors import DataError, InputError
 from crossmodal.scenes.captions import Claim, Facts, captions_with_facts, matches
 from crossmodal.scenes.catalogue import KINDS, SETTINGS
@@ -326,6 +327,12 @@ def test_writing_gives_pictures_and_captions(tmp_path: Path) -> None:
         difference = np.asarray(picture).astype(int) - np.asarray(draw_scene(scenes[1])).astype(int)
     assert picture.size == (256, 256)
     assert np.abs(difference).mean() < 4
+
+
+def test_captions_are_read_back_to_the_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crossmodal.scenes.scene.describe_scene", lambda _: ["=1+1, a dog"])
+    captions = write_scenes(tmp_path, 1)
+    assert load_pairs(tmp_path / "images", captions).records[0].captions == ("=1+1, a dog",)
 
 
 def test_an_interrupted_run_is_completed(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import zipfile
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from crossmodal._files import csv_table
 from crossmodal.app.widgets.theme import shown
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ __all__ = ["MOST_BYTES", "MOST_PICTURES", "Results", "as_csv", "as_json", "as_zi
 
 MOST_PICTURES = 500
 MOST_BYTES = 200_000_000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 STEM_LETTERS = 40
 
 
@@ -35,21 +34,17 @@ class Results:
 
 
 def as_csv(results: Results) -> bytes:
-    """A row a hit: rank, path, score, relevance, caption(s), and what each term adds to the score, in UTF-8.
-
-    A cell that a spreadsheet would take for a formula begins with an apostrophe.
-    """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
+    """A row a hit: rank, path, score, relevance, caption(s), and what each term adds to the score, in UTF-8."""
     shared = any(hit.shares for hit in results.hits)
     labels = [_column(term) for term in results.terms] if shared else []
-    writer.writerow(["rank", "path", "score", "relevance", "captions", *map(_cell, labels)])
+    rows: list[list[object]] = [["rank", "path", "score", "relevance", "captions", *map(shown, labels)]]
     for hit in results.hits:
         captions = [hit.caption] if hit.caption is not None else results.searcher.captions_of(hit.path)
         chance = "" if hit.relevance is None else f"{hit.relevance:.6f}"
         shares = [f"{share:.6f}" for share in hit.shares or ()]
-        writer.writerow([hit.rank, _cell(hit.path), f"{hit.score:.6f}", chance, _cell("\n".join(captions)), *shares])
-    return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8")  # the mark by which spreadsheets know UTF-8
+        rows.append([hit.rank, shown(hit.path), f"{hit.score:.6f}", chance, shown("\n".join(captions)), *shares])
+    mark = b"\xef\xbb\xbf"  # by which spreadsheets know UTF-8
+    return mark + csv_table(rows).encode("utf-8")
 
 
 def as_json(results: Results) -> bytes:
@@ -102,11 +97,6 @@ def file_stem(question: str) -> str:
 
 def _column(term: Term) -> str:
     return f"share of {'minus ' if term.weight < 0 else ''}{term.label}"
-
-
-def _cell(text: str) -> str:
-    safe = shown(text)
-    return "'" + safe if safe.lstrip().startswith(FORMULA) or safe.startswith(FORMULA) else safe
 
 
 def _file_name(path: str) -> str:

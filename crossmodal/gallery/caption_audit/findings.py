@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from crossmodal._files import csv_table
 from crossmodal.datasets.splits import SPLITS
 
 __all__ = ["AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "WrongCaption", "as_csv", "ordinal"]
@@ -196,13 +195,9 @@ def as_csv(findings: Sequence[Finding]) -> str:
     """
     if not findings:
         return ""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in fields(findings[0])]
-    writer.writerow([*names, "evidence"])
-    for finding in findings:
-        writer.writerow([*(_cell(getattr(finding, name)) for name in names), finding.evidence])
-    return text.getvalue()
+    rows = ([*(_cell(getattr(finding, name)) for name in names), finding.evidence] for finding in findings)
+    return csv_table([[*names, "evidence"], *rows])
 
 
 def _cell(value: Any) -> Any:

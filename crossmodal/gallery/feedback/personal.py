@@ -5,13 +5,12 @@ Ranks count from 0, which is best.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crossmodal._files import csv_table
 from crossmodal.errors import InputError
 from crossmodal.gallery.feedback.marks import (
     BETA,
@@ -155,21 +154,20 @@ def write_personal_test(test: PersonalTest, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = personal_csv(test) if suffix == ".csv" else json.dumps(test.as_dict(), indent=1) + "\n"
-        path.write_text(content, "utf-8")
+        path.write_text(content, "utf-8", newline="")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}") from error
 
 
 def personal_csv(test: PersonalTest) -> str:
     """A row a mark: query, picture, 1 or -1, ranks before and after from 1, and the checkpoint."""
-    stream = io.StringIO()
-    rows = csv.writer(stream, lineterminator="\n")
-    rows.writerow(("query", "image", "mark", "rank before", "rank after", "checkpoint"))
+    rows: list[tuple[object, ...]] = [("query", "image", "mark", "rank before", "rank after", "checkpoint")]
+    checkpoint = test.protocol["checkpoint"]
     for asked in test.asked:
         for path, before, after in zip(asked.liked, asked.ranks_before, asked.ranks_after, strict=True):
-            rows.writerow((asked.query, _plain(path), 1, before + 1, after + 1, test.protocol["checkpoint"]))
-        rows.writerows((asked.query, _plain(path), -1, "", "", test.protocol["checkpoint"]) for path in asked.disliked)
-    return stream.getvalue()
+            rows.append((asked.query, _plain(path), 1, before + 1, after + 1, checkpoint))
+        rows += [(asked.query, _plain(path), -1, "", "", checkpoint) for path in asked.disliked]
+    return csv_table(rows)
 
 
 def _plain(path: str) -> str:
