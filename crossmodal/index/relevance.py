@@ -28,6 +28,8 @@ SHOWN = 20  # hits of a query that the fit looks at
 ACCEPTED = 0.95  # share of matching queries of which "nothing matches" must not be said
 SHIFT = 2.0  # spreads of the background between its centre and that of matching queries, where none are known
 RIDGE = 1.0
+BIAS_RIDGE = 1e-6  # only so that a fit ends where every example says the same
+GRADIENT = 1e-7  # below which a fit has ended; rounding may end it sooner, at some 1e-6
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def relevance_above_background(cosines: Iterable[NDArray[Any]]) -> Relevance:
 
 
 def fit_logistic(features: Floats, truth: NDArray[np.bool_]) -> Floats:
-    """Bias and weights (1 + F) by Newton's method with a small ridge, the weight of each best cosine at least 0.
+    """Bias and weights (1 + F) with a small ridge, the weight of each best cosine at least 0.
 
     A query's own cosine may only speak for a match: where the data say otherwise (too few, or another channel says it
     all), that feature is left out and the rest is fitted again.
@@ -196,28 +198,35 @@ def fit_logistic(features: Floats, truth: NDArray[np.bool_]) -> Floats:
     kept = list(range(features.shape[1]))
     while True:
         weights = np.zeros(1 + features.shape[1])
-        weights[[0, *(1 + place for place in kept)]] = _newton(features[:, kept], truth)
+        weights[[0, *(1 + place for place in kept)]] = _fitted(features[:, kept], truth)
         negative = [place for place in kept if place % FEATURES == 0 and weights[1 + place] < 0]
         if not negative:
             return weights
         kept = [place for place in kept if place not in negative]
 
 
-def _newton(features: Floats, truth: NDArray[np.bool_]) -> Floats:
-    """Ridge-penalised maximum likelihood, (1 + F). Source: Hastie, Tibshirani & Friedman 2009, section 4.4.1."""
+def _fitted(features: Floats, truth: NDArray[np.bool_]) -> Floats:
+    """Ridge-penalised maximum likelihood, (1 + F). Source: Hastie, Tibshirani & Friedman 2009, section 4.4.1.
+
+    By scipy, loaded here alone, since a search fits nothing; scikit-learn takes three times its memory to load.
+    """
+    from scipy.optimize import minimize
+
     centre, scale = features.mean(0), np.maximum(features.std(0), 1e-9)
     design = np.concatenate([np.ones((len(features), 1)), (features - centre) / scale], axis=1)
-    penalty = RIDGE * np.eye(design.shape[1])
-    penalty[0, 0] = 1e-6
-    weights = np.zeros(design.shape[1])
-    for _ in range(50):
+    ridge = np.array([BIAS_RIDGE, *np.full(features.shape[1], RIDGE)])
+
+    def cost(weights: Floats) -> tuple[float, Floats]:
+        logit = design @ weights
+        loss = np.logaddexp(0, logit).sum() - logit[truth].sum() + ridge @ weights**2 / 2
+        return float(loss), design.T @ (logistic(logit) - truth) + ridge * weights
+
+    def curvature(weights: Floats) -> Floats:
         expected = logistic(design @ weights)
-        gradient = design.T @ (truth - expected) - penalty @ weights
-        curvature = (design * (expected * (1 - expected))[:, None]).T @ design + penalty
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights + step / max(1.0, float(np.abs(step).max()))
-        if np.abs(step).max() < 1e-9:
-            break
+        return np.asarray((design * (expected * (1 - expected))[:, None]).T @ design + np.diag(ridge))
+
+    start, options = np.zeros(design.shape[1]), {"gtol": GRADIENT}
+    weights = minimize(cost, start, jac=True, hess=curvature, method="trust-exact", options=options).x
     slopes = weights[1:] / scale
     return np.concatenate([[weights[0] - slopes @ centre], slopes])
 

@@ -89,7 +89,7 @@ def test_features_are_the_best_the_ten_next_mean_and_spread_of_what_is_left() ->
     assert query_features(np.array([[0.3]]))[0].tolist() == [0.3, 0.3, 0.3, 0.0]
 
 
-def test_newton_finds_the_probability_of_each_group() -> None:
+def test_a_fit_finds_the_probability_of_each_group() -> None:
     features = np.repeat([[0.0], [1.0]], 4000, axis=0)
     truth = np.arange(8000) % 4000 < np.repeat([1000, 3000], 4000)
     bias, weight = fit_logistic(features, truth)

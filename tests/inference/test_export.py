@@ -194,7 +194,8 @@ def test_the_manifest_tells_what_was_written_and_found(exported: Path):
 def test_a_search_for_words_imports_no_torch(exported: Path, tmp_path: Path):
     captions = paint_many(tmp_path / "photos", 3)
     build_index(tmp_path / "photos", captions, open_encoder(exported, "torch"), tmp_path / "index")
-    heavy = {"torch", "transformers", "torchvision", "pandas", "matplotlib", "streamlit", "faiss", "PIL", "tqdm"}
+    heavy = {"torch", "transformers", "torchvision", "pandas", "matplotlib", "streamlit", "faiss", "PIL"}
+    heavy |= {"tqdm", "scipy"}  # which only long work and builds need
     code = (
         "import sys; from crossmodal.cli import main\n"
         f"status = main(['search', 'two dogs', '--index', {str(tmp_path / 'index')!r}, '-k', '2'])\n"
