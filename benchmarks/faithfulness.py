@@ -24,7 +24,8 @@ from crossmodal.datasets.records import Record, load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.images.decode import load_image
-from crossmodal.inference.encoder import Encoder, open_encoder
+from crossmodal.inference.base import Encoder
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.inference.explain import explain
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar

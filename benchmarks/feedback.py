@@ -29,7 +29,8 @@ from crossmodal.datasets.splits import read_split_list
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.gallery.feedback import BETA, GAMMA
 from crossmodal.index import Index, open_index
-from crossmodal.inference.encoder import Encoder, open_encoder
+from crossmodal.inference.base import Encoder
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.scenes.catalogue import KINDS, SETTINGS

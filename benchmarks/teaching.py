@@ -32,7 +32,8 @@ from crossmodal.finetune.lesson import Lesson, make_lesson
 from crossmodal.finetune.maps import Maps
 from crossmodal.images.decode import list_images
 from crossmodal.index import build_index, check_encoder, open_index
-from crossmodal.inference.encoder import Encoder, open_encoder
+from crossmodal.inference.base import Encoder
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.search.searcher import recorded_checkpoint

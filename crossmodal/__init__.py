@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from crossmodal import errors
     from crossmodal.evaluation.retrieval import Report
     from crossmodal.index import BuildReport, Progress
-    from crossmodal.inference.encoder import Encoder
+    from crossmodal.inference.base import Encoder
     from crossmodal.inference.explain import Explanation
     from crossmodal.search.query import Box, Indexed, Query, Term
     from crossmodal.search.searcher import Hit, Searcher, SearchResult
@@ -43,7 +43,7 @@ _HOMES = {  # of what is defined elsewhere
     "errors": ("errors",),
     "evaluation.retrieval": ("Report",),
     "index": ("BuildReport", "Progress"),
-    "inference.encoder": ("Encoder",),
+    "inference.base": ("Encoder",),
     "inference.explain": ("Explanation",),
     "search.query": ("Box", "Indexed", "Query", "Term"),
     "search.searcher": ("Hit", "SearchResult", "Searcher"),

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crossmodal.index import Index
+from crossmodal.inference.base import Encoder, Vectors
 
-Vectors = NDArray[np.float32]
 COLOURS = ("red", "green", "blue")
 
 
-class FakeEncoder:
+class FakeEncoder(Encoder):
     """Colours only: a picture's vector starts with its mean colour, a sentence's with the colours it names.
 
     The rest of the 16 numbers is a small hash of the content, so that no two items are equal. crowded: each vector is
@@ -28,29 +28,24 @@ class FakeEncoder:
 
     dimension = 16
     name = "fake"
-    labels: tuple[str, ...] = ()
-    can_decode = False
 
     def __init__(self, fingerprint: str = "f" * 64, crowded: bool = False, pause: float = 0.0) -> None:
         self.fingerprint = fingerprint
-        self.preprocessing: dict[str, Any] = {"image": {"size": 8}, "text": {"max_length": 64}}
+        self.preprocessing = {"image": {"size": 8}, "text": {"max_length": 64}}
         self.pictures = 0
         self.texts: list[str] = []
-        self.path: Path | None = None
         self._crowded = crowded
         self._pause = pause
 
     def preprocess(self, image: Image.Image) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB").resize((8, 8)), dtype=np.uint8).transpose(2, 0, 1)
 
-    def encode_pixels(self, pixels: NDArray[np.uint8]) -> Vectors:
+    def encode_pixels(self, pixels: NDArray[np.uint8], batch_size: int = 32) -> Vectors:
+        del batch_size
         time.sleep(self._pause)
         self.pictures += int((pixels.reshape(len(pixels), -1).sum(1) > 0).sum())
         colours = pixels.reshape(len(pixels), 3, -1).mean(2) / 255
         return self._unit(colours, [picture.tobytes() for picture in pixels])
-
-    def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
-        return self.encode_pixels(np.stack([self.preprocess(image) for image in images]))
 
     def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
         del batch_size

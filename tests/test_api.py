@@ -10,7 +10,7 @@ import pytest
 
 import crossmodal
 from crossmodal.errors import CheckpointError
-from crossmodal.inference.encoder import Encoder
+from crossmodal.inference.base import Encoder
 from crossmodal.models.checkpoint_files import fingerprint
 from crossmodal.scenes.scene import write_scenes
 

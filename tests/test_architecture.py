@@ -104,6 +104,39 @@ def breaches(root: Path) -> list[str]:
     return found
 
 
+def probes(source: str) -> list[int]:
+    """Lines that ask an encoder for what it may lack; `crossmodal.inference.base.Encoder` declares all it can do."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"getattr", "hasattr"}
+        and ast.unparse(node.args[0]).removesuffix("()").endswith("encoder")
+    ]
+
+
+def test_no_encoder_is_probed_for_what_it_declares() -> None:
+    files = sorted(ROOT.glob("crossmodal/**/*.py"))
+    assert len(files) > 100
+    assert [str(file) for file in files if probes(file.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ('if hasattr(encoder, "bulk"):\n    pass', [1]),
+        ('runtime = getattr(asked.searcher.encoder, "runtime", "")', [1]),
+        ('\npath = getattr(self._encoder, "path", None)', [2]),
+        ('labels = getattr(encoder(), "labels", ())', [1]),
+        ("bulk = encoder.has_bulk", []),
+        ('hasattr(os, "pread")', []),
+    ],
+)
+def test_a_planted_probe_is_found(source: str, lines: list[int]) -> None:
+    assert probes(source) == lines
+
+
 def test_the_house_keeps_its_plan() -> None:
     assert breaches(ROOT) == []
 
@@ -224,5 +257,12 @@ def test_every_public_name_exists(name: str) -> None:
 def test_importing_the_package_loads_nothing_heavy() -> None:
     heavy = {"torch", "torchvision", "transformers", "pandas", "matplotlib", "faiss", "streamlit", "numpy"}
     code = f"import sys, crossmodal; print(sorted({heavy!r} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_what_an_encoder_is_can_be_imported_without_what_runs_it() -> None:
+    heavy = {"torch", "onnxruntime", "openvino", "transformers", "PIL", "tokenizers"}
+    code = f"import sys, crossmodal.inference.base; print(sorted({heavy!r} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"

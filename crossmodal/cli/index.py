@@ -14,7 +14,7 @@ from crossmodal.models.checkpoint_files import STARTER, read_config
 
 if TYPE_CHECKING:
     from crossmodal.index import BuildReport
-    from crossmodal.inference.encoder import Encoder
+    from crossmodal.inference.base import Encoder
 
 EXPORT_PAYS = 6_000  # new pictures from which an export is sooner done with them than torch, its own time included
 CAPTIONED = 4  # pictures that take as long to embed as one with its captions
@@ -54,7 +54,7 @@ def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, pr
 
     _export_if_it_pays(images, captions, checkpoint, index)
     encoder = _encoder(checkpoint, index)
-    runtime = getattr(encoder, "runtime", "")
+    runtime = encoder.runtime
     if runtime:
         print(f"encoding by {runtime}", file=sys.stderr)
     with Bar() as bar:
@@ -70,7 +70,7 @@ def build(images: Path, captions: Path | None, checkpoint: Path, index: Path, pr
 
         report = build_index(images, captions, encoder, index, show, prune=prune)
     if runtime == "torch":
-        export_in_background(getattr(encoder, "path", None))
+        export_in_background(encoder.path)
     return report
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from crossmodal.inference.encoder import Encoder
+    from crossmodal.inference.base import Encoder
 
 Item = TypeVar("Item")
 

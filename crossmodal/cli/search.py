@@ -63,7 +63,7 @@ def run_search(options: argparse.Namespace) -> int:
         hits = list(answer.hits)
     else:
         answer, hits = _reranked(searcher, query, options)
-    runtime = getattr(searcher.encoder, "runtime", "")
+    runtime = searcher.encoder.runtime
     if runtime:
         print(f"encoded by {runtime}", file=sys.stderr)
     remark = _doubt(answer)
@@ -78,7 +78,7 @@ def run_search(options: argparse.Namespace) -> int:
     if runtime == "torch":
         from crossmodal.inference.backends.background_export import export_in_background
 
-        export_in_background(getattr(searcher.encoder, "path", None))
+        export_in_background(searcher.encoder.path)
     return 0
 
 

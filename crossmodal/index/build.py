@@ -33,7 +33,7 @@ from crossmodal.index.catalogue import CATALOGUE, Caption, Catalogue, Skipped, r
 from crossmodal.index.claim import LOCK, check_root, claim_folder, remember_root
 from crossmodal.index.departures import check_departures, surely_gone
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
-from crossmodal.index.embedder import Embedder, Vectors, rest, rounding
+from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.journal import Journal, remove_journal
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, difference, hash_file, write_manifest
 from crossmodal.index.plan import Changes, Plan, caption_order, changes_between, plan_pictures, rows_of
@@ -233,7 +233,7 @@ class _Build:
         if self.former is None:
             return None
         other = difference(self.former.manifest, self.encoder)
-        made, now = self.former.manifest.rounding, rounding(self.encoder)
+        made, now = self.former.manifest.rounding, self.encoder.rounds
         if not other and made != now:
             made, now = made or "an exact run time", now or "an exact one"
             other = f"its vectors were made by {made}, this is {now}, and an index mixes none"
@@ -255,7 +255,7 @@ class _Build:
 
     def _journal(self) -> Journal:
         settings = {"fingerprint": self.encoder.fingerprint, "preprocessing": self.encoder.preprocessing}
-        return Journal(self.folder, {**settings, "runtime": rounding(self.encoder)}, self.encoder.dimension)
+        return Journal(self.folder, {**settings, "runtime": self.encoder.rounds}, self.encoder.dimension)
 
     def _at_hand(self, kind: str) -> list[Mapping[str, Vectors]]:
         """Vectors of "picture"s or "caption"s that no build has to make, those of the former index first."""
@@ -358,7 +358,7 @@ class _Build:
 
         keys = (picture.sha256 for picture in catalogue.each_picture())
         texts = (caption.text for caption in catalogue.each_caption())
-        rest(self.encoder)  # not where nothing is written: the next search would wait for its tower
+        self.encoder.rest()  # not where nothing is written: the next search would wait for its tower
         with sparing_memory():
             generation, files = write_generation(
                 self.index,
@@ -382,7 +382,7 @@ class _Build:
         if self.captions is not None:
             sha256 = hash_file(self.captions) if self.captions.is_file() else None
             captions = {"path": str(self.captions.resolve()), "sha256": sha256, "format": self.format}
-        path = getattr(self.encoder, "path", None)
+        path = self.encoder.path
         return Manifest(
             schema=SCHEMA,
             created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -391,7 +391,7 @@ class _Build:
                 "name": self.encoder.name,
                 "fingerprint": self.encoder.fingerprint,
                 "path": None if path is None else str(path),
-                **({"runtime": rounds} if (rounds := rounding(self.encoder)) else {}),
+                **({"runtime": rounds} if (rounds := self.encoder.rounds) else {}),
             },
             preprocessing=json.loads(json.dumps(self.encoder.preprocessing)),
             dimension=self.encoder.dimension,

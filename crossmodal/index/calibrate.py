@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from crossmodal.errors import CheckpointError, IndexStoreError, InputError
 from crossmodal.index.background import MeanRows
 from crossmodal.index.catalogue import Catalogue
-from crossmodal.index.embedder import Embedder, Vectors, rest
+from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.relevance import (
     Example,
     Relevance,
@@ -72,12 +72,12 @@ def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder:
 
 
 def _from_background(images: Vectors, encoder: Embedder) -> dict[str, Relevance]:
-    if getattr(encoder, "labels", ()):  # such a model knows its labels and no sentences
+    if encoder.labels:  # such a model knows its labels and no sentences
         return {}
     vectors = encoder.encode_texts(background_sentences())
     if not np.isfinite(vectors).all():
         raise CheckpointError(f"checkpoint {encoder.name} gives vectors that are not finite: take another --checkpoint")
-    rest(encoder)
+    encoder.rest()
     size = _queries_at_once(len(images))
     blocks = (vectors[start : start + size] @ images.T for start in range(0, len(vectors), size))
     return {WORDS_TO_IMAGES: relevance_above_background(blocks)}

@@ -102,7 +102,7 @@ def facts_in(data: bytes) -> Facts:
 @contextmanager
 def _way(root: Path, encoder: Embedder, known: Container[str], batch_size: int) -> Iterator[_Way]:
     """The encoder's own way with many files where it has one, else the plain one, a whole unit at a time."""
-    if hasattr(encoder, "bulk"):
+    if encoder.has_bulk:
         with encoder.bulk() as bulk:
             yield _Way(root, encoder, known, bulk, threads_encode=True)
     else:

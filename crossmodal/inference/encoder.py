@@ -1,4 +1,4 @@
-"""One face for a trained model: pictures and sentences in, unit vectors out, whatever runs it.
+"""A trained model at work: opened from its checkpoint, run by the best run time that is present.
 
 Shapes: N pictures or sentences, B batch, S side in pixels, D embedding.
 """
@@ -9,104 +9,89 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
-from os import PathLike
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from crossmodal.errors import InputError, NotIndexableError, install_command
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.inference.backends.export_files import Export, export_command, find_export, has_export, read_export
 from crossmodal.inference.backends.exported import ExportedTowers
 from crossmodal.inference.backends.openvino_bf16 import NO_BF16, computes_bf16
-from crossmodal.inference.backends.towers import EXACT, RUNTIME_VARIABLE, Bulk, Towers, Vectors
-from crossmodal.models.checkpoint_files import checkpoint_name, copy_checkpoint, read_config, read_steadily, read_whole
+from crossmodal.inference.backends.towers import EXACT, RUNTIME_VARIABLE, Bulk, Pixels, Towers
+from crossmodal.inference.base import Encoder, Vectors
+from crossmodal.models.checkpoint_files import checkpoint_name, read_config, read_steadily, read_whole
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from crossmodal.models.parts import Parts, Weights
     from crossmodal.models.words import Word
 
-__all__ = ["RUNTIMES", "RUNTIME_VARIABLE", "Encoder", "Vectors", "open_encoder", "present_runtimes"]
+__all__ = ["RUNTIMES", "RUNTIME_VARIABLE", "CheckpointEncoder", "open_encoder", "present_runtimes"]
 
 # The best first: exact ones before those that round
 RUNTIMES = ("onnx-fp32", "openvino-bf16", "onnx-int8", "torch")
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
 
-class Encoder:
-    """A checkpoint that encodes. One thread at a time may call `encode_…`; `preprocess` is free of state.
+class CheckpointEncoder(Encoder):
+    """A checkpoint that encodes; see `Encoder`. One thread at a time is in its towers, the others wait.
 
-    fingerprint: hex digest of the checkpoint's files. dimension: D. name: see `checkpoint_name`. runtime: what runs it,
-    one of RUNTIMES; vectors of the exact ones agree to float noise, so that an index serves them all. rounds: the run
-    time again if it computes with fewer digits, "" if it is exact; an index holds vectors of one such kind alone.
-    preprocessing: all that shapes the input, as JSON values; an index remembers it. labels: the only words it knows;
-    empty where it knows any. can_decode: whether it can draw what a vector looks like. splits_images, splits_texts:
-    whether a vector is an exact sum over places or tokens, which `image_parts` and `text_parts` give.
+    Vectors of the run times that are exact agree to float noise, so that an index serves them all.
     """
+
+    can_explain = has_bulk = True
 
     def __init__(self, path: Path, config: dict[str, Any], towers: Towers, fingerprint: str) -> None:
         self._towers = towers
         self._tokenizer = towers.tokenizer
+        self._lock = Lock()  # around the towers alone: pictures are decoded and preprocessed beside each other
         self.runtime = towers.runtime
         self.rounds = "" if towers.runtime in EXACT else towers.runtime
         self.fingerprint = fingerprint
         self.name = checkpoint_name(path)
         self.path = path
         self.dimension = int(config["dimension"])
-        self.labels: tuple[str, ...] = tuple(config.get("labels") or ())
+        self.labels = tuple(config.get("labels") or ())
         self.can_decode = bool(config.get("decoder"))
         self.splits_images = towers.splits_images
         self.splits_texts = towers.splits_texts
-        self.preprocessing: dict[str, Any] = {
+        self.preprocessing = {
             "image": ImageTransform.from_dict(config["image"]["transform"]).as_dict(),
             "text": {"max_length": self._tokenizer.max_length},
         }
 
-    def preprocess(self, image: Image) -> NDArray[np.uint8]:
+    def preprocess(self, image: Image) -> Pixels:
         """One RGB picture → uint8 (3, S, S)."""
         return self._towers.pixels(image)
 
-    def encode_pixels(self, pixels: NDArray[np.uint8], batch_size: int = 32) -> Vectors:
+    def encode_pixels(self, pixels: Pixels, batch_size: int = 32) -> Vectors:
         """uint8 (B, 3, S, S) → float32 unit vectors (B, D)."""
-        return self._towers.embed_pixels(pixels, batch_size)
+        with self._lock:
+            return self._towers.embed_pixels(pixels, batch_size)
+
+    def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
+        """Sentences → float32 unit vectors (N, D). Raises InputError for a word no class of a labelled model has."""
+        with self._lock:
+            return self._towers.embed_ids(self._ids(texts), batch_size)
 
     def bulk(self) -> AbstractContextManager[Bulk]:
-        """The image tower set up for indexing, as long as the context lasts; see `Bulk`.
-
-        Its pixels agree with those of `preprocess` to within a grey level on average, its vectors to float noise.
-        """
+        """The image tower set up for indexing; it is a tower of its own, so that nobody waits for it."""
         return self._towers.bulk()
 
     def rest(self) -> None:
         """Give back the memory of exported towers; the next call that needs one loads it again, in 0.1 to 0.3 s."""
         self._towers.rest()
 
-    def encode_images(self, images: Sequence[Image | str | PathLike[str]], batch_size: int = 32) -> Vectors:
-        """RGB pictures, or paths of picture files → float32 unit vectors (N, D).
-
-        Raises ImageError for a file that cannot be decoded.
-        """
-        from crossmodal.images.decode import load_image  # here: a question in words needs no decoder
-
-        if not images:
-            return np.empty((0, self.dimension), dtype=np.float32)
-        opened = (load_image(Path(image)) if isinstance(image, str | PathLike) else image for image in images)
-        return self.encode_pixels(np.stack([self.preprocess(image) for image in opened]), batch_size)
-
-    def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
-        """Sentences → float32 unit vectors (N, D). Raises InputError for a word no class of a labelled model has."""
-        return self._towers.embed_ids(self._ids(texts), batch_size)
-
-    def save_pretrained(self, folder: Path | str) -> None:
-        """Copy the checkpoint to another folder, which `load_model` opens.
-
-        Raises CheckpointError if the folder holds anything but a checkpoint, or cannot be written.
-        """
-        copy_checkpoint(self.path, Path(folder))
+    def decode(self, vectors: Vectors) -> NDArray[np.float32]:
+        """Unit vectors (N, D) → grey pictures (N, 28, 28) in [0, 1]. Raises InputError without a decoder."""
+        if not self.can_decode:
+            return super().decode(vectors)
+        with self._lock:
+            return self._towers.decode(vectors)
 
     def words(self, text: str) -> tuple[Word, ...]:
         """The words of a sentence as far as it is read, each with the places of its tokens in `text_parts`."""
@@ -118,25 +103,31 @@ class Encoder:
 
     def image_parts(self, image: Image) -> Parts:
         """The vector of one RGB picture as a sum over its places. Raises InputError unless `splits_images`."""
-        return self._towers.image_parts(self.preprocess(image)[None])
+        pixels = self.preprocess(image)[None]
+        with self._lock:
+            return self._towers.image_parts(pixels)
 
     def text_parts(self, text: str) -> Parts:
         """The vector of one sentence as a sum over its tokens.
 
         Raises InputError unless `splits_texts`, and for a word no class of a labelled model has.
         """
-        return self._towers.text_parts(self._ids([text]))
+        with self._lock:
+            return self._towers.text_parts(self._ids([text]))
 
     def image_weights(self, image: Image, towards: Vectors) -> Weights:
         """How much each place of a picture matters to its cosine with a unit vector (D,), by Grad-CAM."""
-        return self._towers.image_weights(self.preprocess(image)[None], towards)
+        pixels = self.preprocess(image)[None]
+        with self._lock:
+            return self._towers.image_weights(pixels, towards)
 
     def text_weights(self, text: str, towards: Vectors) -> Weights:
         """How much each token matters to a sentence's cosine with a unit vector (D,), by gradient × input.
 
         Raises InputError for a word no class of a labelled model has.
         """
-        return self._towers.text_weights(self._ids([text]), towards)
+        with self._lock:
+            return self._towers.text_weights(self._ids([text]), towards)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         tokenizer = self._tokenizer
@@ -144,10 +135,6 @@ class Encoder:
         if unknown:
             raise InputError(f"{self.name} knows no {unknown[0]!r}, only its classes: {', '.join(self.labels)}")
         return tokenizer.ids(texts)
-
-    def decode(self, vectors: Vectors) -> NDArray[np.float32]:
-        """Unit vectors (N, D) → grey pictures (N, 28, 28) in [0, 1]. Raises InputError without a decoder."""
-        return self._towers.decode(vectors)
 
 
 def open_encoder(checkpoint: Path | str, runtime: str = "auto") -> Encoder:
@@ -173,13 +160,13 @@ def open_encoder(checkpoint: Path | str, runtime: str = "auto") -> Encoder:
     if runtime != "torch" and has_export(path):
         towers, digest = read_whole(path, lambda digest: _exported_towers(path, runtime, digest()))
         if towers is not None:
-            return Encoder(path, towers.config, towers, digest)
+            return CheckpointEncoder(path, towers.config, towers, digest)
     else:
         _chosen(path, runtime, None)  # torch, the only one without an export
     from crossmodal.inference.backends.trained import TrainedTowers
 
     trained = TrainedTowers(path)
-    return Encoder(path, trained.config, trained, trained.fingerprint)
+    return CheckpointEncoder(path, trained.config, trained, trained.fingerprint)
 
 
 def _exported_towers(path: Path, runtime: str, digest: str) -> ExportedTowers | None:

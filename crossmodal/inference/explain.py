@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ from crossmodal.errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from crossmodal.models.parts import Parts, Weights
+    from crossmodal.inference.base import Encoder
+    from crossmodal.models.parts import Parts
     from crossmodal.models.words import Word
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
     "EXACT",
     "EXACT_PAIRS",
     "Comparison",
-    "Explainer",
     "Explanation",
     "Likeness",
     "Match",
@@ -47,22 +47,6 @@ EXACT = "exact sum over words and places"
 EXACT_PAIRS = "exact sum over pairs of places"
 APPROXIMATE = "Grad-CAM (approximate)"
 DIGITS = 9  # of JSON numbers: 1,000 of them still add up to 1e-6
-
-
-class Explainer(Protocol):
-    """What an explanation asks of an encoder; see `crossmodal.inference.encoder.Encoder`."""
-
-    splits_images: bool
-    splits_texts: bool
-
-    def words(self, text: str) -> tuple[Word, ...]: ...
-    def unread(self, text: str) -> str: ...
-    def image_parts(self, image: Image) -> Parts: ...
-    def text_parts(self, text: str) -> Parts: ...
-    def image_weights(self, image: Image, towards: NDArray[np.float32]) -> Weights: ...
-    def text_weights(self, text: str, towards: NDArray[np.float32]) -> Weights: ...
-    def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]: ...
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +90,7 @@ class Explanation:
         return values | {"approximate_weights": approximate, "unread": self.unread}
 
 
-def explain(encoder: Explainer, image: Image, text: str) -> Explanation:
+def explain(encoder: Encoder, image: Image, text: str) -> Explanation:
     """Why an RGB picture and a sentence score as they do.
 
     Raises InputError if the sentence is empty, or no class of a labelled model.
@@ -131,7 +115,7 @@ def explain(encoder: Explainer, image: Image, text: str) -> Explanation:
     )
 
 
-def _exact(encoder: Explainer, picture: Parts, sentence: Parts, text: str) -> Explanation:
+def _exact(encoder: Encoder, picture: Parts, sentence: Parts, text: str) -> Explanation:
     words = encoder.words(text)
     matrix, bias_parts = _split(sentence, picture, _by_word(sentence.parts, words))
     return Explanation(
@@ -215,7 +199,7 @@ class Likeness:
         return values | {"matches": matches}
 
 
-def explain_images(encoder: Explainer, first: Image, second: Image) -> Likeness:
+def explain_images(encoder: Encoder, first: Image, second: Image) -> Likeness:
     """Why two RGB pictures score as they do."""
     if encoder.splits_images:
         one, other = encoder.image_parts(first), encoder.image_parts(second)

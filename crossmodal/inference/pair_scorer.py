@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,10 @@ Sides = NDArray[np.float32]
 
 
 class Scorer:
-    """A checkpoint that scores pairs. Raises InputError for one that gives vectors instead."""
+    """A checkpoint that scores pairs; any number of threads may call it, of which one at a time is in its network.
+
+    Raises InputError for one that gives vectors instead.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         if not isinstance(checkpoint.model, PairScorer):
@@ -37,6 +41,7 @@ class Scorer:
             )
         self._checkpoint = checkpoint
         self._model: PairScorer = checkpoint.model
+        self._lock = Lock()
         self.name = checkpoint_name(checkpoint.path)
         self.path = checkpoint.path
         self.fingerprint = checkpoint.fingerprint
@@ -70,16 +75,21 @@ class Scorer:
     def picture_sides(self, pixels: NDArray[np.uint8]) -> Sides:
         """uint8 (N, 3, S, S) → what is known of each picture before any sentence, float32 (N, W)."""
         transform = self._checkpoint.transform
-        return np.asarray(self._model.image_sides(torch.from_numpy(pixels), transform).numpy(), dtype=np.float32)
+        with self._lock:
+            sides = self._model.image_sides(torch.from_numpy(pixels), transform)
+        return np.asarray(sides.numpy(), dtype=np.float32)
 
     def sentence_sides(self, texts: Sequence[str]) -> Sides:
         """Sentences → what is known of each before any picture, float32 (N, W')."""
         tokenizer = self._checkpoint.tokenizer
-        return np.asarray(self._model.text_sides(tokenizer.ids(texts), tokenizer).numpy(), dtype=np.float32)
+        with self._lock:
+            sides = self._model.text_sides(tokenizer.ids(texts), tokenizer)
+        return np.asarray(sides.numpy(), dtype=np.float32)
 
     def judge(self, pictures: Sides, sentences: Sides) -> NDArray[np.float32]:
         """Sides of both, pair by pair, (N, W) and (N, W') → probabilities (N,)."""
-        scores = self._model.probabilities(torch.from_numpy(pictures), torch.from_numpy(sentences))
+        with self._lock:
+            scores = self._model.probabilities(torch.from_numpy(pictures), torch.from_numpy(sentences))
         return np.asarray(scores.numpy(), dtype=np.float32)
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from crossmodal.app.widgets.theme import WORD_JOINER
+from crossmodal.inference.base import Encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 SEARCH, PAIR, VECTORS, DOCTOR, TRAINING, INDEX = (
@@ -27,23 +28,19 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), 
 HOSTILE = "<script>alert(1)</script> **bold** :smile: مرحبا 🐶"
 
 
-class ColourEncoder:
+class ColourEncoder(Encoder):
     """Pictures become their mean colour, texts the colour they name."""
 
     fingerprint = "c0ffee" * 8
     name = "colours"
     dimension = 4
-    path: Path | None = None
-    preprocessing: dict[str, Any] = {"image": {"size": 8}}  # noqa: RUF012
+    preprocessing = {"image": {"size": 8}}  # noqa: RUF012
 
     def preprocess(self, image: Image.Image) -> Any:
         return np.asarray(image.convert("RGB").resize((8, 8)), dtype=np.uint8).transpose(2, 0, 1)
 
-    def encode_pixels(self, pixels: Any) -> Any:
+    def encode_pixels(self, pixels: Any, batch_size: int = 32) -> Any:  # noqa: ARG002
         return unit(np.concatenate([pixels.mean(axis=(2, 3)) - 90.0, np.full((len(pixels), 1), 20.0)], axis=1))
-
-    def encode_images(self, images: Sequence[Image.Image]) -> Any:
-        return self.encode_pixels(np.stack([self.preprocess(image) for image in images]))
 
     def encode_texts(self, texts: Sequence[str], batch_size: int = 64) -> Any:  # noqa: ARG002
         named = [[COLOURS[name] for name in COLOURS if name in text.lower()] for text in texts]

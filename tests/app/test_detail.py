@@ -13,7 +13,6 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.app.state.galleries import LockedEncoder
 from crossmodal.errors import InputError
 from crossmodal.index import build_index, open_index
 from crossmodal.inference.explain import APPROXIMATE
@@ -29,7 +28,7 @@ READ = 60  # words that the fake reads
 class ReasoningEncoder(ColourEncoder):
     """Its vectors are sums over four quarters of a picture and over the words of a sentence, and it says so."""
 
-    splits_images = splits_texts = True
+    can_explain = splits_images = splits_texts = True
     looked = 0
 
     def words(self, text: str) -> tuple[Word, ...]:
@@ -86,9 +85,9 @@ def view(photos: Path) -> Callable[..., AppTest]:
 
     def drawn(path: str = "red-0.jpg", encoder: Any = None, **arguments: Any) -> AppTest:
         encoder = encoder or ReasoningEncoder()
-        captions = None if hasattr(encoder, "labels") else photos.parent / "captions.txt"
+        captions = None if encoder.labels else photos.parent / "captions.txt"
         build_index(photos, captions, encoder, Path("index"))
-        searcher = Searcher(open_index("index"), LockedEncoder(encoder))
+        searcher = Searcher(open_index("index"), encoder)
         values = {"searcher": searcher, "path": path, "arguments": arguments}
         at = AppTest.from_function(draw, kwargs=values, default_timeout=30).run()
         assert not at.exception
@@ -280,7 +279,6 @@ def test_an_address_shows_no_file_outside_the_gallery(view: Callable[..., AppTes
 
 
 def test_an_encoder_that_cannot_explain_refuses_in_words():
-    locked = LockedEncoder(ColourEncoder())
-    assert not locked.can_explain
+    assert not ColourEncoder().can_explain
     with pytest.raises(InputError, match="colours cannot say what its scores are made of"):
-        locked.image_parts(Image.new("RGB", (8, 8)))
+        ColourEncoder().image_parts(Image.new("RGB", (8, 8)))

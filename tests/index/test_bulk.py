@@ -22,7 +22,8 @@ from crossmodal.index.catalogue import Stamp
 from crossmodal.index.journal import Journal, Outcome
 from crossmodal.inference.backends.fusing import fused
 from crossmodal.inference.backends.towers import Bulk
-from crossmodal.inference.encoder import Encoder, open_encoder
+from crossmodal.inference.base import Encoder
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.encoders import ImageEncoder
 from tests.fakes import FakeEncoder, contents, paint_many
 from tests.index.test_killed import Killed, die_after
@@ -33,6 +34,8 @@ Vectors = NDArray[np.float32]
 
 class SideBySide(FakeEncoder):
     """One that three threads may call at once. read, most: pictures read, and the most threads seen within."""
+
+    has_bulk = True
 
     def __init__(self, crowded: bool = False, pause: float = 0.0, rounds: str = "") -> None:
         super().__init__(crowded=crowded)

@@ -15,8 +15,9 @@ from PIL import Image
 
 from crossmodal.errors import InputError
 from crossmodal.images.transforms import ImageTransform
-from crossmodal.inference.encoder import Encoder, open_encoder
-from crossmodal.inference.explain import APPROXIMATE, Explainer, Likeness, compare, explain, explain_images, seen_box
+from crossmodal.inference.base import Encoder
+from crossmodal.inference.encoder import open_encoder
+from crossmodal.inference.explain import APPROXIMATE, Likeness, compare, explain, explain_images, seen_box
 from crossmodal.models.attribution import image_parts, token_parts
 from crossmodal.models.checkpoint import model_config, save_checkpoint
 from crossmodal.models.dual import CrossModalModel
@@ -272,9 +273,3 @@ def test_places_cover_what_the_transform_keeps(pictures: list[Image.Image], fit:
 def test_an_empty_sentence_is_refused(encoder: Encoder, pictures: list[Image.Image]):
     with pytest.raises(InputError, match="empty"):
         explain(encoder, pictures[0], "  ")
-
-
-def test_an_encoder_offers_all_that_an_explanation_asks_for(encoder: Encoder):
-    asked: Explainer = encoder  # mypy reads this too
-    assert asked.splits_images
-    assert asked.splits_texts

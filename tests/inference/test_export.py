@@ -21,7 +21,8 @@ from crossmodal.errors import CheckpointError, InputError
 from crossmodal.index import build_index
 from crossmodal.inference import export
 from crossmodal.inference.backends.sessions import OnnxSession, OpenvinoSession
-from crossmodal.inference.encoder import Encoder, open_encoder
+from crossmodal.inference.base import Encoder
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.inference.explain import explain, explain_images
 from crossmodal.inference.export import Samples, export_checkpoint, scene_samples
 from crossmodal.models.checkpoint import Checkpoint

@@ -11,7 +11,8 @@ from crossmodal.app.state.demo import DEMO_COUNT, DEMO_EXAMPLES, DEMO_SPLIT
 from crossmodal.datasets.records import Record, load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.evaluation.retrieval import Embedded, embed_records, evaluate
-from crossmodal.inference.encoder import Encoder, open_encoder
+from crossmodal.inference.base import Encoder
+from crossmodal.inference.encoder import open_encoder
 from crossmodal.inference.export import RECALL_POINTS
 from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.scenes.scene import write_scenes

@@ -19,7 +19,7 @@ from crossmodal.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from crossmodal.app.state.galleries import LockedEncoder
+    from crossmodal.inference.base import Encoder
     from crossmodal.search.searcher import Searcher
 
 STEPS = 9
@@ -31,7 +31,7 @@ def main() -> None:
     """Draw the page."""
     st.html(heading("Vectors", "What a vector looks like: the decoder draws it."))
     searcher = searcher_of(gallery())
-    encoder: LockedEncoder = searcher.encoder  # type: ignore[assignment] # galleries opens no other
+    encoder = searcher.encoder
     if not searcher.image_count:
         st.info("This gallery holds no picture.")
         return
@@ -39,7 +39,7 @@ def main() -> None:
     _average(searcher, encoder)
 
 
-def _way(searcher: Searcher, encoder: LockedEncoder) -> None:
+def _way(searcher: Searcher, encoder: Encoder) -> None:
     """Nine steps at even angles from one picture's vector to another's."""
     st.subheader("From one picture to another")
     left, right = st.columns(2)
@@ -63,7 +63,7 @@ def _way(searcher: Searcher, encoder: LockedEncoder) -> None:
     st.caption(f"Even steps on the sphere; the two vectors stand {angle:.0f}° apart.")
 
 
-def _average(searcher: Searcher, encoder: LockedEncoder) -> None:
+def _average(searcher: Searcher, encoder: Encoder) -> None:
     """The middle of the vectors of pictures that share a folder or a word."""
     classes = classes_of(searcher)
     if not classes:

@@ -16,7 +16,6 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from crossmodal.app.state.galleries import EXPLAINER_FACES
 from crossmodal.app.state.thumbnails import as_data_address
 from crossmodal.app.widgets.overlay import Box, heat_picture
 from crossmodal.errors import ImageError, InputError
@@ -78,14 +77,13 @@ def given(image: Image) -> Photo:
 
 def can_explain(searcher: Searcher) -> bool:
     """Whether the gallery's encoder can say anything about why."""
-    encoder: Any = searcher.encoder
-    return bool(getattr(encoder, "can_explain", all(hasattr(encoder, face) for face in EXPLAINER_FACES)))
+    return searcher.encoder.can_explain
 
 
 def is_exact(searcher: Searcher) -> bool:
     """Whether the explanations of a sentence and a picture are exact sums, which compare."""
-    encoder: Any = searcher.encoder
-    return can_explain(searcher) and bool(encoder.splits_images and encoder.splits_texts)
+    encoder = searcher.encoder
+    return encoder.can_explain and encoder.splits_images and encoder.splits_texts
 
 
 def seen_part(searcher: Searcher, image: Image) -> Box:

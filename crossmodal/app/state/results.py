@@ -182,7 +182,7 @@ def _answer(asked: Asked, view: View, k: int) -> SearchResult:
     if answer is None or len(answer.hits) < min(k, answer.total):
         began = time.perf_counter()
         answer = asked.answer(k)
-        runtime = getattr(asked.searcher.encoder, "runtime", "") if asked.searcher.is_ready else ""
+        runtime = asked.searcher.encoder.runtime if asked.searcher.is_ready else ""
         st.session_state.searched = (time.perf_counter() - began, runtime)
     kept[key] = answer
     while len(kept) > KEPT_ANSWERS:

@@ -136,7 +136,7 @@ def _reasons(view: _Shown, photo: Photo) -> None:
 
 def _sentence(view: _Shown) -> str:
     """The sentence to explain: what was asked, until another is typed, chosen or taken from the captions."""
-    key, labels = f"sentence-{view.key}", tuple(getattr(view.searcher.encoder, "labels", ()))
+    key, labels = f"sentence-{view.key}", view.searcher.encoder.labels
     if not can_explain(view.searcher):
         if view.text:
             st.html(
