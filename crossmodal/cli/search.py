@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossmodal.errors import InputError
-from crossmodal.search.query import Query, compose, parse_term
+from crossmodal.search.grammar import parse_query
+from crossmodal.search.query import Query
 
 if TYPE_CHECKING:
     from crossmodal.search.searcher import Hit, Searcher, SearchResult
@@ -43,7 +44,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the query with its hits")
     parser.epilog = (
         "TERM is [WEIGHT:]WORDS or [WEIGHT:]@FILE, of which #xywh=percent:X,Y,W,H takes a part. All weigh 1 unless "
-        'said: search --image beach.jpg --plus "at night" --minus 0.5:people'
+        'said; words that begin with @ stand behind a \\: search --image beach.jpg --plus "at night" --minus 0.5:people'
     )
 
 
@@ -97,8 +98,9 @@ def _query(options: argparse.Namespace) -> Query:
         raise InputError("give either WORDS or --image FILE, and the other with --plus")
     if options.query is None and options.image is None and not (options.plus or options.minus):
         raise InputError("give WORDS, --image FILE or --plus TERM")
-    plus, minus = (list(map(parse_term, terms)) for terms in (options.plus, options.minus))
-    return compose(options.query if options.image is None else options.image, plus, minus)
+    first = {} if options.query is None else {"q": options.query}
+    first |= {} if options.image is None else {"like": str(options.image)}
+    return parse_query({**first, "plus": options.plus, "minus": options.minus}, named=Path)
 
 
 def _as_json(query: Query, answer: SearchResult, hits: Sequence[Hit]) -> Any:

@@ -3,7 +3,7 @@
     + 2:a beach   + @photo.jpg#xywh=percent:10,10,50,50   − 0.5:people
          └────────────────────┴──────────────────────────────────┴──► three Terms ──► Query ──► Searcher.search
 
-Data only: nothing is read, decoded or encoded here.
+Data only: nothing is read, decoded or encoded here; how it is written is in `crossmodal.search.grammar`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from crossmodal.errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Box", "Content", "Indexed", "Query", "QueryLike", "Term", "TermLike", "compose", "parse_term"]
+__all__ = [
+    "WEIGHTED", "Box", "Content", "Indexed", "Query", "QueryLike", "Term", "TermLike", "compose", "split_weight",
+]  # fmt: skip
 
-FRAGMENT = "#xywh="
-WEIGHTED = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+|nan|inf|infinity)(?:e[+-]?[0-9]+)?)\s*:(.*)", re.I | re.S)
+WEIGHTED = re.compile(  # [WEIGHT:]…; ASCII alone, for "ı" is an i to re.I and none to float
+    r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+|nan|inf|infinity)(?:e[+-]?[0-9]+)?)\s*:(.*)", re.A | re.I | re.S
+)
 ROUNDING = 1e-6  # by which a box written with few digits may reach beyond the picture
 
 
@@ -159,23 +162,6 @@ TermLike: TypeAlias = "Content | Term"
 QueryLike: TypeAlias = "Content | Term | Query"
 
 
-def parse_term(text: str, sign: int = 1) -> Term:
-    """Read "[WEIGHT:]WORDS" or "[WEIGHT:]@FILE[#xywh=percent:x,y,w,h]"; the file is not opened.
-
-    sign: 1 to look for it, -1 to take it away. Words that begin with a number and a colon need a weight before them:
-    "1:2:30 in the morning".
-
-    Raises InputError if the weight is not above 0, nothing follows it, or the box is none.
-    """
-    weight, content = _weighted(text)
-    if not content.startswith("@"):
-        return Term(content, sign * weight)
-    file, fragment, box = content[1:].rpartition(FRAGMENT)
-    if not (file if fragment else box):
-        raise InputError(f"{text!r} names no file after @")
-    return Term(Path(file if fragment else box), sign * weight, Box.parse(box) if fragment else None)
-
-
 def compose(query: QueryLike | None = None, plus: Sequence[TermLike] = (), minus: Sequence[TermLike] = ()) -> Query:
     """One query of all that is to be looked for and all that is to be taken away.
 
@@ -203,12 +189,12 @@ def _term(content: TermLike) -> Term:
 def _weighted_term(content: TermLike) -> Term:
     if not isinstance(content, str):
         return _term(content)
-    weight, words = _weighted(content)
+    weight, words = split_weight(content)
     return Term(words, weight)
 
 
-def _weighted(text: str) -> tuple[float, str]:
-    """Weight and the rest of "[WEIGHT:]…"."""
+def split_weight(text: str) -> tuple[float, str]:
+    """Weight and the rest of "[WEIGHT:]…", 1 where none is given. Raises InputError unless it is above 0 and finite."""
     found = WEIGHTED.fullmatch(text)
     if found is None:
         return 1.0, text.strip()

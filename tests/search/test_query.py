@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from crossmodal.errors import InputError
-from crossmodal.search.query import Box, Indexed, Query, Term, compose, parse_term
+from crossmodal.search.query import Box, Indexed, Query, Term, compose
 
 QUARTER = Box(0.1, 0.2, 0.5, 0.5)
 
@@ -45,44 +45,6 @@ def test_a_box_has_at_least_a_pixel_and_stays_inside() -> None:
     assert Box(0.999, 0, 0.001, 1).pixels(10, 10) == (9, 0, 10, 10)
     assert Box(0.5, 0.5, 0.001, 0.001).pixels(1, 1) == (0, 0, 1, 1)
     assert Box(0, 0, 1, 1).pixels(7, 5) == (0, 0, 7, 5)
-
-
-@pytest.mark.parametrize(
-    ("text", "term"),
-    [
-        ("at night", Term("at night")),
-        ("0.5: at night ", Term("at night", 0.5)),
-        (".5:at night", Term("at night", 0.5)),
-        ("1:2:30 in the morning", Term("2:30 in the morning")),
-        ("cat: black", Term("cat: black")),
-        ("@a b.jpg", Term(Path("a b.jpg"))),
-        ("2:@a.jpg#xywh=percent:10,20,50,50", Term(Path("a.jpg"), 2.0, QUARTER)),
-        ("@no#1.jpg", Term(Path("no#1.jpg"))),
-    ],
-)
-def test_terms_are_read_from_text(text: str, term: Term) -> None:
-    assert parse_term(text) == term
-    assert parse_term(text, -1).weight == -term.weight
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("0:people", "must be a finite number above 0, not 0"),
-        ("-1:people", "above 0, not -1"),
-        ("nan:people", "not nan"),
-        ("INF:people", "not INF"),
-        ("1e999:people", "not 1e999"),
-        ("", "the query is empty"),
-        ("2: ", "the query is empty"),
-        ("@", "names no file"),
-        ("@#xywh=percent:0,0,1,1", "names no file"),
-        ("@a.jpg#xywh=", "is no box"),
-    ],
-)
-def test_what_is_no_term_is_refused(text: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        parse_term(text)
 
 
 @pytest.mark.parametrize(

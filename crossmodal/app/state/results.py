@@ -158,18 +158,17 @@ def in_address(path: str) -> str:
 
 
 def _term(searcher: Searcher, part: Part) -> Term:
-    weight = -part.weight if part.minus else part.weight
     if part.words:
-        return Term(part.words, weight)
+        return part.term
     if part.upload:
         picture = query_form.given(part.upload)
         if picture is None:
             raise InputError("the picture that was given is gone with its session: give it again")
-        return Term(picture[1], weight, part.crop, picture[0])
+        return Term(picture[1], -part.weight if part.minus else part.weight, part.crop, picture[0])
     path = path_of(searcher, part.picture)
     if path is None:
         raise InputError(f"{part.picture} is not in this gallery.")
-    return Term(Indexed(path), weight, part.crop)
+    return replace(part.term, content=Indexed(path))
 
 
 def _answer(asked: Asked, view: View, k: int) -> SearchResult:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from crossmodal.errors import InputError
 from crossmodal.search.filters import KEYS as FILTER_KEYS
 from crossmodal.search.filters import Filter
-from crossmodal.search.query import Box
+from crossmodal.search.grammar import KEYS as QUERY_KEYS
+from crossmodal.search.grammar import Parameters, format_terms, parse_terms
+from crossmodal.search.query import Box, Indexed, Term
 
 __all__ = [
     "ADDRESS_TEXT", "COUNTS", "DEFAULT_COUNT", "KEYS", "MAX_COUNT", "MAX_PARTS", "MAX_TEXT", "MAX_WEIGHT",
@@ -27,12 +27,7 @@ MIN_WEIGHT, MAX_WEIGHT = 0.1, 3.0
 ADDRESS_TEXT = 2_000  # characters of the first words that the address carries
 TARGETS = ("images", "captions")
 WAYS = ("pictures", "captions", "both")
-KEYS = frozenset(
-    {"q", "like", "w", "crop", "plus", "minus", "to", "by", "k", "page", "picture", "heatmap", "copies", *FILTER_KEYS}
-)
-WEIGHTED = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?):(.*)", re.S)
-CROPPED = re.compile(r"(.+)#xywh=(percent:[0-9.,]+)", re.S)
-Parameters = Mapping[str, str | Sequence[str]]
+KEYS = frozenset({*QUERY_KEYS, "to", "by", "k", "page", "picture", "heatmap", "copies", *FILTER_KEYS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +46,18 @@ class Part:
     crop: Box | None = None
 
     @classmethod
-    def parse(cls, text: str, minus: bool = False) -> Part | None:
-        """Read "[WEIGHT:]WORDS" or "[WEIGHT:]@PATH[#xywh=percent:x,y,w,h]"; None for what is neither.
+    def of(cls, term: Term, longest: int) -> Part:
+        """What a term of an address asks. longest: characters of its words that are kept."""
+        content, weight, minus = term.content, _weight(abs(term.weight)), term.weight < 0
+        if isinstance(content, Indexed):
+            return cls(picture=content.path, weight=weight, minus=minus, crop=term.crop)
+        return cls(words=str(content)[:longest], weight=weight, minus=minus)
 
-        Words that begin with @ or \\ stand behind one more \\.
-        """
-        weighted = WEIGHTED.fullmatch(text)
-        weight, rest = (_weight(weighted[1]), weighted[2]) if weighted else (1.0, text)
-        if rest.startswith("@"):
-            cropped = CROPPED.fullmatch(rest[1:])
-            path, crop = (cropped[1], _box(cropped[2])) if cropped else (rest[1:], None)
-            return cls(picture=path, weight=weight, minus=minus, crop=crop) if path else None
-        words = rest.removeprefix("\\").strip()[:MAX_PART_TEXT]
-        return cls(words=words, weight=weight, minus=minus) if words else None
-
-    def __str__(self) -> str:
-        """What `parse` reads; empty for a given picture, which has no address."""
-        if self.upload:
-            return ""
-        escape = "\\" if self.words.startswith(("@", "\\")) else ""
-        content = f"{escape}{self.words}" if self.words else "@" + _with_crop(self.picture, self.crop)
-        plain = self.weight == 1 and not WEIGHTED.fullmatch(content)
-        return content if plain else f"{self.weight:g}:{content}"
+    @property
+    def term(self) -> Term:
+        """The term of a part that is no picture given in this session."""
+        content = self.words or Indexed(self.picture)
+        return Term(content, -self.weight if self.minus else self.weight, self.crop)
 
 
 @dataclass(frozen=True)
@@ -131,7 +116,7 @@ class View:
         to, by, count = one.get("to"), one.get("by", ""), _number(one.get("k", ""))
         filters = {name: one[name] for name in FILTER_KEYS if name in one}
         return cls(
-            parts=_parts(parameters, one)[:MAX_PARTS],
+            parts=_parts(parameters),
             to=to if to in TARGETS else None,
             by=by if by in WAYS else WAYS[0],
             count=DEFAULT_COUNT if count is None else min(max(count, 1), MAX_COUNT),
@@ -145,17 +130,11 @@ class View:
     def parameters(self) -> dict[str, str | list[str]]:
         """The shortest address that shows this view: defaults and pictures given in this session are left out."""
         first, rest = (self.parts[0], self.parts[1:]) if self._begins else (None, self.parts)
-        parameters: dict[str, str | list[str]] = {}
-        if first:
-            parameters = {
-                "q": first.words[:ADDRESS_TEXT],
-                "like": first.picture,
-                "w": "" if first.weight == 1 or first.upload else f"{first.weight:g}",
-                "crop": "" if first.crop is None or first.upload else str(first.crop),
-            }
-        parameters |= {
-            "plus": [str(part) for part in rest if not part.minus and not part.upload],
-            "minus": [str(part) for part in rest if part.minus and not part.upload],
+        begins = None
+        if first and not first.upload:
+            begins = replace(first, words=first.words[:ADDRESS_TEXT]).term
+        parameters: dict[str, str | list[str]] = {
+            **format_terms(begins, [part.term for part in rest if not part.upload]),
             "to": self.to or "",
             "by": "" if self.by == WAYS[0] else self.by,
             "k": "" if self.count == DEFAULT_COUNT else str(self.count),
@@ -172,34 +151,13 @@ class View:
         return bool(self.parts) and not self.parts[0].minus
 
 
-def _parts(parameters: Parameters, one: Mapping[str, str]) -> tuple[Part, ...]:
-    weight = _weight(one.get("w", "1"))
-    text, like = one.get("q", "")[:MAX_TEXT].strip(), one.get("like", "")
-    first: list[Part | None] = [Part(words=text, weight=weight)] if text else []
-    if like and not text:
-        first = [Part(picture=like, weight=weight, crop=_box(one.get("crop", "")))]
-    added = [Part.parse(value) for value in _all(parameters.get("plus", ()))]
-    taken = [Part.parse(value, minus=True) for value in _all(parameters.get("minus", ()))]
-    return tuple(part for part in (*first, *added, *taken) if part is not None)
+def _parts(parameters: Parameters) -> tuple[Part, ...]:
+    terms = parse_terms(parameters, forgiving=True)[:MAX_PARTS]
+    return tuple(Part.of(term, MAX_PART_TEXT if number else MAX_TEXT) for number, term in enumerate(terms))
 
 
-def _with_crop(path: str, crop: Box | None) -> str:
-    return path if crop is None else f"{path}#xywh={crop}"
-
-
-def _box(text: str) -> Box | None:
-    try:
-        return Box.parse(text)
-    except InputError:
-        return None
-
-
-def _weight(text: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        return 1.0
-    return min(max(round(weight, 2), MIN_WEIGHT), MAX_WEIGHT) if math.isfinite(weight) and weight > 0 else 1.0
+def _weight(weight: float) -> float:
+    return min(max(round(weight, 2), MIN_WEIGHT), MAX_WEIGHT)
 
 
 def _number(text: str) -> int | None:
