@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crossmodal.search.searcher import Hit, Searcher, SearchResult
 
 TARGETS = ("images", "captions")
-BY = ("pictures", "captions", "both")
+BY = ("pictures", "captions", "both", "words", "all")
 MATCH_CHECKPOINT = Path("runs/match/best")
 
 
@@ -30,7 +30,10 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="made by `index`")
     parser.add_argument("--to", choices=TARGETS, help="default: images; captions for --image alone")
     parser.add_argument(
-        "--by", choices=BY, default="pictures", help="rank pictures by themselves, by their captions or by both"
+        "--by",
+        choices=BY,
+        default="pictures",
+        help="rank pictures by themselves, by their captions or by both; by words in captions and names; or by all",
     )
     parser.add_argument("-k", type=int, default=10, metavar="N", help="how many at most (default 10)")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="default: the one the index was built with")
@@ -58,13 +61,13 @@ def run_search(options: argparse.Namespace) -> int:
     from crossmodal.search.searcher import open_searcher
 
     query = _query(options)
-    searcher = open_searcher(options.index, options.checkpoint)
+    searcher = open_searcher(options.index, options.checkpoint, lazy=options.by == "words")
     if options.rerank is None:
         answer = searcher.search(query, options.k, options.to, by=options.by)
         hits = list(answer.hits)
     else:
         answer, hits = _reranked(searcher, query, options)
-    runtime = searcher.encoder.runtime
+    runtime = searcher.encoder.runtime if searcher.is_ready else ""  # words are found without it
     if runtime:
         print(f"encoded by {runtime}", file=sys.stderr)
     remark = _doubt(answer)
@@ -119,6 +122,8 @@ def _doubt(answer: SearchResult) -> str | None:
     """What is said above the hits where none of them seems to match."""
     if answer.anything_here:
         return None
+    if answer.match is None:
+        return "no caption and no name of this gallery holds any of these words"
     return f"nothing in this gallery seems to match (p = {answer.match:.2f}); the nearest all the same:"
 
 

@@ -17,7 +17,7 @@ from crossmodal.search.composition import Composed
 
 __all__ = ["BY", "CAPTION_SHARE", "Channel", "Found", "Mask", "channel_of", "gather_evidence"]
 
-BY = ("pictures", "captions", "both")
+BY = ("pictures", "captions", "both", "words", "all")
 CAPTION_SHARE = 0.7  # of the captions in a score by both; chosen in benchmarks/scoring.py
 NOISE = 2e-5  # how far float32 sums of D products may be off
 BLOCK = 4096  # rows whose float64 copy is in memory at once
@@ -100,7 +100,7 @@ def channel_of(index: Index, target: str, by: str) -> Channel:
     if by == "captions":
         return Channel(index.caption_means, None, captioned)
     if by != "both":
-        raise InputError(f"by must be one of {', '.join(BY)}, not {by!r}")
+        raise InputError(f"no vectors are ranked by {by!r}: take pictures, captions or both")
     mixed = (1 - CAPTION_SHARE) * index.image_vectors + CAPTION_SHARE * index.caption_means
     return Channel(np.where(captioned[:, None], mixed, index.image_vectors).astype(np.float32))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,10 @@ from crossmodal.index import (
     open_index,
 )
 from crossmodal.index.relevance import Relevance
-from crossmodal.search.channels import BY, Channel, Mask, channel_of, gather_evidence
-from crossmodal.search.composition import compose_vectors, row_of
+from crossmodal.search.channels import BY, Channel, Found, Mask, channel_of, gather_evidence
+from crossmodal.search.composition import Composed, compose_vectors, row_of
+from crossmodal.search.fusion import DEPTH, fuse, ranked_by_words
 from crossmodal.search.query import Indexed, Query, QueryLike, Term, TermLike, compose
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "DEFAULT_COUNT", "TARGETS", "Hit", "SearchResult", "Searcher", "open_searcher", "recorded_checkpoint",
@@ -46,13 +44,17 @@ TARGETS = ("images", "captions")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. rank: from 1. score: what it was ranked by, in [-1, 1]: the exact cosine of the query with what was
-    found, or, by captions or both, what `channel_of` says. path: of the picture, relative to the images folder.
+    """One answer.
 
-    caption: the caption found; None where the picture itself was. probability: of a pair scorer that re-ordered the
-    hits, in [0, 1]; None where none did. relevance: calibrated probability that it matches, in [0, 1]; None where the
-    index has none for such a question. shares: what each term of a composed query adds to the score, in their order;
-    they sum to it. None for a query of one term.
+    rank: from 1.
+    score: what it was ranked by: the exact cosine of the query with what was found, in [-1, 1]; by captions or both,
+        what `channel_of` says; by words or all, see `Searcher.search`, above 0.
+    path: of the picture, relative to the images folder.
+    caption: the caption found; None where the picture itself was.
+    probability: of a pair scorer that re-ordered the hits, in [0, 1]; None where none did.
+    relevance: calibrated probability that it matches, in [0, 1]; None where the index has none for such a question.
+    shares: what each term of a composed query adds to the score, in their order; they sum to it. None for a query of
+        one term, and where scores are no sums: by words or all.
     """
 
     rank: int
@@ -175,7 +177,8 @@ class Searcher:
         to: "images" or "captions"; left out, a picture alone finds captions, all else images.
         plus, minus: what else to look for and what to take away, see `compose`.
         by: what pictures are ranked by and what their score is: cosine with the "pictures", mean cosine with their
-            "captions", or "both", see `channel_of`.
+            "captions", or "both", see `channel_of`; BM25 of the "words" in captions and file names, for which nothing
+            is encoded; or "all", the rankings by pictures, captions and words fused, see `fuse`.
         within: (N,), the pictures that may be found, or whose captions; None for all.
         own: whether pictures of the gallery that are looked for may be found themselves.
 
@@ -192,10 +195,19 @@ class Searcher:
         target = ("captions" if single and not single.is_words else "images") if to is None else to
         within = None if within is None else np.asarray(within)
         self._check(k, target, by, within)
-        by = by if self.caption_count else "pictures"
-        composed = compose_vectors(asked, self.index, lambda: self.encoder)
         allowed = self._allowed(asked, target, within, own)
-        found = self._channel(target, by).nearest(composed, k, allowed)
+        if by == "words":
+            found = ranked_by_words(self.index, asked, allowed)
+            hits = self._hits(target, found.rows[:k], found.scores[:k])
+            return SearchResult(hits, None, bool(hits), found.total)
+        by = by if self.caption_count or by == "all" else "pictures"
+        composed = compose_vectors(asked, self.index, lambda: self.encoder)
+        if by == "all":
+            found = self._fused(asked, composed, k, allowed)
+        else:
+            found = self._channel(target, by).nearest(composed, k, allowed)
+        if single is None and by == "all":
+            return SearchResult(self._hits(target, found.rows, found.scores), total=found.total)
         if single is None:
             parts = self._channel(target, by).shares(composed, found.rows).tolist()
             hits = self._hits(target, found.rows, found.scores, shares=map(tuple, parts))
@@ -246,6 +258,14 @@ class Searcher:
         """Where a picture lies on the disk, if it still does."""
         return self.root / (hit if isinstance(hit, str) else hit.path)
 
+    def _fused(self, query: Query, composed: Composed, k: int, allowed: Mask | None) -> Found:
+        """The best pictures by themselves, by their captions and by words, fused."""
+        ways = ("pictures", "captions") if self.caption_count else ("pictures",)
+        found = [self._channel("images", way).nearest(composed, max(k, DEPTH), allowed) for way in ways]
+        words = ranked_by_words(self.index, query, allowed, strict=False)
+        rows, scores = fuse([each.rows[: max(k, DEPTH)] for each in (*found, words)])
+        return Found(rows[:k], scores[:k], found[0].total)
+
     def _channel(self, target: str, by: str) -> Channel:
         if (target, by) not in self._channels:
             self._channels[target, by] = channel_of(self.index, target, by)
@@ -283,7 +303,7 @@ class Searcher:
         """How probable the hits of a single term are; None where that was not fitted, or does not hold."""
         names = {(True, "images"): WORDS_TO_IMAGES, (False, "captions"): PICTURE_TO_CAPTIONS}
         fitted = self.index.relevance.get(names.get((term.is_words, target), ""))
-        known = fitted is not None and (by == "pictures" or fitted.channels > 1)
+        known = fitted is not None and (by in ("pictures", "all") or fitted.channels > 1)
         return fitted if known and term.crop is None else None
 
     def _check(self, k: int, target: str, by: str, within: Mask | None) -> None:
@@ -321,8 +341,10 @@ class Searcher:
         return self._caption_span(path)[0] + captions.index(caption)
 
 
-def open_searcher(index: Path | str, checkpoint: Path | str | None = None) -> Searcher:
+def open_searcher(index: Path | str, checkpoint: Path | str | None = None, lazy: bool = False) -> Searcher:
     """Open an index with the checkpoint it was built with, found by its manifest unless given.
+
+    lazy: load the encoder when a question first needs it, which then raises what opening it would.
 
     Raises IndexStoreError if there is no usable index; CheckpointError if the checkpoint is not found; and
     IndexMismatchError if it is another one than the index was built with.
@@ -331,7 +353,7 @@ def open_searcher(index: Path | str, checkpoint: Path | str | None = None) -> Se
     path = recorded_checkpoint(opened.manifest, opened.path) if checkpoint is None else Path(checkpoint)
     from crossmodal.inference.encoder import open_encoder  # loads for seconds: only after the quick checks
 
-    return Searcher(opened, open_encoder(path))
+    return Searcher(opened, (lambda: open_encoder(path)) if lazy else open_encoder(path))
 
 
 def recorded_checkpoint(manifest: Manifest, index: Path) -> Path:

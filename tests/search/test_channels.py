@@ -132,7 +132,7 @@ def test_rounding_pushes_no_item_out_of_the_best() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"by": "sounds"}, "by must be one of pictures, captions, both, not 'sounds'"),
+        ({"by": "sounds"}, "by must be one of pictures, captions, both, words, all, not 'sounds'"),
         ({"by": "both", "to": "captions"}, "by both is a way to rank pictures"),
         ({"within": np.ones(3, dtype=bool)}, r"each of the 4 pictures, not be bool of shape \(3,\)"),
         ({"within": [0, 1, 2, 3]}, "not be int64 of shape"),

@@ -18,7 +18,7 @@ from crossmodal.app.state.jobs import JOBS, Job
 from crossmodal.app.state.near_duplicates import group_of
 from crossmodal.app.state.results import Asked, Found, ask_of, find, mask_of
 from crossmodal.app.state.thumbnails import thumbnail
-from crossmodal.app.state.view import Part, View
+from crossmodal.app.state.view import COSINES, Part, View
 from crossmodal.app.widgets import picture_view, result_grid
 from crossmodal.app.widgets.chips import chips, name_of, refine
 from crossmodal.app.widgets.export_menu import export
@@ -41,7 +41,10 @@ SMALL_PIXELS = 160
 LONGEST_EXAMPLE = 60
 NOUNS = {"images": "pictures", "captions": "captions"}
 TARGETS = {"images": "Pictures", "captions": "Captions"}
-WAYS = {"pictures": "By the picture", "captions": "By its captions", "both": "By both"}
+WAYS = {
+    "pictures": "By the picture", "captions": "By its captions", "both": "By both", "words": "By words in texts",
+    "all": "By all of them",
+}  # fmt: skip
 NOT_YET = "The captions are still being indexed: the answer comes as soon as they are there."
 ADVICE = "Index its folder with a captions file, or look for pictures instead."
 
@@ -177,7 +180,7 @@ def _asked(searcher: Searcher, view: View, labels: tuple[str, ...], captioned: b
         chance = "" if found.match is None else f" (a match is {100 * found.match:.0f} % probable)"
         st.info(f"Nothing in this gallery seems to match{chance}. The nearest {NOUNS[target]} all the same:")
     _bar(asked, found, view)
-    if view.heatmap:
+    if view.heatmap and asked.by in COSINES:
         result_grid.heatmap(searcher, " ".join(name_of(part) for part in view.parts), found.hits)
     with st.container(key="cm-doubtful" if found.nothing else "cm-found"):
         if target == "images":
@@ -197,10 +200,11 @@ def _controls(searcher: Searcher, view: View, target: str, captioned: bool, labe
                 "Look for", list(TARGETS), key="target", format_func=TARGETS.__getitem__, required=True,
                 label_visibility="collapsed", on_change=_targeted, args=(captioned,),
             )  # fmt: skip
-        if target == "images" and searcher.caption_count:
-            state.by = view.by
+        if target == "images":
+            ways = [way for way in WAYS if searcher.caption_count or way not in ("captions", "both")]
+            state.by = view.by if view.by in ways else ways[0]
             st.selectbox(
-                "Found by", list(WAYS), key="by", format_func=WAYS.__getitem__, label_visibility="collapsed",
+                "Found by", ways, key="by", format_func=WAYS.__getitem__, label_visibility="collapsed",
                 on_change=_turned, width=165,
             )  # fmt: skip
         filters(searcher)
@@ -222,7 +226,7 @@ def _bar(asked: Asked, found: Found, view: View) -> None:
                 st.session_state.fold = view.copies != ("*",)
                 st.toggle("Fold near-duplicates", key="fold", on_change=_folded)
             st.session_state.heatmap = view.heatmap
-            st.toggle("Similarity heatmap", key="heatmap", on_change=_drawn)
+            st.toggle("Similarity heatmap", key="heatmap", on_change=_drawn, disabled=asked.by not in COSINES)
             name = " ".join(name_of(part) for part in view.parts)
             searcher, terms = asked.searcher, asked.terms
             export(

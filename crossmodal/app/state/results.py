@@ -91,7 +91,8 @@ def ask_of(searcher: Searcher, view: View, target: str, marks: Sequence[Term] = 
     Raises InputError for a picture that is not in the gallery, or a filter by what the index does not hold.
     """
     own = terms_of(searcher, view)
-    by = view.by if target == "images" and searcher.caption_count else "pictures"
+    known = searcher.caption_count or view.by not in ("captions", "both")
+    by = view.by if target == "images" and known else "pictures"
     return Asked(searcher, (*own, *marks), target, by, mask_of(searcher, view), len(own))
 
 

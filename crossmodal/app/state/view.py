@@ -26,7 +26,8 @@ MAX_PARTS = 12
 MIN_WEIGHT, MAX_WEIGHT = 0.1, 3.0
 ADDRESS_TEXT = 2_000  # characters of the first words that the address carries
 TARGETS = ("images", "captions")
-WAYS = ("pictures", "captions", "both")
+WAYS = ("pictures", "captions", "both", "words", "all")
+COSINES = frozenset(WAYS[:3])  # ways whose scores are cosines, or mixed of them
 KEYS = frozenset({*QUERY_KEYS, "to", "by", "k", "page", "picture", "heatmap", "copies", *FILTER_KEYS})
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from crossmodal.app.state import marks as marking
 from crossmodal.app.state import query_form
 from crossmodal.app.state.results import path_of
+from crossmodal.app.state.view import COSINES
 from crossmodal.app.widgets.picture_detail import detail
 from crossmodal.app.widgets.result_grid import shares_of
 from crossmodal.app.widgets.sidebar import address_of, gallery
@@ -73,7 +74,7 @@ def _opened(searcher: Searcher) -> None:
         asked=_asked_with(searcher, view),
         others=shown,
         rank=hit.rank if hit else None,
-        score=hit.score if hit else None,
+        score=hit.score if hit and view.by in COSINES else None,
         relevance=hit.relevance if hit else None,
         on_open=_turned,
         on_search=query_form.ask_text,
