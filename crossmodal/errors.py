@@ -109,7 +109,8 @@ class CaptionsError(DataError):
 class ImageError(DataError):
     """One picture cannot be decoded safely.
 
-    path: where it lies, None when it came as bytes. reason: plain words, "truncated file", "0 bytes", …
+    path: where it lies, None when it came as bytes.
+    reason: plain words, "truncated file", "0 bytes", …
     unread: whether its bytes could not be had at all (disk, share, permission, memory), so that it may be whole.
     """
 

@@ -132,7 +132,10 @@ def bootstrap_intervals(
 def precision_at_k(vectors: Tensor, labels: Tensor, k: int, block: int = 1024) -> float:
     """Mean share of an item's own label among its k nearest other items, in [0, 1].
 
-    vectors: unit (N, D). labels: (N,) int64. With fewer than k others, all of them count.
+    vectors: unit (N, D).
+    labels: (N,) int64.
+
+    With fewer than k others, all of them count.
     Raises InputError for fewer than two items or k < 1.
 
     >>> precision_at_k(torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), torch.tensor([0, 0, 1]), k=1)

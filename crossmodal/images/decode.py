@@ -95,10 +95,12 @@ def load_resized(
 ) -> Pixels:
     """One picture, given as bytes, resized to uint8 (H, W, 3): in less time than `load_image` and resizing take.
 
-    scaled: height and width of the upright picture → those that are wanted. resize: an RGB picture, height, width →
-    (H, W, 3). A JPEG much larger than wanted is decoded at a half, a quarter or an eighth of its size, and a plain RGB
-    or grey picture is resized before its colours and orientation are set; either way costs less than a grey level on
-    average. Every other picture is resized after `load_image`.
+    scaled: height and width of the upright picture → those that are wanted.
+    resize: an RGB picture, height, width → (H, W, 3).
+
+    A JPEG much larger than wanted is decoded at a half, a quarter or an eighth of its size, and a plain RGB or grey
+    picture is resized before its colours and orientation are set; either way costs less than a grey level on average.
+    Every other picture is resized after `load_image`.
 
     Raises ImageError just where `load_image` does.
     """

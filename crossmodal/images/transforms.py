@@ -181,9 +181,12 @@ def augment(
 ) -> Tensor:
     """Random resized crop, mirror, turn and light colour changes of a whole batch, for training only.
 
-    pixels: uint8 (B, 3, S, S). smallest: least share of the area kept, in (0, 1]. jitter: greatest relative change
-    of brightness, contrast and saturation. rotation: greatest angle in degrees, either way. Returns float32
-    (B, 3, S, S), values in 0..255.
+    pixels: uint8 (B, 3, S, S).
+    smallest: least share of the area kept, in (0, 1].
+    jitter: greatest relative change of brightness, contrast and saturation.
+    rotation: greatest angle in degrees, either way.
+
+    Returns float32 (B, 3, S, S), values in 0..255.
 
     Raises InputError if smallest is outside (0, 1].
     """

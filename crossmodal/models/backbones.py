@@ -78,8 +78,8 @@ class Backbone(nn.Module):
     """A network without its classifier.
 
     stages: the blocks up to the feature map, in order, so that the first few can be frozen; a network without that
-    structure (a vision transformer) has one stage, which gives pooled features at once. width: W, read off with a
-    picture of `side` pixels.
+        structure (a vision transformer) has one stage, which gives pooled features at once.
+    width: W, read off with a picture of `side` pixels.
     """
 
     def __init__(self, stages: nn.Sequential, after: nn.Module, has_map: bool, side: int = 224) -> None:

@@ -93,8 +93,9 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint directory, replacing one that is there and nothing else.
 
-    weights: the model's state dict. documents: further files by name; a str is written as it is, anything else as
-    JSON. half: store float16 weights.
+    weights: the model's state dict.
+    documents: further files by name; a str is written as it is, anything else as JSON.
+    half: store float16 weights.
 
     Raises CheckpointError if something else than a checkpoint is there.
     """

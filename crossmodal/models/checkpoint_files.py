@@ -114,7 +114,8 @@ def read_whole(path: Path, read: Callable[[Callable[[], str]], T]) -> tuple[T, s
 def read_steadily(path: Path, files: Sequence[Path], read: Callable[[], T | None]) -> T:
     """What `read` gives while none of the files it reads is changed or replaced; read again where one was.
 
-    path: what the files belong to, for the message. read: gives None where it saw a change itself.
+    path: what the files belong to, for the message.
+    read: gives None where it saw a change itself.
 
     Raises CheckpointError if they change each time; else what `read` raises.
     """

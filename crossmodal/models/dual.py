@@ -24,8 +24,10 @@ LARGEST_LOGIT_SCALE = math.log(100)
 class CrossModalModel(nn.Module):
     """Image tower, text tower and a logit scale s, so that logits = exp(s) · image · textᵀ.
 
-    temperature: exp(-s) at the start. learn_temperature: whether s is trained. s is kept in [0, ln 100]. logit_bias: b
-    at the start where the loss adds one to the logits (SigLIP), else None. decoder: draws a picture from a unit vector.
+    temperature: exp(-s) at the start.
+    learn_temperature: whether s is trained. s is kept in [0, ln 100].
+    logit_bias: b at the start where the loss adds one to the logits (SigLIP), else None.
+    decoder: draws a picture from a unit vector.
     """
 
     logit_bias: nn.Parameter | None

@@ -30,8 +30,9 @@ def unit_vectors(projection: nn.Module, features: Tensor) -> Tensor:
 class ImageEncoder(nn.Module):
     """Pictures → unit vectors: backbone, average pool, dropout, linear.
 
-    backbone: a torchvision model's name, or one of our own small networks'. dimension: D. weights: "imagenet", "none"
-    or the path of a state dict.
+    backbone: a torchvision model's name, or one of our own small networks'.
+    dimension: D.
+    weights: "imagenet", "none" or the path of a state dict.
     """
 
     def __init__(
@@ -77,7 +78,8 @@ class ImageEncoder(nn.Module):
 class TextTower(nn.Module, ABC):
     """What every text tower is: a trunk that gives pooled features, dropout, and a projection to unit vectors.
 
-    dropout: before the projection. projection: linear, or the identity where the trunk gives the vectors at once.
+    dropout: before the projection.
+    projection: linear, or the identity where the trunk gives the vectors at once.
     """
 
     dropout: nn.Dropout
@@ -134,8 +136,10 @@ class TextTower(nn.Module, ABC):
 class TextEncoder(TextTower):
     """Sentences → unit vectors: transformer, masked mean (or [CLS]) pool, dropout, linear.
 
-    model: a Hugging Face model's name or folder. pooling: "mean" or "cls". config: a transformers config as a dict,
-    to rebuild the shape without weights (that is how a checkpoint is loaded, with no network); model is then unused.
+    model: a Hugging Face model's name or folder.
+    pooling: "mean" or "cls".
+    config: a transformers config as a dict, to rebuild the shape without weights (that is how a checkpoint is loaded,
+        with no network); model is then unused.
     """
 
     def __init__(

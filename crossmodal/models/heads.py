@@ -16,7 +16,8 @@ from crossmodal.errors import InputError
 class MatchHead(nn.Module):
     """Both sides of a pair, side by side → one logit: dense, batch norm, ReLU, linear. A sigmoid gives a probability.
 
-    image_width, text_width: W of each side. hidden: units of the dense layer.
+    image_width, text_width: W of each side.
+    hidden: units of the dense layer.
     """
 
     def __init__(self, image_width: int = 512, text_width: int = 256, hidden: int = 512) -> None:
@@ -45,7 +46,8 @@ class MatchHead(nn.Module):
 class ImageDecoder(nn.Module):
     """Unit vectors → grey pictures of 28×28 pixels: dense to 7×7, two up-sampling residual blocks.
 
-    dimension: D. base: channels at 7×7, halved by each block.
+    dimension: D.
+    base: channels at 7×7, halved by each block.
 
     Raises InputError if base is not a multiple of 4.
     """

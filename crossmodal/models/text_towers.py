@@ -21,7 +21,9 @@ from crossmodal.models.names import OWN_TEXT_MODELS, TINY_TEXT_MODEL
 class LetterEncoder(TextTower):
     """Spellings → unit vectors: one-hot letters by place, one dense layer, linear.
 
-    vocabulary_size: V, with padding. max_length: P; letters after it are not read. hidden: W.
+    vocabulary_size: V, with padding.
+    max_length: P; letters after it are not read.
+    hidden: W.
     """
 
     def __init__(self, vocabulary_size: int, dimension: int, max_length: int = 12, hidden: int = 64) -> None:
@@ -105,7 +107,7 @@ class LabelEncoder(TextTower):
 
     @property
     def width(self) -> int:
-        """W = D."""
+        """Numbers of a feature: W, which is D here."""
         return self.vectors.embedding_dim
 
     @property
@@ -127,7 +129,9 @@ class RecurrentEncoder(TextTower):
     """Sentences → unit vectors: word embedding, recurrent layers, the last state, linear.
 
     kind: "gru" reads forwards (Faghri et al. 2018, VSE++); "bilstm" reads both ways, and its last states of both
-    directions stand side by side. hidden: units of each layer and direction. inner_dropout: between layers.
+        directions stand side by side.
+    hidden: units of each layer and direction.
+    inner_dropout: between layers.
     """
 
     def __init__(
@@ -237,7 +241,8 @@ def build_text_tower(
 ) -> TextTower:
     """A text tower: rebuilt from a config, with random weights and no network, or a pretrained Hugging Face model.
 
-    model: a Hugging Face model's name or folder; unused where a config is given. pooling: of such a model's tokens.
+    model: a Hugging Face model's name or folder; unused where a config is given.
+    pooling: of such a model's tokens.
 
     Raises InputError for one of our own towers without its config, CheckpointError for a config that is not one,
     WeightsError for a model that cannot be had.

@@ -82,8 +82,10 @@ def caption_with_pictures(
 ) -> Figure:
     """What was asked with its best pictures, best first, each with its score; beyond 100 the rest is left out.
 
-    image_paths: where the picture of each hit lies. asked: a picture that was asked with, drawn first. Under each
-    picture stands the caption that was found, else the picture's name.
+    image_paths: where the picture of each hit lies.
+    asked: a picture that was asked with, drawn first.
+
+    Under each picture stands the caption that was found, else the picture's name.
 
     Raises InputError if there is no hit, or not one path a hit.
     """
@@ -116,7 +118,9 @@ def reconstructions(
 ) -> Figure:
     """N originals, each above its reconstruction, with the cosine between the embeddings of the two.
 
-    drawn: (N, 28, 28) grey values in [0, 1]. cosines: N values in [-1, 1]. names: N texts.
+    drawn: (N, 28, 28) grey values in [0, 1].
+    cosines: N values in [-1, 1].
+    names: N texts.
 
     Raises InputError if there is no picture, or if the four differ in length.
     """

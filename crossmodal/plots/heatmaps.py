@@ -32,8 +32,10 @@ def similarity_heatmap(
 ) -> Figure:
     """Heatmap of a similarity matrix with its labels, cells annotated while they are few.
 
-    similarity: (R, C) cosines in [-1, 1]. row_labels: R texts, column_labels: C texts; long ones are shortened and
-    characters no installed font can draw are replaced by a box. dark: for a page with a dark background.
+    similarity: (R, C) cosines in [-1, 1].
+    row_labels: R texts, column_labels: C texts; long ones are shortened and characters no installed font can draw are
+        replaced by a box.
+    dark: for a page with a dark background.
 
     Raises InputError if the matrix is empty, not two-dimensional or not finite, or if the labels do not fit its shape.
     """
@@ -76,9 +78,11 @@ def clustered_heatmap(
 ) -> Figure:
     """Heatmap of results × results ordered so that like stands beside like, under the tree that orders them.
 
-    similarity: (N, N) cosines of N results with each other, in [-1, 1]. labels: N texts, shortened and made drawable.
+    similarity: (N, N) cosines of N results with each other, in [-1, 1].
+    labels: N texts, shortened and made drawable.
     query: (M, N) cosines of M queries with the results, drawn above in the same order and in other colours, which have
-    a range of their own: a text stands further from pictures than pictures from each other. query_labels: M texts.
+        a range of their own: a text stands further from pictures than pictures from each other.
+    query_labels: M texts.
 
     The tree: average linkage of 1 − cosine, leaves ordered so that neighbours are nearest (Bar-Joseph et al. 2001).
 

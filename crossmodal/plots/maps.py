@@ -36,7 +36,11 @@ def gallery_map(
 ) -> Figure:
     """Points of a gallery coloured by group, each group's name where it lies, all names with counts below.
 
-    points: (N, 2). labels: (N,) groups. names: C texts. centres: (C, 2) where names stand. dark: for dark paper.
+    points: (N, 2).
+    labels: (N,) groups.
+    names: C texts.
+    centres: (C, 2) where names stand.
+    dark: for dark paper.
 
     Raises InputError if there is no picture or the shapes do not fit.
     """

@@ -57,7 +57,9 @@ def soft_outline(points: tuple[tuple[float, float], ...], steps: int = 6) -> tup
 class Pen:
     """Draws shapes inside one object's box: y runs from 0 (top) to 100, x from 0 to 100 × width / height.
 
-    draw: a drawing context in blend mode "RGBA". box: x0, y0, x1, y1 in pixels. flip: mirror left and right.
+    draw: a drawing context in blend mode "RGBA".
+    box: x0, y0, x1, y1 in pixels.
+    flip: mirror left and right.
     main, dark, light: three shades of the object's colour.
     """
 

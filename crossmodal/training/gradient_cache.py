@@ -28,9 +28,13 @@ def backward_in_chunks(
 ) -> Tensor:
     """Add the gradient of the loss over a whole batch to all parameters, holding the graph of one chunk at a time.
 
-    encode: i in 0..chunks-1 → image (b, D) and text (m, D) of chunk i; called twice for each chunk. chunks: >= 1.
+    encode: i in 0..chunks-1 → image (b, D) and text (m, D) of chunk i; called twice for each chunk.
+    chunks: >= 1.
     loss: image (B, D), text (M, D), the chunks in order → scalar; parameters of its own (a logit scale) get their
-    gradient once. backward: called once, on the loss; `accelerator.backward` fits. Returns the loss, detached.
+        gradient once.
+    backward: called once, on the loss; `accelerator.backward` fits.
+
+    Returns the loss, detached.
 
     First all vectors without gradient, then the loss and its gradient by vectors, then each chunk again with gradient.
     The second time a chunk finds torch's random state (CPU and CUDA) as the first time, so dropout repeats; whatever

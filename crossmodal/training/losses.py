@@ -40,8 +40,10 @@ __all__ = [
 def symmetric_clip(similarity: Tensor, positive: Tensor, logit_scale: Tensor) -> Tensor:
     """Mean of the two cross-entropies, picture → text and text → picture, over the batch's own pairs.
 
-    similarity, positive: (B, B), one match in every row and column, in any order. logit_scale: scalar s; logits are
-    exp(s) · cosine. A collapsed or untrained model sits at ln B.
+    similarity, positive: (B, B), one match in every row and column, in any order.
+    logit_scale: scalar s; logits are exp(s) · cosine.
+
+    A collapsed or untrained model sits at ln B.
 
     Raises InputError if the matrices do not fit, or if a row or column has no match or several.
     Source: Radford et al. 2021, figure 3.
@@ -62,8 +64,10 @@ def symmetric_clip(similarity: Tensor, positive: Tensor, logit_scale: Tensor) ->
 def siglip(similarity: Tensor, positive: Tensor, logit_scale: Tensor, logit_bias: Tensor) -> Tensor:
     """Sigmoid cross-entropy of every pair on its own, summed over all pairs and divided by B.
 
-    similarity, positive: (B, M), any number of matches. logit_scale, logit_bias: scalars s and b; logits are
-    exp(s) · cosine + b. The paper starts at s = ln 10 and b = -10, so that the many false pairs weigh little.
+    similarity, positive: (B, M), any number of matches.
+    logit_scale, logit_bias: scalars s and b; logits are exp(s) · cosine + b.
+
+    The paper starts at s = ln 10 and b = -10, so that the many false pairs weigh little.
 
     Raises InputError if the matrices do not fit.
     Source: Zhai et al. 2023, equation 1 and algorithm 1.
@@ -79,10 +83,13 @@ def siglip(similarity: Tensor, positive: Tensor, logit_scale: Tensor, logit_bias
 def multi_positive_clip(similarity: Tensor, positive: Tensor, logit_scale: Tensor) -> Tensor:
     """Symmetric CLIP with any number of matches: each query's -log softmax, averaged over its matches.
 
-    similarity, positive: (B, M). logit_scale: scalar s; logits are exp(s) · cosine. A query's mean over its matches
-    comes first, then the mean over queries, then that of both directions; a row or column without a match is left
-    out. A query of P matches is content (ln P) when they share the softmax evenly: none of them is pushed away as a
-    false negative. With one match in every row and column it is `symmetric_clip`; collapsed it is (ln M + ln B) / 2.
+    similarity, positive: (B, M).
+    logit_scale: scalar s; logits are exp(s) · cosine.
+
+    A query's mean over its matches comes first, then the mean over queries, then that of both directions; a row or
+    column without a match is left out. A query of P matches is content (ln P) when they share the softmax evenly: none
+    of them is pushed away as a false negative. With one match in every row and column it is `symmetric_clip`; collapsed
+    it is (ln M + ln B) / 2.
 
     Raises InputError if the matrices do not fit.
     Source: Khosla et al. 2020, equation 2 (L_out), with queries and gallery of two modalities.
@@ -99,11 +106,14 @@ def multi_positive_clip(similarity: Tensor, positive: Tensor, logit_scale: Tenso
 def triplet(similarity: Tensor, positive: Tensor, margin: float = 0.2, hardest: bool = True) -> Tensor:
     """Hinge on how far each match must stand above the wrong ones, picture → text and text → picture.
 
-    similarity, positive: (B, M). margin: a difference of cosines, >= 0. A match scoring m costs max(0, margin + w - m):
-    hardest takes the highest wrong score w of the query, otherwise all are summed. A query with several matches takes
-    their mean. As in VSE++ the costs are summed over the queries of both directions; here the sum is divided by B, so
-    that the learning rate need not change with the batch. A query without match or without wrong one costs nothing.
-    Collapsed, with one match each: 2 · margin, or 2 · (B - 1) · margin over all.
+    similarity, positive: (B, M).
+    margin: a difference of cosines, >= 0.
+    hardest: take only the highest wrong score w of a query; otherwise all are summed.
+
+    A match scoring m costs max(0, margin + w - m). A query with several matches takes their mean. As in VSE++ the costs
+    are summed over the queries of both directions; here the sum is divided by B, so that the learning rate need not
+    change with the batch. A query without match or without wrong one costs nothing. Collapsed, with one match each: 2 ·
+    margin, or 2 · (B - 1) · margin over all.
 
     Raises InputError if the matrices do not fit, or if margin < 0.
     Source: Faghri et al. 2018 (VSE++), equation 6; hardest=False is its equation 5 (Kiros et al. 2014).
@@ -139,10 +149,13 @@ def contrastive(similarity: Tensor, positive: Tensor, margin: float = 1.0) -> Te
 def arcface(similarity: Tensor, positive: Tensor, margin: float = 28.6, scale: float = 30.0) -> Tensor:
     """Cross-entropy of each picture against the centre of its class, after turning it `margin` away from that centre.
 
-    similarity: (B, M) cosines of pictures with class centres. positive: one match in every row. margin: degrees in
-    [0, 90]. scale: > 0, factor from cosine to logit. The match's cos θ becomes cos(θ + margin); past 180° that would
-    rise again, so there it goes on as cos θ - margin · sin margin (radians), as in the authors' code. The sine is
-    kept off 0, where its slope has no end.
+    similarity: (B, M) cosines of pictures with class centres.
+    positive: one match in every row.
+    margin: degrees in [0, 90].
+    scale: > 0, factor from cosine to logit.
+
+    The match's cos θ becomes cos(θ + margin); past 180° that would rise again, so there it goes on as cos θ - margin ·
+    sin margin (radians), as in the authors' code. The sine is kept off 0, where its slope has no end.
 
     Raises InputError if the matrices do not fit, a row has no match or several, margin is outside [0, 90], or
     scale <= 0.
@@ -166,8 +179,10 @@ def arcface(similarity: Tensor, positive: Tensor, margin: float = 28.6, scale: f
 def softmax(similarity: Tensor, positive: Tensor, scale: float = 1.0) -> Tensor:
     """Cross-entropy of each picture against the one text or class that is its own.
 
-    similarity, positive: (B, M), one match in every row; a column may have many. scale: > 0, factor from cosine to
-    logit. Collapsed it is ln M.
+    similarity, positive: (B, M), one match in every row; a column may have many.
+    scale: > 0, factor from cosine to logit.
+
+    Collapsed it is ln M.
 
     Raises InputError if the matrices do not fit, a row has no match or several, or scale <= 0.
     Source: Deng et al. 2019, equation 1, on cosines.
@@ -184,8 +199,10 @@ def softmax(similarity: Tensor, positive: Tensor, scale: float = 1.0) -> Tensor:
 def matching(logits: Tensor, true: Tensor) -> Tensor:
     """Binary cross-entropy of pairs: half the sum of the mean over true pairs and the mean over false ones.
 
-    logits: (N,) of the pairs, sigmoid gives the probability that they belong together. true: (N,) bool, whether they
-    do. A kind that is absent counts 0. An undecided model (all logits 0) sits at ln 2.
+    logits: (N,) of the pairs, sigmoid gives the probability that they belong together.
+    true: (N,) bool, whether they do.
+
+    A kind that is absent counts 0. An undecided model (all logits 0) sits at ln 2.
 
     Raises InputError unless logits is a floating (N,) tensor with N >= 1 and true a bool tensor of the same shape.
 

@@ -92,9 +92,11 @@ def labelled_set(name: str) -> LabelledSet:
 def load_labelled(name: str, root: Path, split: str, size: int, download: bool = False) -> LabelledPictures:
     """All pictures of one split, resized to squares as `ImageTransform(size).pixels` does.
 
-    name: a key of DATASETS, or "emnist:letters". root: the folder that torchvision calls root, or the folder that holds
-    the class folders. split: "train" or "test". size: S in pixels. download: let torchvision fetch the set into root if
-    it is not there; nothing is ever written otherwise.
+    name: a key of DATASETS, or "emnist:letters".
+    root: the folder that torchvision calls root, or the folder that holds the class folders.
+    split: "train" or "test".
+    size: S in pixels.
+    download: let torchvision fetch the set into root if it is not there; nothing is ever written otherwise.
 
     Raises InputError for an unknown name, variant or split, or a size below 1; DataError, with the next command, if the
     set is not in root, is damaged or cannot be downloaded.

@@ -71,8 +71,9 @@ class Judgement:
 class Objective(ABC, Generic[Model]):
     """Data, model and loss of a training; the loop asks it for gradients and for verdicts.
 
-    sources: what is trained on. validation: what decides the best epoch, by its first source. progress: told how many
-    pictures of how many are prepared, where a phase prepares them.
+    sources: what is trained on.
+    validation: what decides the best epoch, by its first source.
+    progress: told how many pictures of how many are prepared, where a phase prepares them.
     Raises InputError without either.
     """
 
@@ -140,7 +141,8 @@ class Objective(ABC, Generic[Model]):
 def diagnose(loss: float, chance: tuple[str, float] | None, image: Tensor | None) -> Iterator[str]:
     """Say when nothing is learned: the loss sits at that of guessing, or all pictures have nearly one vector.
 
-    loss: mean of an epoch. image: unit vectors of the validation pictures (N, D).
+    loss: mean of an epoch.
+    image: unit vectors of the validation pictures (N, D).
     """
     if chance is not None and abs(loss - chance[1]) < STUCK * chance[1]:
         yield (

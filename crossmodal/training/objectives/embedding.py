@@ -55,8 +55,10 @@ class _Features:
 class EmbeddingObjective(Objective[CrossModalModel]):
     """A loss by name on the cosines of pictures with texts.
 
-    options: what the loss is given besides. judged_by: "retrieval" for pictures with captions, "labels" or "classes"
-    for labelled ones. Raises InputError for an unknown loss, or one that needs labels where there are none.
+    options: what the loss is given besides.
+    judged_by: "retrieval" for pictures with captions, "labels" or "classes" for labelled ones.
+
+    Raises InputError for an unknown loss, or one that needs labels where there are none.
     """
 
     def __init__(
