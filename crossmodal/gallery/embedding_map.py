@@ -28,22 +28,15 @@ from crossmodal.errors import InputError
 from crossmodal.index import Index, Vectors
 
 __all__ = [
-    "METHODS", "MOST_GROUPS", "Atlas", "best_method", "centres", "clusters", "group_names", "layout", "make_atlas",
+    "METHODS", "Atlas", "best_method", "centres", "clusters", "group_names", "layout", "make_atlas",
     "read_atlas",
 ]  # fmt: skip
 
 METHODS = ("umap", "pca")
-MOST_GROUPS = 12
 MAPS = "maps"
 SCHEMA = 1
-NEIGHBOURS = 15
+NEIGHBOURS = 15  # UMAP's own default: between the fine grain of 5 and the broad one of 50
 LEAST_FOR_UMAP = 50  # fewer points have no neighbourhoods to keep
-GROUPED_DIMENSIONS = 50
-SHADING = 0.25
-JUDGED = 3000  # pictures of which the silhouette is taken
-WORDS_A_NAME = 3
-RAREST = 0.1  # of the frequency of a group's commonest word
-LONGEST_WORD = 24
 WORD = r"[^\W_]+(?:['’-][^\W_]+)*"
 STOP_WORDS = """
 a about above across after against all along also am among an and another are around as at away back background be been
@@ -54,6 +47,44 @@ our out outside over past picture photo image several she side small so some som
 such than that the their them then there these they this those three through to together top toward towards two under
 up upon very was we wear wearing wears were what when where which while who whose with within without you your
 """
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How pictures are put into groups.
+
+    most: groups, as many as there are colours that people tell apart.
+    pictures: how many a group has at least on average; smaller ones would say nothing of the gallery.
+    dimensions: principal components that k-means works on. The rest is mostly noise, in which distances grow alike.
+    shading: silhouette up to which groups shade into each other (Kaufman and Rousseeuw 1990, table 4: no substantial
+        structure); the number of groups is then a matter of use, and more of them say more.
+    enough: share of the best silhouette that the larger number must still have.
+    judged: pictures of which a silhouette is taken, whose time grows with their square.
+    """
+
+    most: int = 12
+    pictures: int = 5
+    dimensions: int = 50
+    shading: float = 0.25
+    enough: float = 0.75
+    judged: int = 3000
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a name of a group is made of.
+
+    words: at most; more do not fit on the map.
+    rarest: of the frequency of a group's commonest word; a rarer word is of a few pictures and names nothing.
+    longest: characters of a word, of which the rest is cut off.
+    """
+
+    words: int = 3
+    rarest: float = 0.1
+    longest: int = 24
+
+
+GROUPING, NAMING = Grouping(), Naming()
 
 Points = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -84,7 +115,8 @@ def layout(vectors: Vectors, method: str = "umap", seed: int = 0) -> tuple[Point
     """Points (N, 2) in [-1, 1] for unit vectors (N, D), and the method that made them.
 
     umap: by cosine, from exact neighbours, begun from the PCA so that both maps lie the same way round; it repeats to
-    the bit. pca: also where umap cannot be imported, pictures are fewer than 50, or all are equal.
+        the bit.
+    pca: also where umap cannot be imported, pictures are fewer than 50, or all are equal.
 
     Raises InputError if the method is unknown. Source: McInnes et al. 2018.
     """
@@ -109,18 +141,18 @@ def clusters(vectors: Vectors, seed: int = 0) -> Labels:
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
-    reduced = _principal(vectors, GROUPED_DIMENSIONS)
+    reduced = _principal(vectors, GROUPING.dimensions)
     different = len(np.unique(reduced.round(5), axis=0)) if len(reduced) else 0
-    most = min(MOST_GROUPS, len(reduced) // 5, different - 1)
+    most = min(GROUPING.most, len(reduced) // GROUPING.pictures, different - 1)
     found: list[tuple[float, Labels]] = []
     for count in range(2, most + 1):
         labels = KMeans(count, n_init=3, random_state=seed).fit(reduced).labels_
-        some = min(JUDGED, len(reduced))
+        some = min(GROUPING.judged, len(reduced))
         found.append((float(silhouette_score(reduced, labels, sample_size=some, random_state=seed)), labels))
     if not found:
         return np.zeros(len(vectors), dtype=np.int64)
     best = max(score for score, _ in found)
-    enough = best if best > SHADING else 0.75 * best
+    enough = best if best > GROUPING.shading else GROUPING.enough * best
     labels = next(labels for score, labels in reversed(found) if score >= enough)
     by_size = np.argsort(-np.bincount(labels), kind="stable")
     return np.argsort(by_size)[labels]
@@ -129,7 +161,10 @@ def clusters(vectors: Vectors, seed: int = 0) -> Labels:
 def group_names(labels: Labels, captions: Sequence[tuple[int, str]], paths: Sequence[str]) -> tuple[str, ...]:
     """A name for each group: the words that tell its captions from the others'; without captions, its usual folder.
 
-    labels: (N,) the groups. captions: row of the picture and text. paths: N paths of the pictures, with "/".
+    labels: (N,) the groups.
+    captions: row of the picture and text.
+    paths: N paths of the pictures, with "/".
+
     Words are ranked by class-based TF-IDF (Grootendorst 2022, section 3.3), each counted once a caption however long,
     with the term frequency under a root, which holds back the frequent ones. A word a tenth as frequent as the group's
     commonest names nothing, and of two forms of a word, such as "dog" and "dogs", a name has one.
@@ -321,7 +356,7 @@ def _ranked_words(texts: Sequence[str], groups: Labels, count: int) -> list[list
     counts = (members @ seen).toarray()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     scores = np.sqrt(share) * np.log1p(counts.sum() / count / counts.sum(axis=0))
-    scores[share < RAREST * share.max(axis=1, keepdims=True)] = 0
+    scores[share < NAMING.rarest * share.max(axis=1, keepdims=True)] = 0
     return [_distinct(counter.get_feature_names_out(), row) for row in scores]
 
 
@@ -329,11 +364,11 @@ def _distinct(words: Sequence[str], scores: NDArray[np.float64]) -> list[str]:
     """The three words of highest score above 0, no two of them forms of one."""
     chosen: list[str] = []
     for place in np.argsort(-scores, kind="stable").tolist():
-        if scores[place] <= 0 or len(chosen) == WORDS_A_NAME:
+        if scores[place] <= 0 or len(chosen) == NAMING.words:
             break
         if not any(_alike(words[place], other) for other in chosen):
             chosen.append(str(words[place]))
-    return [word[:LONGEST_WORD] for word in chosen]
+    return [word[: NAMING.longest] for word in chosen]
 
 
 def _alike(first: str, second: str) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from crossmodal.errors import CaptionsError, InputError
 from crossmodal.gallery import caption_audit
 from crossmodal.gallery.caption_audit import Duplicates, Fit, Hub, WrongCaption, as_csv
+from crossmodal.gallery.caption_audit.surveying import Surveying
 from crossmodal.index import Index, build_index, open_index
 from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
 from tests.fakes import FakeEncoder, paint_many
@@ -130,7 +131,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     index, _ = swapped(2)
     whole = caption_audit.survey(index)
     seen: list[tuple[int, int]] = []
-    monkeypatch.setattr("crossmodal.gallery.caption_audit.surveying.BLOCK", 7)
+    monkeypatch.setattr("crossmodal.gallery.caption_audit.surveying.SURVEYING", Surveying(block=7))
     parts = caption_audit.survey(index, lambda done, total: seen.append((done, total)))
     assert seen[0] == (7, 80)
     assert seen[-1] == (80, 80)

@@ -58,7 +58,7 @@ def test_pairs_across_blocks_are_compared(monkeypatch: pytest.MonkeyPatch) -> No
     vectors = np.random.default_rng(0).normal(size=(40, 5))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     whole = group_of(opened(vectors), 0.6).tolist()
-    monkeypatch.setattr(duplicates, "BLOCK", 3)
+    monkeypatch.setattr(duplicates, "PICTURES_AT_ONCE", 3)
     assert group_of(opened(vectors), 0.6).tolist() == whole
     leaders = sorted(set(whole))
     assert len(leaders) < 40

@@ -5,20 +5,38 @@ Shapes: N pictures, M captions.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from crossmodal.gallery.caption_audit.findings import AmbiguousCaption, Fit, WrongCaption
-from crossmodal.gallery.caption_audit.surveying import MARGIN, Floats, Survey, closest_siblings
+from crossmodal.gallery.caption_audit.findings import EVIDENCE, AmbiguousCaption, Fit, WrongCaption
+from crossmodal.gallery.caption_audit.surveying import SURVEYING, Floats, Survey, closest_siblings
 from crossmodal.index import Index
 from crossmodal.index.relevance import fit_logistic, logistic
 
 __all__ = ["ambiguous_captions", "belonging", "wrong_captions"]
 
-SAMPLE = 4000  # captions that the fit looks at
-FEWEST = 20  # captions with siblings, below which siblings are left out of the fit
-SHOWN = 3  # pictures that are named as evidence
-OWN_SHARE = 0.7  # of the best picture's height above a caption's mean cosine; an own picture below it fits badly
 TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How captions are judged.
+
+    sample: captions that the logistic is fitted to, spread evenly over the gallery. It has three weights: more captions
+        move them by less than their own error, and cost time.
+    siblings: captions with others of their picture, on either side, below which these others are left out of the fit;
+        fewer would be learned by heart.
+    own_share: how high a caption's own picture stands above the caption's mean cosine, as a share of what the best
+        picture reaches. Below it the picture fits badly, and the caption is doubtful rather than ambiguous.
+    """
+
+    sample: int = 4000
+    siblings: int = 20
+    own_share: float = 0.7
+
+
+JUDGING = Judging()
 
 
 def wrong_captions(index: Index, survey: Survey, most: int | None = None) -> tuple[WrongCaption, ...]:
@@ -45,7 +63,7 @@ def belonging(index: Index, survey: Survey, seed: int = 0) -> Floats:
     if len(captioned) < 2:
         return np.full(len(survey.owner), np.inf)  # there is no other picture that it could belong to
     rng = np.random.default_rng(seed)
-    count = min(SAMPLE, len(survey.owner))
+    count = min(JUDGING.sample, len(survey.owner))
     rows = np.arange(count) * len(survey.owner) // count
     place = np.searchsorted(captioned, survey.owner[rows])
     drawn = captioned[(place + rng.integers(1, len(captioned), count)) % len(captioned)]
@@ -55,7 +73,7 @@ def belonging(index: Index, survey: Survey, seed: int = 0) -> Floats:
     odds = _fitted(every[rows, :1], strangers[:, :1], every[:, :1])
     together = np.isfinite(every[:, 1])
     own, other = (part[np.isfinite(part[:, 1])] for part in (every[rows], strangers))
-    if min(len(own), len(other)) >= FEWEST:
+    if min(len(own), len(other)) >= JUDGING.siblings:
         odds[together] = _fitted(own, other, every[together])
     return odds
 
@@ -93,7 +111,7 @@ def ambiguous_captions(index: Index, survey: Survey, most: int | None = None) ->
     """
     count = len(index.catalogue.pictures)
     best = survey.best_cosine[:, 0] - survey.mean
-    fits = survey.cosine - survey.mean >= OWN_SHARE * np.maximum(best, TINY)
+    fits = survey.cosine - survey.mean >= JUDGING.own_share * np.maximum(best, TINY)
     order = np.lexsort((survey.rank, -survey.within))
     chosen = order[(fits & (survey.within >= max(count // 100, 1)))[order]][:most]
     captions = index.catalogue.captions
@@ -105,7 +123,7 @@ def ambiguous_captions(index: Index, survey: Survey, most: int | None = None) ->
             rank=int(survey.rank[row]),
             pictures=count,
             within=int(survey.within[row]),
-            margin=MARGIN,
+            margin=SURVEYING.margin,
             others=_best_others(index, survey, row),
         )
         for row in chosen.tolist()
@@ -115,7 +133,7 @@ def ambiguous_captions(index: Index, survey: Survey, most: int | None = None) ->
 def _best_others(index: Index, survey: Survey, row: int) -> tuple[Fit, ...]:
     pairs: list[tuple[int, float]] = list(zip(survey.best[row].tolist(), survey.best_cosine[row].tolist(), strict=True))
     others = [(picture, cosine) for picture, cosine in pairs if picture != survey.owner[row]]
-    return tuple(Fit(_path(index, picture), cosine) for picture, cosine in others[:SHOWN])
+    return tuple(Fit(_path(index, picture), cosine) for picture, cosine in others[:EVIDENCE])
 
 
 def _path(index: Index, row: int) -> str:

@@ -9,7 +9,12 @@ from typing import Any
 from crossmodal._files import csv_table
 from crossmodal.datasets.splits import SPLITS
 
-__all__ = ["AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "WrongCaption", "as_csv", "ordinal"]
+__all__ = [
+    "EVIDENCE", "AmbiguousCaption", "Drawn", "Duplicates", "Finding", "Fit", "Hub", "WrongCaption", "as_csv", "ordinal",
+]  # fmt: skip
+
+
+EVIDENCE = 3  # pictures or captions that a finding names: enough to judge by, few enough to look at
 
 
 @dataclass(frozen=True, slots=True)

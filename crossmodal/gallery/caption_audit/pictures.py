@@ -14,15 +14,14 @@ import numpy as np
 from crossmodal.datasets.records import match_names
 from crossmodal.datasets.splits import read_split_lists
 from crossmodal.errors import CaptionsError, InputError
-from crossmodal.gallery.caption_audit.findings import Drawn, Duplicates, Hub
-from crossmodal.gallery.caption_audit.surveying import PLACES, Survey
+from crossmodal.gallery.caption_audit.findings import EVIDENCE, Drawn, Duplicates, Hub
+from crossmodal.gallery.caption_audit.surveying import SURVEYING, Survey
 from crossmodal.gallery.near_duplicates import THRESHOLD, near_duplicates
 from crossmodal.index import Index, exact_cosines
 
 __all__ = ["duplicate_pictures", "hubs", "splits_of", "with_splits"]
 
-SHOWN = 3  # captions that are named as evidence
-FAR = 2.0  # spreads above the mean, from which a picture is a hub
+FAR = 2.0  # standard deviations above the mean count of captions, from which a picture is a hub
 
 
 def hubs(index: Index, survey: Survey, most: int | None = None) -> tuple[Hub, ...]:
@@ -34,7 +33,7 @@ def hubs(index: Index, survey: Survey, most: int | None = None) -> tuple[Hub, ..
     Source: Radovanović, Nanopoulos and Ivanović 2010, section 2 (k-occurrences).
     """
     count = len(index.catalogue.pictures)
-    places = min(PLACES, max(count // 10, 1))
+    places = min(SURVEYING.places, max(count // 10, 1))
     first = survey.best[:, :places]
     strange = first != survey.owner[:, None]
     found = np.bincount(first[strange], minlength=count)
@@ -49,7 +48,7 @@ def _hub(index: Index, survey: Survey, row: int, occurrences: int, expected: flo
     cosines = survey.best_cosine[by, place]
     strange = survey.owner[by] != row
     by, cosines = by[strange], cosines[strange]
-    drawn = [(int(by[at]), float(cosines[at])) for at in np.lexsort((by, -cosines))[:SHOWN]]
+    drawn = [(int(by[at]), float(cosines[at])) for at in np.lexsort((by, -cosines))[:EVIDENCE]]
     begin, end = index.caption_rows[row : row + 2].tolist()
     return Hub(
         path=pictures[row].stamp.path,
@@ -74,8 +73,8 @@ def duplicate_pictures(
 ) -> tuple[Duplicates, ...]:
     """Pictures stored more than once, those that stand in two splits first, then by the highest cosine.
 
-    splits: path -> "train", "val" or "test", as of `splits_of`. threshold: as of `near_duplicates`, whose errors it
-    raises.
+    splits: path -> "train", "val" or "test", as of `splits_of`.
+    threshold: as of `near_duplicates`, whose errors it raises.
     """
     pictures = index.catalogue.pictures
     found = []

@@ -15,12 +15,28 @@ from numpy.typing import NDArray
 from crossmodal.errors import InputError
 from crossmodal.index import Index, Vectors, build_command
 
-__all__ = ["MARGIN", "PLACES", "Survey", "closest_siblings", "survey"]
+__all__ = ["SURVEYING", "Survey", "closest_siblings", "survey"]
 
-PLACES = 10  # of the pictures that fit a caption best, how many are kept
-MARGIN = 0.05  # a picture whose cosine is less below the own picture's fits a caption as well
-CLOSEST = 2  # siblings that speak for a caption
-BLOCK = 256  # captions compared with all pictures at once
+
+@dataclass(frozen=True)
+class Surveying:
+    """How captions are compared with pictures.
+
+    places: of the pictures that fit a caption best, how many are kept: as many as a search shows by default, so that
+        a hub is a picture that people do see everywhere.
+    margin: a difference of cosines; a picture that stands less below a caption's own fits the caption as well.
+    closest: siblings that speak for a caption. Two: captions of a picture often tell different things of it, and two
+        that say much the same are evidence enough.
+    block: captions compared with all pictures at once; their cosines take 8 MB in a gallery of 8,000.
+    """
+
+    places: int = 10
+    margin: float = 0.05
+    closest: int = 2
+    block: int = 256
+
+
+SURVEYING = Surveying()
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
@@ -34,7 +50,7 @@ class Survey:
     mean: (M,) of its cosines with all pictures.
     spread: (M,) standard deviation of these.
     rank: (M,) of its picture among all, from 1; a picture that fits equally well ranks before it.
-    within: (M,) how many other pictures fit it as well, but for MARGIN.
+    within: (M,) how many other pictures fit it as well, but for a margin.
     best: (M, K) rows of the pictures that fit it best, best first.
     best_cosine: (M, K) their cosines.
     sibling: (M,) mean cosine with the two closest of its picture's other captions, nan where there is none; one of the
@@ -69,11 +85,12 @@ def survey(index: Index, progress: Callable[[int, int], None] | None = None) -> 
     owner = np.array([caption.picture for caption in captions], dtype=np.int64)
     images = np.ascontiguousarray(index.image_vectors)
     parts = []
-    for start in range(0, len(owner), BLOCK):
-        block = slice(start, start + BLOCK)
+    step = SURVEYING.block
+    for start in range(0, len(owner), step):
+        block = slice(start, start + step)
         parts.append(_compare(index.caption_vectors[block] @ images.T, owner[block]))
         if progress:
-            progress(min(start + BLOCK, len(owner)), len(owner))
+            progress(min(start + step, len(owner)), len(owner))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     sibling = closest_siblings(index, np.arange(len(owner)), owner)
     return Survey(owner=owner, sibling=sibling, **columns)
@@ -83,7 +100,7 @@ def _compare(cosines: Vectors, owner: Rows) -> dict[str, NDArray[Any]]:
     """The columns of a survey, from cosine to best_cosine, of some captions with all pictures (m, N)."""
     line = np.arange(len(owner))
     own = cosines[line, owner]
-    count = min(PLACES, cosines.shape[1])
+    count = min(SURVEYING.places, cosines.shape[1])
     best = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
     order = np.lexsort((best, -cosines[line[:, None], best]), axis=1)
     best = best[line[:, None], order]
@@ -92,7 +109,7 @@ def _compare(cosines: Vectors, owner: Rows) -> dict[str, NDArray[Any]]:
         "mean": cosines.mean(1, dtype=np.float64),
         "spread": cosines.std(1, dtype=np.float64),
         "rank": (cosines >= own[:, None]).sum(1),
-        "within": (cosines > own[:, None] - MARGIN).sum(1) - 1,
+        "within": (cosines > own[:, None] - SURVEYING.margin).sum(1) - 1,
         "best": best,
         "best_cosine": cosines[line[:, None], best].astype(np.float64),
     }
@@ -110,5 +127,5 @@ def closest_siblings(index: Index, rows: Rows, pictures: Rows) -> Floats:
         others = [other for other in range(begin, end) if texts[other] != texts[row]]
         if others:
             cosines = index.caption_vectors[others] @ index.caption_vectors[row]
-            found[place] = np.sort(cosines)[-CLOSEST:].mean()
+            found[place] = np.sort(cosines)[-SURVEYING.closest :].mean()
     return found
