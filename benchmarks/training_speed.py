@@ -51,10 +51,47 @@ def plain_rates(options: argparse.Namespace, frozen: bool) -> Figures:
     """The plain loop's pairs per second over its steps."""
     import torch
     import torch.nn.functional as F
-    from torch import nn
-    from torch.utils.data import DataLoader, Dataset
-    from torchvision import models, transforms
-    from transformers import AutoModel, AutoTokenizer
+    from torch.utils.data import DataLoader
+    from transformers import AutoTokenizer
+
+    torch.manual_seed(0)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, tokenizer = _plain_towers(options).to(device), AutoTokenizer.from_pretrained(options.text_model)
+    if frozen:
+        model.image.requires_grad_(False)
+        model.text.requires_grad_(False)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-5)
+    loader = DataLoader(
+        _plain_photos(options), batch_size=options.batch_size, shuffle=True, num_workers=options.workers, drop_last=True
+    )
+
+    def batches() -> Iterator[Any]:
+        while True:
+            yield from loader
+
+    model.train()
+    times = [time.perf_counter()]
+    for images, captions in batches():
+        tokens = tokenizer(list(captions), padding=True, truncation=True, return_tensors="pt").to(device)
+        image, text = model(images.to(device), tokens)
+        logits = model.scale.exp() * image @ text.T
+        own = torch.arange(len(logits), device=device)
+        loss = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+        times.append(time.perf_counter())
+        if len(times) > options.warm_up + options.steps:
+            break
+    return _figures(times, options)
+
+
+def _plain_photos(options: argparse.Namespace) -> Any:
+    """Each item a photo, transformed by torchvision as its documentation does, with one of its captions."""
+    import torch
+    from torch.utils.data import Dataset
+    from torchvision import transforms
 
     class Photos(Dataset[Any]):
         def __init__(self) -> None:
@@ -80,6 +117,17 @@ def plain_rates(options: argparse.Namespace, frozen: bool) -> Figures:
             caption = captions[int(torch.randint(len(captions), ()))]
             return self.transform(Image.open(path).convert("RGB")), caption
 
+    return Photos()
+
+
+def _plain_towers(options: argparse.Namespace) -> Any:
+    """EfficientNet-B0 and a Hugging Face text model, each with a linear head, and a scale."""
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+    from torchvision import models
+    from transformers import AutoModel
+
     class TwoTowers(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -95,37 +143,7 @@ def plain_rates(options: argparse.Namespace, frozen: bool) -> Figures:
             text = (hidden * mask).sum(1) / mask.sum(1)
             return F.normalize(self.image_head(self.image(images)), dim=-1), F.normalize(self.text_head(text), dim=-1)
 
-    torch.manual_seed(0)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, tokenizer = TwoTowers().to(device), AutoTokenizer.from_pretrained(options.text_model)
-    if frozen:
-        model.image.requires_grad_(False)
-        model.text.requires_grad_(False)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-5)
-    loader = DataLoader(
-        Photos(), batch_size=options.batch_size, shuffle=True, num_workers=options.workers, drop_last=True
-    )
-
-    def batches() -> Iterator[Any]:
-        while True:
-            yield from loader
-
-    model.train()
-    times = [time.perf_counter()]
-    for images, captions in batches():
-        tokens = tokenizer(list(captions), padding=True, truncation=True, return_tensors="pt").to(device)
-        image, text = model(images.to(device), tokens)
-        logits = model.scale.exp() * image @ text.T
-        own = torch.arange(len(logits), device=device)
-        loss = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss.item()
-        times.append(time.perf_counter())
-        if len(times) > options.warm_up + options.steps:
-            break
-    return _figures(times, options)
+    return TwoTowers()
 
 
 # -- ours -------------------------------------------------------------------------------------------------------------

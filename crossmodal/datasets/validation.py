@@ -148,7 +148,6 @@ def validate(
     splits: a folder of split lists; without it the captions file's own splits count.
     against: another captions file, split list or folder of lists, whose photos must not cross with ours.
     progress: called with (pictures done, all).
-
     Raises InputError if images is not a folder; DataError if it holds no picture; CaptionsError if captions, lists or
     the other file cannot be read, or no name fits a picture.
     """

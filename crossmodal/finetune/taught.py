@@ -60,49 +60,56 @@ def teach(
 ) -> Taught:
     """Fine-tune the heads of an index's checkpoint on the index's own captions and marks; write a candidate.
 
-    The pictures are not encoded again: see `maps`. Neither the index nor its checkpoint changes until `accept`. out:
-    the candidate's folder; left out, a new one below runs/taught. encoder: of that checkpoint, where one is open.
-    keep: other indexes of this checkpoint; what it finds in them must not suffer either. remember: let the candidate
-    wait beside the index for `accept`.
+    The pictures are not encoded again: see `maps`. Neither the index nor its checkpoint changes until `accept`.
 
-    Raises IndexStoreError or CheckpointError if index or checkpoint cannot be opened; InputError if the index has too
-    few captions, the checkpoint's heads are not linear, or out exists; IndexMismatchError if an index to keep is of
-    another checkpoint.
+    index: its folder.
+    out: the candidate's folder; left out, a new one below runs/taught.
+    checkpoint: the one that the index was built with, where it lies elsewhere now.
+    encoder: of that checkpoint, where one is open.
+    seed: of the split and of all that is drawn.
+    keep: other indexes of this checkpoint; what it finds in them must not suffer either.
+    progress: told (what is done, done, total).
+    remember: let the candidate wait beside the index for `accept`.
+
+    Raises IndexStoreError or CheckpointError for what cannot be opened; InputError if the index has too few captions,
+    heads are not linear, or out exists; IndexMismatchError if an index to keep is of another checkpoint.
     """
     started, progress = time.monotonic(), progress or (lambda *_: None)
     opened = open_index(index)
     source = checkpoint or recorded_checkpoint(opened.manifest, opened.path)
     check_teachable(source)
-    target = out or _new_folder(f"{opened.path.resolve().name}-taught")
-    if target.exists():
-        raise InputError(f"{target} exists already: name another folder with --out DIR")
+    target = _free_folder(out or _new_folder(f"{opened.path.resolve().name}-taught"))
     progress("Opening the model", 0, 1)
-    if encoder is None:
-        from crossmodal.inference.encoder import open_encoder  # loads for seconds: only after the quick checks
-
-        encoder = open_encoder(source)
-    check_encoder(opened.manifest, encoder, opened.path)
-    kept = [open_index(path) for path in keep]
-    for other in kept:
-        check_encoder(other.manifest, encoder, other.path)
+    encoder = _encoder_of(source) if encoder is None else encoder
+    others = [open_index(path) for path in keep]
+    for one in (opened, *others):
+        check_encoder(one.manifest, encoder, one.path)
     lesson = make_lesson(opened, encoder, seed, Feedback(opened.path))
-    banks = [
-        scene_bank(encoder, SCENES, progress),
-        *(gallery_bank(other, number) for number, other in enumerate(kept, 1)),
-    ]
+    banks = [scene_bank(encoder, SCENES, progress), *map(gallery_bank, others, range(1, len(others) + 1))]
     learned, history = learn(lesson, seed, progress)
     progress("Comparing old and new", 0, 1)
     choices = _choices(lesson, banks, learned)
-    chosen = _chosen(choices)
-    taught = _judged(opened, lesson, banks, learned, choices, chosen.alpha, seed)
-    taught = replace(taught, history=history, seconds=time.monotonic() - started)
-    if not chosen.alpha:
-        return taught
-    taught = replace(taught, candidate=target)
-    _write(opened, source, learned.maps(chosen.alpha), taught, seed)
-    if remember:
-        remember_candidate(opened.path, target)
+    alpha = _chosen(choices).alpha
+    judged = _judged(opened, lesson, banks, learned, choices, alpha, seed)
+    taught = replace(judged, history=history, seconds=time.monotonic() - started, candidate=target if alpha else None)
+    if alpha:
+        _write(opened, source, learned.maps(alpha), taught, seed)
+        if remember:
+            remember_candidate(opened.path, target)
     return replace(taught, seconds=time.monotonic() - started)
+
+
+def _encoder_of(checkpoint: Path) -> Embedder:
+    from crossmodal.inference.encoder import open_encoder  # loads for seconds: only after the quick checks
+
+    return open_encoder(checkpoint)
+
+
+def _free_folder(folder: Path) -> Path:
+    """The folder, if there is none of its name yet. Raises InputError."""
+    if folder.exists():
+        raise InputError(f"{folder} exists already: name another folder with --out DIR")
+    return folder
 
 
 def _new_folder(name: str) -> Path:
