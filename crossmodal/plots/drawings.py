@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from crossmodal.errors import ImageError, InputError
 from crossmodal.images.decode import load_image
 from crossmodal.plots.canvas import blank, finish, ink, paper, shortened, wrapped
+from crossmodal.plots.overlay import colour, heat_picture, strongest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,9 +37,7 @@ ACCENT = "#2E86AB"
 GREY = "#9AA3AE"
 MOST_WORDS = 30
 WORDS_A_ROW = 6
-FOR, AGAINST = "#F0531C", "#1F5FD6"
 SIGNS = "blue speaks against"
-OPAQUE = 0.85
 MATCHES = 5
 
 
@@ -167,14 +166,14 @@ def explained_pair(picture: Image, explanation: Explanation, text: str, dark: bo
         _draw_picture(large, picture, dark)
         large.set_xlabel("no heat: this image tower has no feature map")
     else:
-        _legend(figure, _heat(large, picture, places.reshape(explanation.shape), _limit(places), 2), [large], name)
+        _legend(figure, _heat(large, picture, places.reshape(explanation.shape), strongest(places), 2), [large], name)
     head = f"score {explanation.score:.3f}"
     if explanation.matrix is not None and explanation.shape is not None:
         chosen = np.sort(np.argsort(-np.abs(explanation.word_shares), kind="stable")[:MOST_WORDS])
         head += f" = words and places {explanation.matrix.sum():.3f} {explanation.bias:+.3f} bias, {explanation.method}"
         head += "" if len(chosen) == words else f" · {len(chosen)} of {words} words"
         inner = outer[0, 1].subgridspec(rows, min(WORDS_A_ROW, len(chosen)))
-        limit, small = _limit(explanation.matrix[chosen]), []
+        limit, small = strongest(explanation.matrix[chosen]), []
         for number, row in enumerate(chosen):
             small.append(figure.add_subplot(inner[number // WORDS_A_ROW, number % WORDS_A_ROW]))
             drawn = _heat(small[-1], picture, explanation.matrix[row].reshape(explanation.shape), limit)
@@ -194,7 +193,7 @@ def explained_pictures(first: Image, second: Image, likeness: Likeness, dark: bo
     figure = blank(11.0, 5.4, dark)
     grid = figure.add_gridspec(1, 2)
     heats = [heat for heat in (likeness.first, likeness.second) if heat is not None]
-    limit = _limit(np.concatenate(heats)) if heats else 1.0
+    limit = strongest(np.concatenate(heats)) if heats else 1.0
     matches = likeness.matches(MATCHES) if likeness.exact else ()
     sides = (first, likeness.first, likeness.shapes[0]), (second, likeness.second, likeness.shapes[1])
     for side, (picture, heat, shape) in enumerate(sides):
@@ -207,7 +206,7 @@ def explained_pictures(first: Image, second: Image, likeness: Likeness, dark: bo
         for number, match in enumerate(matches, 1):
             row, column = match.second if side else match.first
             place = (column + 0.5) / shape[1] * right, (row + 0.5) / shape[0] * bottom
-            style: dict[str, Any] = {"boxstyle": "circle", "facecolor": "#FFFFFF", "edgecolor": FOR}
+            style: dict[str, Any] = {"boxstyle": "circle", "facecolor": "#FFFFFF", "edgecolor": colour(1)}
             axes.text(*place, str(number), fontsize=9, color="#000000", ha="center", va="center", bbox=style)
     if heats:
         name = f"share of the score ({SIGNS})" if likeness.exact else f"weight by {likeness.method}"
@@ -218,24 +217,17 @@ def explained_pictures(first: Image, second: Image, likeness: Likeness, dark: bo
     return figure
 
 
-def _limit(values: NDArray[np.float64]) -> float:
-    return float(np.abs(values).max()) or 1.0
-
-
 def _heat(axes: Axes, picture: Image, values: NDArray[np.float64], limit: float, size: int = 1) -> Any:
-    """A paled picture under signed values (h, w), smoothed between the middles of places; gives what a legend needs."""
-    from matplotlib.colors import ListedColormap, to_rgb
-    from PIL import Image as PictureFile
-    from PIL import ImageEnhance
+    """A picture under the heat of signed values (h, w), which all of it is covered by; gives what a legend needs."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
 
     _bare(axes)
     shown = picture.convert("RGB")
     shown.thumbnail((size * PIXELS, size * PIXELS))
-    axes.imshow(np.asarray(ImageEnhance.Color(shown).enhance(0.25)))
-    smooth = PictureFile.fromarray(values.astype(np.float32)).resize(shown.size, PictureFile.Resampling.BICUBIC)
-    steps = np.linspace(-1, 1, 255)
-    colours = [(*to_rgb(FOR if step > 0 else AGAINST), OPAQUE * abs(step) ** 0.8) for step in steps]
-    return axes.imshow(np.asarray(smooth), cmap=ListedColormap(colours), vmin=-limit, vmax=limit)
+    axes.imshow(np.asarray(heat_picture(shown, values, (0, 0, *shown.size), limit)))
+    colours = ListedColormap([colour(strength) for strength in np.linspace(-1, 1, 255)])
+    return ScalarMappable(Normalize(-limit, limit), colours)
 
 
 def _legend(figure: Figure, drawn: Any, axes: Sequence[Axes], name: str) -> None:
@@ -247,7 +239,7 @@ def _legend(figure: Figure, drawn: Any, axes: Sequence[Axes], name: str) -> None
 def _word_bars(axes: Axes, explanation: Explanation, dark: bool) -> None:
     chosen = np.sort(np.argsort(-np.abs(explanation.word_shares), kind="stable")[:MOST_WORDS])
     values = explanation.word_shares[chosen]
-    axes.barh(range(len(chosen)), values, color=[FOR if value > 0 else AGAINST for value in values])
+    axes.barh(range(len(chosen)), values, color=[colour(np.sign(value)) for value in values])
     axes.set_yticks(range(len(chosen)), [shortened(explanation.words[row], 20) for row in chosen])
     axes.invert_yaxis()
     axes.axvline(0, color=ink(dark), linewidth=0.6)

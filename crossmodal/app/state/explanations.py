@@ -17,11 +17,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from crossmodal.app.state.thumbnails import as_data_address
-from crossmodal.app.widgets.overlay import Box, heat_picture
 from crossmodal.errors import ImageError, InputError
 from crossmodal.images.decode import load_image, read_image_file
 from crossmodal.index.embed import facts_in
 from crossmodal.inference.explain import Explanation, Likeness, explain, explain_images, seen_box
+from crossmodal.plots.overlay import Box, heat_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image

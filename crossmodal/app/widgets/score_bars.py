@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.app.widgets.overlay import Box, colour, place_box
 from crossmodal.app.widgets.theme import _safe
 from crossmodal.models.words import MARKS
+from crossmodal.plots.overlay import Box, colour, place_box
 
 if TYPE_CHECKING:
     from crossmodal.inference.explain import Comparison, Explanation, Likeness, Match

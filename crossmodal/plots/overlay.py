@@ -1,4 +1,4 @@
-"""Shares of a score laid over the picture they belong to.
+"""Shares of a score laid over the picture they belong to, for the page and for sheets.
 
 The photograph keeps its lightness, so that it stays readable; the share gives the colour: orange speaks for, blue
 against, and how strong the colour is grows evenly with the share, in Oklab, so that equal steps look equal. Orange and
@@ -84,7 +84,7 @@ def place_box(place: tuple[int, int], shape: tuple[int, int], seen: Box) -> Box:
 
 
 def colour(strength: float, lightness: float = 0.62) -> str:
-    """The colour of a share between -1 and 1 on a grey of this lightness, as #rrggbb; for a legend."""
+    """The colour of a share between -1 and 1 on a grey of this lightness, as #rrggbb; for a legend or a bar."""
     grey = np.array([[[lightness, 0, 0]]], dtype=np.float32)
     return "#" + _srgb(_coloured(grey, np.array([[strength]], dtype=np.float32))).tobytes().hex()
 
