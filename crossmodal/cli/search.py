@@ -61,7 +61,7 @@ def run_search(options: argparse.Namespace) -> int:
     from crossmodal.search.searcher import open_searcher
 
     query = _query(options)
-    searcher = open_searcher(options.index, options.checkpoint, lazy=options.by == "words")
+    searcher = open_searcher(options.index, options.checkpoint, options.by == "words")
     if options.rerank is None:
         answer = searcher.search(query, options.k, options.to, by=options.by)
         hits = list(answer.hits)

@@ -13,24 +13,25 @@ from crossmodal.index.catalogue import Facts, Skipped
 from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
 from crossmodal.index.nearest import exact_cosines
+from crossmodal.index.report import BuildReport, Note, Progress
 from crossmodal.index.search_stats import search_statistics
 from crossmodal.index.store import Index, open_index
 from crossmodal.index.words import split_words
 
 if TYPE_CHECKING:
-    from crossmodal.index.build import BuildReport, Progress, build_index
+    from crossmodal.index.build import build_index
 
 __all__ = [
-    "PICTURE_TO_CAPTIONS", "WORDS_TO_IMAGES", "BuildReport", "Embedder", "Facts", "Index", "Manifest", "Progress",
-    "Skipped", "Vectors", "build_command", "build_index", "check_encoder", "exact_cosines", "fill_uncaptioned",
-    "open_index", "read_manifest", "search_statistics", "split_words",
+    "PICTURE_TO_CAPTIONS", "WORDS_TO_IMAGES", "BuildReport", "Embedder", "Facts", "Index", "Manifest", "Note",
+    "Progress", "Skipped", "Vectors", "build_command", "build_index", "check_encoder", "exact_cosines",
+    "fill_uncaptioned", "open_index", "read_manifest", "search_statistics", "split_words",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """What builds, on first use: a search needs no captions files, no decoders and no threads."""
-    if name in {"BuildReport", "Progress", "build_index"}:
-        from crossmodal.index import build
+    if name == "build_index":
+        from crossmodal.index.build import build_index
 
-        return getattr(build, name)
+        return build_index
     raise AttributeError(f"module 'crossmodal.index' has no attribute {name!r}")

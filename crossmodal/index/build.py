@@ -16,104 +16,37 @@ import json
 import os
 import time
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmodal._memory import give_back_memory, sparing_memory
 from crossmodal.datasets.records import Pairs, load_pairs
 from crossmodal.errors import IndexStoreError, InputError
 from crossmodal.index.calibrate import calibrate
-from crossmodal.index.catalogue import CATALOGUE, Caption, Catalogue, Skipped, read_catalogue, write_catalogue
+from crossmodal.index.catalogue import CATALOGUE, Caption, Catalogue, Picture, Skipped, read_catalogue, write_catalogue
 from crossmodal.index.claim import LOCK, check_root, claim_folder, remember_root
 from crossmodal.index.departures import check_departures, surely_gone
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
 from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.journal import Journal, remove_journal
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, difference, hash_file, write_manifest
-from crossmodal.index.plan import Changes, Plan, caption_order, changes_between, plan_pictures, rows_of
+from crossmodal.index.plan import Changes, Plan, Row, caption_order, changes_between, plan_pictures, rows_of
 from crossmodal.index.relevance import Relevance
+from crossmodal.index.report import BuildReport, Note, Progress
 from crossmodal.index.scan import SCANNED, Chosen, Scan, paths_of, scan
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
 from crossmodal.index.vectors import vectors_by_key
 
-__all__ = ["BuildReport", "Note", "Progress", "build_index"]
+__all__ = ["build_index"]
 
 Given = tuple[Mapping[str, Vectors], Mapping[str, Vectors]]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a build is.
-
-    stage: "pictures", "captions" or "writing".
-    done: items of the stage.
-    total: of all that are to be done.
-    skipped: pictures left out so far.
-    rate: items a second, 0 while unknown.
-    seconds_left: expected, 0 while unknown.
-    note: while writing, what is built next for searching, and the memory and time it is expected to take.
-    """
-
-    stage: str
-    done: int
-    total: int
-    skipped: int = 0
-    rate: float = 0.0
-    seconds_left: float = 0.0
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What a person should know of a build.
-
-    kind: "rebuilt", "damaged", "unread", "missing" or "uncaptioned".
-    text: the same in a sentence.
-    """
-
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What a build did.
-
-    indexed: pictures in the index now.
-    reused: of them, had a vector already.
-    added: pictures that the former index had not.
-    changed: pictures whose bytes are others than in the former index.
-    removed: pictures of the former index that are gone.
-    captions: in the index now.
-    skipped: pictures left out, and why.
-    seconds: wall clock of this run.
-    renamed: pictures under another path than before.
-    embedded: pictures that had to be encoded.
-    notes: what else a person should know.
-    problems: what was wrong with the captions file, quoted, so only for those who may read it.
-    """
-
-    indexed: int
-    reused: int
-    added: int
-    changed: int
-    removed: int
-    captions: int
-    skipped: tuple[Skipped, ...]
-    seconds: float
-    renamed: int = 0
-    embedded: int = 0
-    notes: tuple[Note, ...] = ()
-    problems: tuple[str, ...] = ()
 
 
 def build_index(
@@ -281,20 +214,10 @@ class _Build:
         """What the next generation holds, written beside the journal."""
         former = () if self.reusable is None else self.reusable.catalogue.pictures
         row_of, unread = np.full(len(scanned.stamps), -1, dtype=np.int64), list[Skipped]()
-
-        def rows() -> Iterator[Any]:
-            found = 0
-            for place, each in enumerate(rows_of(scanned.stamps.each(), plan, former, journal.outcome)):
-                self.embedded += each.embedded
-                if each.unread:
-                    unread.append(Skipped(scanned.stamps[place].path, each.unread))
-                if not isinstance(each.row, Skipped):
-                    row_of[place], found = found, found + 1
-                yield each.row
-
+        found = rows_of(scanned.stamps.each(), plan, former, journal.outcome)
         placed = ((int(row_of[each.picture]), each.text) for each in scanned.captions.each())
         said = (Caption(row, text) for row, text in placed if row >= 0)
-        write_catalogue(self.folder / CATALOGUE, rows(), said)
+        write_catalogue(self.folder / CATALOGUE, self._noted(found, row_of, unread), said)
         if unread:
             count, first = len(unread), unread[0]
             self._note(
@@ -304,6 +227,18 @@ class _Build:
             )
         give_back_memory()
         return read_catalogue(self.folder / CATALOGUE)
+
+    def _noted(
+        self, rows: Iterable[Row], row_of: NDArray[np.int64], unread: list[Skipped]
+    ) -> Iterator[Picture | Skipped]:
+        """The rows as they are written, while it is noted where each file's is, and which could not be read now."""
+        count = 0
+        for place, each in enumerate(rows):
+            self.embedded += each.embedded
+            if isinstance(each.row, Picture):
+                row_of[place], count = count, count + 1
+                unread += [Skipped(each.row.stamp.path, each.unread)] if each.unread else []
+            yield each.row
 
     def _changes(self, catalogue: Catalogue) -> Changes:
         """What differs from the former index; refused where many pictures would be lost."""

@@ -206,19 +206,27 @@ class Searcher:
             found = self._fused(asked, composed, k, allowed)
         else:
             found = self._channel(target, by).nearest(composed, k, allowed)
-        if single is None and by == "all":
-            return SearchResult(self._hits(target, found.rows, found.scores), total=found.total)
-        if single is None:
+        return self._judged(asked, composed, found, target, by, whole=within is None)
+
+    def _judged(
+        self, asked: Query, composed: Composed, found: Found, target: str, by: str, whole: bool
+    ) -> SearchResult:
+        """What was found, with shares of a composed query or probabilities of a single term.
+
+        whole: whether all of the gallery was searched, so that something can be said of it.
+        """
+        single = asked.single
+        if single is None and by != "all":
             parts = self._channel(target, by).shares(composed, found.rows).tolist()
             hits = self._hits(target, found.rows, found.scores, shares=map(tuple, parts))
             return SearchResult(hits, total=found.total, weights=tuple(composed.weights.tolist()))
-        relevance = self._relevance(single, target, by)
+        relevance = None if single is None else self._relevance(single, target, by)
         if relevance is None or not len(found.rows):
             return SearchResult(self._hits(target, found.rows, found.scores), total=found.total)
         evidence = gather_evidence(self.index, composed.vector, target, relevance.channels, found.rows)
         match, chances = relevance.judge(*evidence)
         hits = self._hits(target, found.rows, found.scores, chances.tolist())
-        if within is not None:
+        if not whole:
             return SearchResult(hits, total=found.total)
         return SearchResult(hits, match, not relevance.nothing(match), found.total)
 

@@ -19,7 +19,7 @@ from crossmodal.errors import CrossmodalError, InputError, MissingPicturesError
 from crossmodal.index.claim import claimed_root, same_folder
 
 if TYPE_CHECKING:
-    from crossmodal.index.build import BuildReport
+    from crossmodal.index import BuildReport
 
 NAME = re.compile(r"\w[\w .-]{0,62}")
 TAKEN = (DEMO.name, DEMO_PICTURES.name)
@@ -111,7 +111,7 @@ def _path(entry: str) -> Path | None:
 def _build(
     images: Path, captions: Path | None, checkpoint: Path, index: Path, prune: bool, report: Report
 ) -> BuildReport:
-    from crossmodal.index.build import Progress, build_index
+    from crossmodal.index import Progress, build_index
 
     def indexed(progress: Progress) -> None:
         words = STAGES.get(progress.stage, progress.stage)

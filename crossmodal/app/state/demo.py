@@ -89,7 +89,7 @@ def _holds(count: int) -> bool:
 
 
 def _index(images: Path, captions: Path | None, encoder: Embedder, report: Report, words: str) -> None:
-    from crossmodal.index.build import Progress, build_index
+    from crossmodal.index import Progress, build_index
 
     def indexed(progress: Progress) -> None:
         if progress.stage != "writing":  # which would begin the bar again, as one of one
