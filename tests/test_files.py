@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crossmodal import _files as seals
-from crossmodal._files import SEALS, csv_table, sealed_hash
+from crossmodal._files import SEALS, csv_table, sealed_hash, whole_directory, whole_file
 
 
 @pytest.fixture
@@ -81,3 +81,43 @@ def test_other_cells_stay_as_they_are(cell: object) -> None:
 
 def test_a_table_for_ourselves_is_exact() -> None:
     assert csv_table([("image", "caption"), ("a.jpg", "=1+1")], exact=True) == "image,caption\na.jpg,=1+1\n"
+
+
+def write_half(path: Path) -> None:
+    path.write_text("half")
+    raise OSError("no space")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_file_that_is_not_finished_leaves_the_former_one_and_nothing_else(tmp_path: Path, alone: bool) -> None:
+    path = tmp_path / "notes.json"
+    path.write_text("former")
+    with pytest.raises(OSError, match="no space"), whole_file(path, alone=alone) as staging:
+        write_half(staging)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["former"]
+    with whole_file(path, alone=alone) as staging:
+        staging.write_text("new")
+        assert path.read_text() == "former"
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_durable_file_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for name in ("fsync", "replace"):
+        work = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, name=name, work=work: (done.append(name), work(*given)))
+    with whole_file(tmp_path / "manifest.json", durable=True) as staging:
+        staging.write_text("{}")
+    assert done == ["fsync", "replace", "fsync"]  # the bytes, the name, and the folder that holds it
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "best"
+    with whole_directory(path) as staging:
+        (staging / "former").touch()
+    with pytest.raises(OSError, match="no space"), whole_directory(path) as staging:
+        write_half(staging / "half")
+    assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")] == ["best", "best/former"]
+    with whole_directory(path) as staging:
+        (staging / "new").touch()
+    assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")] == ["best", "best/new"]

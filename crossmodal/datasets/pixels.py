@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal._files import whole_file
 from crossmodal.datasets.records import Record
 from crossmodal.errors import DataError, ImageError
 from crossmodal.images.decode import load_image
@@ -55,9 +55,8 @@ def decode_pictures(
     if not notes_path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         skipped = _decode(root, records, transform, array_path, progress)
-        temporary = notes_path.with_suffix(".new")
-        temporary.write_text(json.dumps(skipped), "utf-8")
-        os.replace(temporary, notes_path)  # last: its presence says that the array is whole
+        with whole_file(notes_path) as staging:  # last: its presence says that the array is whole
+            staging.write_text(json.dumps(skipped), "utf-8")
     skipped = [(name, reason) for name, reason in json.loads(notes_path.read_text("utf-8"))]
     unreadable = {name for name, _ in skipped}
     kept = tuple(record for record in records if record.image not in unreadable)
@@ -90,11 +89,10 @@ def _decode(
             return error.reason
 
     skipped: list[tuple[str, str]] = []
-    temporary = path.with_suffix(".new")
     shape = (len(records), 3, transform.size, transform.size)
-    array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-    row = 0
-    with ThreadPoolExecutor(DECODING_THREADS) as threads:
+    with ThreadPoolExecutor(DECODING_THREADS) as threads, whole_file(path, alone=True) as staging:
+        array = np.lib.format.open_memmap(staging, mode="w+", dtype=np.uint8, shape=shape)
+        row = 0
         for number, (record, result) in enumerate(zip(records, _in_order(threads, decoded, records), strict=True), 1):
             if isinstance(result, str):
                 skipped.append((record.image, result))
@@ -103,9 +101,8 @@ def _decode(
                 row += 1
             if progress:
                 progress(number, len(records))
-    array.flush()
-    del array
-    os.replace(temporary, path)
+        array.flush()
+        del array
     return skipped
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crossmodal._files import write_document
 from crossmodal.errors import CheckpointError, ImageError, IndexStoreError, InputError, MissingPicturesError
 from crossmodal.finetune.heads import maps_between
 from crossmodal.finetune.lesson import Progress
@@ -29,7 +30,7 @@ from crossmodal.index import (
     read_manifest,
 )
 from crossmodal.index import Progress as BuildProgress
-from crossmodal.models.checkpoint_files import fingerprint, read_config, write_document
+from crossmodal.models.checkpoint_files import fingerprint, read_config
 from crossmodal.search.searcher import recorded_checkpoint
 
 __all__ = [

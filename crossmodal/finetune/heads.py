@@ -5,14 +5,13 @@ Shapes: W pooled width of a backbone, D embedding.
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal._files import whole_directory, write_document
 from crossmodal.errors import CheckpointError, InputError
 from crossmodal.finetune.maps import Maps
 from crossmodal.models.checkpoint_files import (
@@ -20,8 +19,6 @@ from crossmodal.models.checkpoint_files import (
     check_replaceable,
     read_config,
     read_whole,
-    replace_directory,
-    write_document,
 )
 
 __all__ = ["check_teachable", "maps_between", "write_with_heads"]
@@ -99,15 +96,12 @@ def write_with_heads(
         head = mapped.astype(np.float64) @ _head(tensors, side)
         tensors[f"{side}.projection.weight"] = torch.from_numpy(head[:, :-1].astype(np.float32)).contiguous()
         tensors[f"{side}.projection.bias"] = torch.from_numpy(head[:, -1].astype(np.float32)).contiguous()
-    staging = out.with_name(f".{out.name}.new-{os.getpid()}")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    save_file(tensors, staging / WEIGHTS)
-    (staging / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
-    (staging / TOKENIZER).write_bytes(tokenizer)
-    for name, content in {"config.json": config | {"about": about}, **documents}.items():
-        write_document(staging / name, content)
-    replace_directory(staging, out)
+    with whole_directory(out) as staging:
+        save_file(tensors, staging / WEIGHTS)
+        (staging / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
+        (staging / TOKENIZER).write_bytes(tokenizer)
+        for name, content in {"config.json": config | {"about": about}, **documents}.items():
+            write_document(staging / name, content)
 
 
 def maps_between(old: Path, new: Path) -> Maps | None:

@@ -9,7 +9,6 @@ Shapes: N pictures, D embedding, C groups.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import warnings
 from collections import Counter
@@ -19,11 +18,11 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal._files import whole_file
 from crossmodal.errors import InputError
 from crossmodal.index import Index, Vectors
 
@@ -277,12 +276,8 @@ def _keep(index: Index, atlas: Atlas) -> None:
         "labels": atlas.labels.tolist(),
         "points": [[round(x, 4), round(y, 4)] for x, y in atlas.points.tolist()],
     }
-    staging = place.with_suffix(f".{uuid4().hex}.new")
-    try:
+    with whole_file(place) as staging:
         staging.write_text(json.dumps(content), encoding="ascii")
-        os.replace(staging, place)
-    finally:
-        staging.unlink(missing_ok=True)
     for other in place.parent.glob("*.json"):
         if not other.name.startswith(f"{index.manifest.generation}-"):
             other.unlink(missing_ok=True)

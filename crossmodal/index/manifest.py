@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from crossmodal._files import hash_file, sync_folder, whole_file
 from crossmodal.errors import IndexMismatchError, IndexStoreError
 from crossmodal.index.embedder import Embedder
 
@@ -127,31 +126,8 @@ def _rebuild(index: Path) -> str:
 
 def write_manifest(index: Path, manifest: Manifest) -> None:
     """Publish a generation: the manifest is replaced in one step, after everything it names is on the disk."""
-    staging = index / f"{MANIFEST}.new"
-    with open(staging, "w", encoding="ascii", newline="\n") as file:
-        json.dump(asdict(manifest), file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(staging, index / MANIFEST)
-    sync_folder(index)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder survive a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with whole_file(index / MANIFEST, durable=True, alone=True) as staging:
+        staging.write_text(json.dumps(asdict(manifest), indent=1) + "\n", "ascii", newline="\n")
 
 
 def build_command(manifest: Manifest, index: Path) -> str:

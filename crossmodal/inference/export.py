@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from crossmodal._files import sealed_hash
+from crossmodal._files import sealed_hash, whole_directory, write_document
 from crossmodal.datasets.records import Record
 from crossmodal.errors import CheckpointError, ImageError, InputError, install_command
 from crossmodal.evaluation.metrics import image_to_text_ranks, recall_at_k, text_to_image_ranks
@@ -46,7 +46,7 @@ from crossmodal.inference.backends.openvino_bf16 import NO_BF16, computes_bf16
 from crossmodal.inference.backends.towers import Vectors
 from crossmodal.inference.quantise import quantise_image, quantise_text
 from crossmodal.models.checkpoint import Checkpoint, load_checkpoint
-from crossmodal.models.checkpoint_files import fingerprint, replace_directory, write_document
+from crossmodal.models.checkpoint_files import fingerprint
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextTower
 from crossmodal.models.tokenizer import TextTokenizer
@@ -128,17 +128,12 @@ def export_checkpoint(
     with export_lock(path, lambda: say("another process exports this checkpoint: waiting for its end")):
         for left in path.glob(f".{EXPORTED}.new-*"):  # by an export that was killed: ours is the only one now
             shutil.rmtree(left, ignore_errors=True)
-        staging = path / f".{EXPORTED}.new-{os.getpid()}"
-        staging.mkdir()
-        try:
+        with whole_directory(path / EXPORTED) as staging:
             with _quiet():
                 export = _write(checkpoint, model, staging, precisions, taken, say)
             write_document(staging / MANIFEST, export.as_dict())
             if fingerprint(path) != checkpoint.fingerprint:
                 raise CheckpointError(f"{path} was replaced while it was exported: run `{export_command(path)}` again")
-            replace_directory(staging, path / EXPORTED)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
     return export
 
 

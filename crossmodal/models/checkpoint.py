@@ -10,14 +10,13 @@ Loading touches no network and executes nothing. Writing is atomic: a reader see
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from crossmodal._files import whole_directory, whole_file, write_document
 from crossmodal.errors import CheckpointError, CrossmodalError
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.checkpoint_files import (
@@ -25,8 +24,6 @@ from crossmodal.models.checkpoint_files import (
     check_replaceable,
     read_config,
     read_whole,
-    replace_directory,
-    write_document,
 )
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder
@@ -102,15 +99,12 @@ def save_checkpoint(
     from safetensors.torch import save_file
 
     check_replaceable(path)
-    staging = path.with_name(f".{path.name}.new-{os.getpid()}")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    save_file({name: _stored(tensor, half) for name, tensor in weights.items()}, staging / "model.safetensors")
-    (staging / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
-    tokenizer.save(staging / "tokenizer.json")
-    for name, content in {"config.json": config, **(documents or {})}.items():
-        write_document(staging / name, content)
-    replace_directory(staging, path)
+    with whole_directory(path) as staging:
+        save_file({name: _stored(tensor, half) for name, tensor in weights.items()}, staging / "model.safetensors")
+        (staging / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
+        tokenizer.save(staging / "tokenizer.json")
+        for name, content in {"config.json": config, **(documents or {})}.items():
+            write_document(staging / name, content)
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
@@ -172,10 +166,9 @@ def save_training_state(path: Path, tensors: dict[str, Tensor], position: dict[s
     """Write where a training stands as one safetensors file, atomically; position travels in its header as JSON."""
     from safetensors.torch import save_file
 
-    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, temporary, metadata={"position": json.dumps(position)})
-    os.replace(temporary, path)
+    with whole_file(path) as staging:
+        save_file(contiguous, staging, metadata={"position": json.dumps(position)})
 
 
 def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

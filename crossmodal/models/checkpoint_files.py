@@ -1,13 +1,9 @@
-"""The files of a checkpoint directory, as far as they can be read and written without torch.
-
-Writing is atomic: a reader sees the old file or directory or the new one.
-"""
+"""The files of a checkpoint directory, as far as they can be read and written without torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from crossmodal._files import CHECKPOINTS, has_settled, sealed_hash, status_of
+from crossmodal._files import (
+    CHECKPOINTS,
+    has_settled,
+    is_being_replaced,
+    sealed_hash,
+    status_of,
+    whole_directory,
+)
 from crossmodal.errors import CheckpointError
 
 T = TypeVar("T")
@@ -124,7 +127,7 @@ def read_steadily(path: Path, files: Sequence[Path], read: Callable[[], T | None
         try:
             found = read()
         except (CheckpointError, OSError):
-            still = [_status(file) for file in files] == before and not _is_away(path)
+            still = [_status(file) for file in files] == before and not is_being_replaced(path)
             if still or attempt == TRIES - 1:
                 raise
         else:
@@ -142,19 +145,6 @@ def _status(file: Path) -> list[int] | None:
         return status_of(file)
     except OSError:
         return None
-
-
-def _is_away(path: Path) -> bool:
-    """Whether a directory is just being replaced: see `replace_directory`."""
-    return not path.exists() and any(path.parent.glob(f".{path.name}.old-*"))
-
-
-def write_document(path: Path, content: Any) -> None:
-    """Write text as it is, anything else as JSON, atomically."""
-    text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
-    temporary.write_text(text.rstrip() + "\n", "utf-8")
-    os.replace(temporary, path)
 
 
 def check_replaceable(path: Path) -> None:
@@ -177,24 +167,10 @@ def copy_checkpoint(path: Path, to: Path) -> None:
     """
     check_replaceable(to)
     read_config(path)
-    staging = to.with_name(f".{to.name}.new-{os.getpid()}")
     try:
-        staging.mkdir(parents=True)
-        for name in (*FINGERPRINTED, *DOCUMENTS):
-            if (path / name).exists() or name in FINGERPRINTED:
-                shutil.copyfile(path / name, staging / name)
-        replace_directory(staging, to)
+        with whole_directory(to) as staging:
+            for name in (*FINGERPRINTED, *DOCUMENTS):
+                if (path / name).exists() or name in FINGERPRINTED:
+                    shutil.copyfile(path / name, staging / name)
     except OSError as error:
         raise CheckpointError(f"cannot copy {path} to {to}: {error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def replace_directory(new: Path, path: Path) -> None:
-    """Move a finished directory into place; the former one is kept aside until the new one stands."""
-    old = path.with_name(f".{path.name}.old-{os.getpid()}")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        os.replace(path, old)
-    os.replace(new, path)
-    shutil.rmtree(old, ignore_errors=True)

@@ -13,7 +13,6 @@ setting, kinds, colours and counts of the first two groups.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
@@ -21,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from crossmodal._files import csv_table
+from crossmodal._files import csv_table, whole_file
 from crossmodal.errors import DataError, InputError
 from crossmodal.scenes.arranging import draw_lots, place
 from crossmodal.scenes.catalogue import SETTINGS
@@ -112,17 +111,15 @@ def write_scenes(
 
 
 def _write_picture(path: Path, scene: Scene) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    draw_scene(scene).save(partial, "JPEG", quality=90)
-    os.replace(partial, path)
+    with whole_file(path, alone=True) as staging:
+        draw_scene(scene).save(staging, "JPEG", quality=90)
 
 
 def _write_captions(path: Path, names: list[str], scenes: list[Scene]) -> Path:
-    partial = path.with_name(f".{path.name}.part")
     said = ((name, text) for name, scene in zip(names, scenes, strict=True) for text in describe_scene(scene))
-    # exact, since `load_pairs` must read what was drawn, and no caption of ours begins like a formula
-    partial.write_text(csv_table([("image", "caption"), *said], exact=True), "utf-8", newline="")
-    os.replace(partial, path)
+    with whole_file(path, alone=True) as staging:
+        # exact, since `load_pairs` must read what was drawn, and no caption of ours begins like a formula
+        staging.write_text(csv_table([("image", "caption"), *said], exact=True), "utf-8", newline="")
     return path
 
 

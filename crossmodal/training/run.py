@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
+from crossmodal._files import write_document
 from crossmodal._memory import hold_memory
 from crossmodal.errors import CheckpointError, TrainingError
 from crossmodal.evaluation.model_card import model_card
@@ -35,7 +36,7 @@ from crossmodal.models.checkpoint import (
     save_checkpoint,
     save_training_state,
 )
-from crossmodal.models.checkpoint_files import RUN_PARTS, check_replaceable, write_document
+from crossmodal.models.checkpoint_files import RUN_PARTS, check_replaceable
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.tokenizer import TextTokenizer

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from crossmodal._files import replace_directory
 from crossmodal.errors import CheckpointError
 from crossmodal.finetune.heads import write_with_heads
 from crossmodal.finetune.maps import Maps
@@ -18,7 +19,7 @@ from crossmodal.inference import encoder
 from crossmodal.inference.encoder import open_encoder
 from crossmodal.models import checkpoint, checkpoint_files
 from crossmodal.models.checkpoint import load_checkpoint
-from crossmodal.models.checkpoint_files import fingerprint, read_whole, replace_directory
+from crossmodal.models.checkpoint_files import fingerprint, read_whole
 from tests.tiny_checkpoint import tiny_checkpoint
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from crossmodal._files import write_document
 from crossmodal.datasets.records import Record
 from crossmodal.gallery.feedback.marks import query_of
 from crossmodal.gallery.feedback.personal import read_marks
-from crossmodal.models.checkpoint_files import write_document
 
 __all__ = ["TrainingMarks"]
 

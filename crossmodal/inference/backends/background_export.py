@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from crossmodal._files import PROJECT
+from crossmodal._files import PROJECT, write_document
 from crossmodal.errors import CheckpointError
 from crossmodal.inference.backends.export_files import NEEDED, find_export
 from crossmodal.inference.backends.towers import RUNTIME_VARIABLE
-from crossmodal.models.checkpoint_files import abilities, checkpoint_name, fingerprint, write_document
+from crossmodal.models.checkpoint_files import abilities, checkpoint_name, fingerprint
 
 __all__ = [
     "AUTO_EXPORT_VARIABLE",
