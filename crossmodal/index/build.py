@@ -26,6 +26,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmodal._files import hash_file
 from crossmodal._memory import give_back_memory, sparing_memory
 from crossmodal.datasets.records import Pairs, load_pairs
 from crossmodal.errors import IndexStoreError, InputError
@@ -36,7 +37,7 @@ from crossmodal.index.departures import check_departures, surely_gone
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
 from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.journal import Journal, remove_journal
-from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, difference, hash_file, write_manifest
+from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, difference, write_manifest
 from crossmodal.index.plan import Changes, Plan, Row, caption_order, changes_between, plan_pictures, rows_of
 from crossmodal.index.relevance import Relevance
 from crossmodal.index.report import BuildReport, Note, Progress

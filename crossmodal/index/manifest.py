@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crossmodal._files import hash_file, sync_folder, whole_file
+from crossmodal._files import whole_file
 from crossmodal.errors import IndexMismatchError, IndexStoreError
 from crossmodal.index.embedder import Embedder
 
 __all__ = [
     "BUILDING", "MANIFEST", "SCHEMA", "SCHEMA_OF_BEFORE", "Manifest", "build_command", "check_encoder", "difference",
-    "hash_file", "read_manifest",
-    "sync_folder", "write_manifest",
+    "read_manifest", "write_manifest",
 ]  # fmt: skip
 
 SCHEMA = 2

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal._files import sealed_hash
+from crossmodal._files import hash_file, sealed_hash, sync_folder
 from crossmodal._memory import give_back_memory
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.background import Background, MeanRows
@@ -31,7 +31,7 @@ from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance,
 from crossmodal.index.catalogue import CATALOGUE, Catalogue, days_of, read_catalogue
 from crossmodal.index.embedder import Vectors
 from crossmodal.index.full_text import WORDS, FullText, write_words
-from crossmodal.index.manifest import MANIFEST, SCHEMA, Manifest, build_command, hash_file, read_manifest, sync_folder
+from crossmodal.index.manifest import MANIFEST, SCHEMA, Manifest, build_command, read_manifest
 from crossmodal.index.nearest import Nearest
 from crossmodal.index.relevance import Relevance
 from crossmodal.index.schema1 import read_rows

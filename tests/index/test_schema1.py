@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from crossmodal._files import hash_file
 from crossmodal.errors import IndexStoreError, MissingPicturesError
 from crossmodal.index import build_index, open_index
-from crossmodal.index.manifest import hash_file
 from tests.fakes import FakeEncoder, contents, paint, paint_many
 
 GENERATION = "generation-000001"
