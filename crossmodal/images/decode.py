@@ -53,7 +53,8 @@ PLUGINS = {
     "TIFF": ("TiffImagePlugin", "TiffImageFile"),
     "WEBP": ("WebPImagePlugin", "WebPImageFile"),
 }
-UPRIGHT = {
+TOLD_BY_PILLOW = frozenset({"AVIF", "WEBP"})  # frames and EXIF, as bytes that it does not look into
+UPRIGHT = {  # not ImageOps.exif_transpose: it has Pillow read the EXIF, which warns where that is broken
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -276,7 +277,7 @@ def _open(data: bytes, max_pixels: int) -> tuple[Header, ImageFile.ImageFile]:
         _check_size(header.size, min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels))
     with _translated(header.format):
         picture = _plugin(header.format)(io.BytesIO(header.data), "")
-        if header.format == "AVIF":
+        if header.format in TOLD_BY_PILLOW:
             _check_still(getattr(picture, "n_frames", 1))
     _check_size(picture.size, max_pixels)
     return header, picture
@@ -296,8 +297,8 @@ def _translated(format_name: str) -> Iterator[None]:
 
 
 def _metadata(header: Header, picture: Image.Image) -> tuple[int, bytes]:
-    """Orientation, 1..8, and the EXIF block of a picture; in an AVIF only Pillow finds them."""
-    if header.format != "AVIF":
+    """Orientation, 1..8, and the EXIF block of a picture."""
+    if header.format not in TOLD_BY_PILLOW:
         return header.orientation, header.exif
     exif = picture.info.get("exif", b"")
     return exif_orientation(exif), exif

@@ -1,5 +1,6 @@
 """What an EXIF block says of its picture: which way up it is, and when it was taken.
 
+Pillow's own reader warns of broken blocks, and warnings belong to the whole process: see headers.py.
 A block comes from anybody: what lies outside of it, is of another type or makes no sense is as if it were absent.
 
 Source: CIPA DC-008 (Exif 2.3), sections 4.5 and 4.6.

@@ -1,5 +1,7 @@
 """Read what a picture file says about itself before anything is decoded: its format, size, frames and orientation.
 
+Only what Pillow does not do, or does too late: it allocates a WebP's canvas when it opens one, grows a GIF's while it
+decodes, takes any number of JPEG scans, and finds a PNG's EXIF after the pixels only once they are decoded.
 Python's `warnings` filters belong to the whole process and cannot be changed from one of several decoding threads.
 So metadata that Pillow would warn about (broken EXIF, broken TIFF tags, an invalid APNG header) is taken out of the
 bytes here, before Pillow sees them; the pixels are untouched.
@@ -26,23 +28,8 @@ MAX_CHUNKS = 1 << 16  # looked at; a PNG of a quarter of a gigabyte has some thi
 SCAN = re.compile(b"\xff\xda")
 MAX_SCANS = 200  # a progressive JPEG has about ten; each one more costs a pass over all pixels
 TIFF_TYPE_BYTES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8
+}  # fmt: skip
 TIFF_INTEGERS = {3: "H", 4: "L", 16: "Q"}
 TIFF_ORIENTATION = 274
 TIFF_SAMPLES = 277
@@ -184,7 +171,7 @@ def _gif(format_name: str, data: bytes) -> Header:
 
 
 def _webp(format_name: str, data: bytes) -> Header:
-    """Read the canvas of a WebP, which Pillow allocates when it opens the file, count its frames and find its EXIF."""
+    """Read the canvas of a WebP, which Pillow allocates when it opens the file; frames and EXIF it tells by itself."""
     if struct.unpack_from("<L", data, 4)[0] + 8 > len(data):
         raise ImageError("truncated file")
     size: tuple[int, int] | None = None
@@ -196,16 +183,7 @@ def _webp(format_name: str, data: bytes) -> Header:
     elif data[12:16] == b"VP8 ":
         wide, high = struct.unpack_from("<HH", data, 26)
         size = (wide & 0x3FFF, high & 0x3FFF)
-    frames, position, exif = 0, 12, b""
-    for _ in range(MAX_CHUNKS):
-        if position + 8 > len(data):
-            break
-        kind, length = struct.unpack_from("<4sL", data, position)
-        frames += kind == b"ANMF"
-        if kind == b"EXIF" and not exif and length <= MAX_EXIF_BYTES:
-            exif = data[position + 8 : position + 8 + length]
-        position += 8 + length + (length & 1)
-    return Header(format_name, data, max(frames, 1), exif_orientation(exif), size, exif)
+    return Header(format_name, data, size=size)
 
 
 def _tiff(format_name: str, data: bytes) -> Header:
