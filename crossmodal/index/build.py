@@ -80,6 +80,7 @@ def build_index(
     try:
         pairs = load_pairs(images, captions)
         build = _Build(pairs, captions, encoder, index, progress or (lambda _: None), given, prune)
+        del pairs  # it is let go once it is scanned
         claim_folder(index, build.root)
         with _locked(index):
             return build.run(started, batch_size)

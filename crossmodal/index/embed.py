@@ -60,7 +60,7 @@ def embed_pictures(
 
     pending, done, skipped = list[int](), 0, 0
     for unit in range(-(-len(plan) // batch_size)):
-        outcomes = _done_before(stamps_of(unit), known, journal)
+        outcomes = [] if journal.is_new else _done_before(stamps_of(unit), known, journal)
         done += len(outcomes)
         skipped += sum(bool(outcome.reason) for outcome in outcomes)
         pending += [] if outcomes else [unit]
@@ -188,11 +188,11 @@ def embed_captions(
     plan: Sequence[Caption], encoder: Embedder, known: Container[str], journal: Journal, tick: Tick
 ) -> None:
     """Embed the captions of a plan, best sorted by length; what the journal holds or is known is not done again."""
-    pending = list[int]()
-    for start in range(0, len(plan), CAPTIONS_PER_UNIT):
-        texts = [caption.text for caption in plan[start : start + CAPTIONS_PER_UNIT]]
-        if not all(text in known or journal.holds("caption", text) for text in texts):
-            pending.append(start)
+    pending = list(range(0, len(plan), CAPTIONS_PER_UNIT))
+    if not journal.is_new:
+        pending = [
+            start for start in pending if _lacks_captions(plan[start : start + CAPTIONS_PER_UNIT], known, journal)
+        ]
     done = len(plan) - sum(len(plan[start : start + CAPTIONS_PER_UNIT]) for start in pending)
     tick(done, 0)
     for start in pending:
@@ -201,6 +201,11 @@ def embed_captions(
         journal.add_captions(wanted, _checked(encoder.encode_texts(wanted), len(wanted), encoder))
         done += len(part)
         tick(done, 0)
+
+
+def _lacks_captions(part: Sequence[Caption], known: Container[str], journal: Journal) -> bool:
+    """Whether a unit of captions is not whole yet."""
+    return not all(caption.text in known or journal.holds("caption", caption.text) for caption in part)
 
 
 def _checked(vectors: Vectors, count: int, encoder: Embedder) -> Vectors:

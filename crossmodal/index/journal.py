@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class Journal:
 
     settings: JSON values that the vectors depend on; a journal with others, or a damaged one, is started over.
     dimension: D.
+    is_new: whether nothing was in it when it was opened.
 
     Raises OSError if the disk refuses.
     """
@@ -90,6 +92,7 @@ class Journal:
         try:
             with _disk_errors(self._path):
                 self._end = self._resume(wanted)
+                self.is_new = not self._rows("SELECT 1 FROM plans")
             self._file = FileIO(folder / VECTORS, "ab")
         except BaseException:
             self.close()
@@ -219,15 +222,13 @@ class Journal:
 
     def gather(self, kind: str, keys: Iterable[str], known: Mapping[str, Vectors]) -> Iterator[Vectors]:
         """The vectors of some keys, in order, as blocks (n, D). known: those that need not be here."""
-        numbers, size, block = self._numbers(), self._dimension, list[Vectors]()
-        for key in keys:
-            start = -1 if key in known else self._start(kind, key)
-            block.append(known[key] if start < 0 else numbers[start : start + size])
-            if len(block) == BLOCK:
-                yield np.stack(block)
-                block.clear()
-        if block:
-            yield np.stack(block)
+        numbers, size, wanted = self._numbers(), self._dimension, iter(keys)
+        query = f"SELECT key, start FROM {kind}_vectors WHERE plan = ? AND key IN "
+        while some := list(islice(wanted, BLOCK)):
+            own = [as_text(key) for key in some if key not in known]
+            places = ", ".join(["CAST(? AS TEXT)"] * len(own))
+            starts = dict(self._rows(f"{query} ({places})", self._plan[kind], *own))
+            yield np.stack([known[key] if key in known else numbers[starts[key] : starts[key] + size] for key in some])
 
     def _numbers(self) -> Vectors:
         """All vectors so far as one row of numbers, mapped."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ __all__ = ["SCANNED", "Chosen", "Scan", "paths_of", "scan"]
 
 T = TypeVar("T")
 SCANNED = "scanned.sqlite"
+AT_ONCE = 512  # rows read at once by who goes through all
 SCHEMA = """
     CREATE TABLE stamps (
         id INTEGER PRIMARY KEY, path TEXT NOT NULL, size INTEGER NOT NULL, modified_ns INTEGER NOT NULL
@@ -26,13 +27,13 @@ SCHEMA = """
 
 
 class Chosen(Sequence[T]):
-    """Some rows of a sequence, in an order of one's own; each is read when it is asked for.
+    """Some rows of a table, in an order of one's own; they are read when they are asked for.
 
     rows: (n,) their numbers.
     """
 
-    def __init__(self, source: Sequence[T], rows: NDArray[np.int64]) -> None:
-        self._source, self._rows = source, rows
+    def __init__(self, table: Sequence[T], rows: NDArray[np.int64]) -> None:
+        self._table, self._rows = cast("Table[T]", table), rows
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -42,9 +43,13 @@ class Chosen(Sequence[T]):
     @overload
     def __getitem__(self, place: slice) -> list[T]: ...
     def __getitem__(self, place: int | slice) -> T | list[T]:
-        if isinstance(place, slice):
-            return [self._source[int(row)] for row in self._rows[place]]
-        return self._source[int(self._rows[place])]
+        return (
+            self._table.take(self._rows[place].tolist()) if isinstance(place, slice) else self._table[self._rows[place]]
+        )
+
+    def __iter__(self) -> Iterator[T]:
+        for start in range(0, len(self), AT_ONCE):
+            yield from self[start : start + AT_ONCE]
 
 
 class Scan:
