@@ -29,9 +29,9 @@ import numpy as np
 
 from benchmarks.peers.running import run
 from benchmarks.peers.searchers import TOP, Method
-from benchmarks.search_speed import PROPOSER, QUERIES, VECTORS, made_vectors, opened, ours, recall, truth
+from benchmarks.search_speed import QUERIES, VECTORS, made_vectors, opened, ours, recall, truth
 from crossmodal.errors import CrossmodalError, InputError
-from crossmodal.index.proposers import bytes_beside, plan_search
+from crossmodal.index.ann.plan import plan_search
 from crossmodal.plots.canvas import blank, ink, paper, save_figure, titled
 
 if TYPE_CHECKING:
@@ -98,10 +98,10 @@ def memory(folder: Path, method: str) -> dict[str, int]:
         for query in asked:
             flat.search(query[None], TOP)
     else:
-        index, shape = folder / PROPOSER, np.load(folder / VECTORS, mmap_mode="r").shape
+        shape = np.load(folder / VECTORS, mmap_mode="r").shape
         nearest = opened(folder, shape)
-        mapped_codes = bytes_beside(index).stat().st_size if bytes_beside(index).exists() else 0
-        needed = mapped_codes if index.exists() else 4 * shape[0] * shape[1]
+        bytes_of_rows = sum(path.stat().st_size for path in folder.glob("*.bytes.npy"))
+        needed = bytes_of_rows if nearest.kind != "exact" else 4 * shape[0] * shape[1]
         for query in asked:
             nearest.search(query, TOP)
     after = _held()

@@ -35,13 +35,13 @@ from benchmarks.peers import add_to_path, lacking
 from benchmarks.peers.searchers import TOP, Answer, Method, hnswlib, scans, services, usearch
 from crossmodal.errors import CrossmodalError
 from crossmodal.index import Vectors, open_index
-from crossmodal.index.nearest import Nearest
-from crossmodal.index.proposers import bytes_beside, plan_search, read_proposer, write_proposer
-from crossmodal.index.search_files import rows_to_fetch
+from crossmodal.index.ann.files import read_proposer, rows_to_fetch, write_proposer
+from crossmodal.index.ann.nearest import Nearest
+from crossmodal.index.ann.plan import plan_search
 from crossmodal.index.vectors import read_vectors, write_vectors
 
 Rows = NDArray[np.int64]
-VECTORS, QUERIES, PROPOSER = "vectors.npy", "queries.npy", "index"  # names of files in a folder
+VECTORS, QUERIES, SET = "vectors.npy", "queries.npy", "images"  # names in a folder
 LEVELS = ((2000, 0.30), (150, 0.30), (5, 0.20))  # members of a cluster, and its share of the variance
 REST, NOISE, GAP, COMMON, FALL, BLOCK = 0.20, 0.9, 0.4, 0.2, 10, 50_000
 
@@ -93,9 +93,9 @@ def ours(vectors: Vectors, folder: Path) -> Iterator[Method]:
     print(f"expected: {plan}", file=sys.stderr)
     write_vectors(folder / VECTORS, [vectors], *vectors.shape)
     started = time.perf_counter()
-    written = write_proposer(folder / PROPOSER, vectors)
+    written = write_proposer(folder, SET, vectors)
     build = time.perf_counter() - started
-    size = sum(path.stat().st_size for path in written)
+    size = sum((folder / name).stat().st_size for name in written)
     nearest = opened(folder, vectors.shape)
     yield Method(f"ours: {plan.kind}", lambda query: nearest.search(query, TOP)[0], build, size)
 
@@ -103,8 +103,7 @@ def ours(vectors: Vectors, folder: Path) -> Iterator[Method]:
 def opened(folder: Path, shape: Sequence[int]) -> Nearest:
     """Vectors and what proposes, from their files, as an opened index has them."""
     rows = rows_to_fetch(read_vectors(folder / VECTORS, *shape), folder / VECTORS)
-    path = folder / PROPOSER
-    return Nearest(rows, read_proposer(path, tuple(shape), bytes_beside(path)) if path.exists() else None)
+    return Nearest(rows, read_proposer(folder, SET, tuple(shape)) if any(folder.glob("*.faiss")) else None)
 
 
 def compare(vectors: Vectors, asked: Vectors, folder: Path, options: argparse.Namespace) -> list[Method]:

@@ -104,3 +104,12 @@ class FakeScorer:
         strongest = [COLOURS[int(np.asarray(image).reshape(-1, 3).mean(0).argmax())] for image in images]
         named = [next((word for word in text.lower().split() if word in COLOURS), "") for text in texts]
         return np.where(np.array(strongest) == np.array(named), 0.9, 0.1).astype(np.float32)
+
+
+def clustered_vectors(count: int, dimension: int, seed: int = 0) -> Vectors:
+    """Unit vectors in clusters of ten, with a falling spectrum."""
+    generator = np.random.default_rng(seed)
+    spectrum = 1 / (1 + np.arange(dimension) / 10)
+    centres = generator.normal(size=(-(-count // 10), dimension))
+    vectors = (np.repeat(centres, 10, axis=0)[:count] + 0.7 * generator.normal(size=(count, dimension))) * spectrum
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)

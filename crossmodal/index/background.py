@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
+from crossmodal.index.ann.nearest import Nearest
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.nearest import Nearest
 from crossmodal.index.vectors import RowSource
 
 __all__ = ["Background", "MeanRows", "Moments", "moments_of", "read_moments", "worth_moments", "write_moments"]
@@ -41,7 +41,7 @@ class Moments:
     def of(self, query: Vectors) -> tuple[float, float]:
         """Mean and standard deviation of the products of a query (D,) with every row."""
         precise = query.astype(np.float64)
-        # unlike @, vecdot keeps to this thread, see `crossmodal.index.nearest`
+        # unlike @, vecdot keeps to this thread, see `crossmodal.index.ann.nearest`
         variance = float(np.vecdot(self.covariance, precise) @ precise)
         return float(self.mean @ precise), max(variance, 0.0) ** 0.5
 

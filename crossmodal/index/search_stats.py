@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from crossmodal.index.ann.nearest import Nearest
+from crossmodal.index.ann.plan import plan_search
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.nearest import Nearest
-from crossmodal.index.proposers import plan_search
 from crossmodal.index.store import Index
 
 __all__ = ["KEPT", "SearchStats", "measure_search", "search_statistics"]

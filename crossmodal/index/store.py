@@ -26,16 +26,16 @@ from numpy.typing import NDArray
 from crossmodal._files import hash_file, sealed_hash, sync_folder
 from crossmodal._memory import give_back_memory
 from crossmodal.errors import IndexStoreError
+from crossmodal.index.ann.files import SEARCH_FILES, SearchFiles, rows_to_fetch, write_search_files
+from crossmodal.index.ann.nearest import Nearest
 from crossmodal.index.background import Background, MeanRows
 from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance, write_relevance
 from crossmodal.index.catalogue import CATALOGUE, Catalogue, days_of, read_catalogue
 from crossmodal.index.embedder import Vectors
 from crossmodal.index.full_text import WORDS, FullText, write_words
 from crossmodal.index.manifest import MANIFEST, SCHEMA, Manifest, build_command, read_manifest
-from crossmodal.index.nearest import Nearest
 from crossmodal.index.relevance import Relevance
 from crossmodal.index.schema1 import read_rows
-from crossmodal.index.search_files import SEARCH_FILES, SearchFiles, rows_to_fetch, write_search_files
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, RowSource, read_vectors, write_vectors
 from crossmodal.index.words import CaptionWords
 

@@ -25,6 +25,7 @@ __all__ = [
     "SparselyRead",
     "VectorsByKey",
     "blocks_of",
+    "evenly_chosen",
     "read_vectors",
     "vectors_by_key",
     "write_vectors",
@@ -56,6 +57,12 @@ def blocks_of(vectors: RowSource, chosen: NDArray[np.int64] | None = None) -> It
     for start in range(0, count if chosen is None else len(chosen), size):
         rows = np.arange(start, min(start + size, count)) if chosen is None else chosen[start : start + size]
         yield np.ascontiguousarray(vectors[rows], dtype=np.float32)
+
+
+def evenly_chosen(count: int, most: int) -> NDArray[np.int64]:
+    """The numbers of at most so many of `count` rows, but one at least, as far apart as can be."""
+    size = min(count, max(most, 1))
+    return np.arange(size) * count // max(size, 1)
 
 
 def write_vectors(path: Path, blocks: Iterable[Vectors], count: int, dimension: int) -> None:

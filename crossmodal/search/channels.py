@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crossmodal.errors import InputError
 from crossmodal.index import Index, Vectors, exact_cosines
-from crossmodal.index.nearest import Nearest
+from crossmodal.index.ann.nearest import Nearest
 from crossmodal.search.composition import Composed
 
 __all__ = ["BY", "CAPTION_SHARE", "Channel", "Found", "Mask", "channel_of", "gather_evidence"]

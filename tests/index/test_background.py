@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import pytest
 
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import build_index, fill_uncaptioned, open_index
+from crossmodal.index.ann.files import SEARCH_FILES
+from crossmodal.index.ann.nearest import Nearest
 from crossmodal.index.background import Background, MeanRows, Moments, moments_of, read_moments, write_moments
 from crossmodal.index.calibrate import caption_means
-from crossmodal.index.nearest import Nearest
 from crossmodal.index.relevance import query_features
-from crossmodal.index.search_files import SEARCH_FILES
 from crossmodal.search import channels
 from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, Vectors, paint_many
@@ -25,7 +26,7 @@ def unit(count: int, dimension: int = 16, seed: int = 0) -> Vectors:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
-BY_CODES = {name for name in SEARCH_FILES if ".bytes." not in name}  # what sets of a middling size are searched by
+BY_CODES = {name for name in SEARCH_FILES if not re.search("bytes|steps", name)}  # what a middling size is searched by
 GALLERY, QUERIES = unit(5000), unit(20, seed=1)
 BOUNDS = np.concatenate([[0], np.cumsum(np.arange(2000) % 6)])  # captions of 2000 pictures, every sixth without any
 
@@ -102,8 +103,8 @@ class TestIndex:
     @pytest.fixture
     def index(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """A hundred pictures with two captions each, taken for very many."""
-        monkeypatch.setattr("crossmodal.index.proposers.SCANNED", 100)
-        monkeypatch.setattr("crossmodal.index.proposers.FEWEST_DIMENSIONS", 1)
+        monkeypatch.setattr("crossmodal.index.ann.plan.SCANNED", 100)
+        monkeypatch.setattr("crossmodal.index.ann.plan.FEWEST_DIMENSIONS", 1)
         captions = paint_many(tmp_path / "photos", 100)
         build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "index")
         return tmp_path / "index"
@@ -111,7 +112,7 @@ class TestIndex:
     def test_answers_are_those_of_the_scan(self, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         quick, plain = (Searcher(open_index(index), FakeEncoder()) for _ in range(2))
         assert set(quick.manifest.files) >= BY_CODES
-        monkeypatch.setattr("crossmodal.index.nearest.SWEPT", 1)
+        monkeypatch.setattr("crossmodal.index.ann.nearest.SWEPT", 1)
         plain.index.__dict__.update(
             nearest_images=Nearest(plain.index.image_vectors),
             nearest_captions=Nearest(plain.index.caption_vectors),

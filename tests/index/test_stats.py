@@ -12,7 +12,7 @@ from benchmarks import search_speed
 from benchmarks.peers import searchers
 from crossmodal import cli
 from crossmodal.index import Vectors, build_index, open_index, search_statistics
-from crossmodal.index.nearest import Nearest
+from crossmodal.index.ann.nearest import Nearest
 from crossmodal.index.search_stats import _advice, measure_search
 from tests.fakes import FakeEncoder, paint_many
 
@@ -84,7 +84,7 @@ def test_the_command_prints_a_line_a_set(index: Path, capsys: Output) -> None:
 
 
 def test_as_json_and_with_the_command_that_mends(index: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossmodal.index.proposers.SCANNED", 10)
+    monkeypatch.setattr("crossmodal.index.ann.plan.SCANNED", 10)
     assert cli.main(["index-stats", "--index", str(index)]) == 0
     assert "run `python -m crossmodal index --images" in capsys.readouterr().out
     assert cli.main(["index-stats", "--index", str(index), "--json"]) == 0
@@ -92,8 +92,8 @@ def test_as_json_and_with_the_command_that_mends(index: Path, capsys: Output, mo
 
 
 def test_adding_and_removing_keeps_the_recall(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossmodal.index.proposers.SCANNED", 10)
-    monkeypatch.setattr("crossmodal.index.proposers.FEWEST_DIMENSIONS", 1)
+    monkeypatch.setattr("crossmodal.index.ann.plan.SCANNED", 10)
+    monkeypatch.setattr("crossmodal.index.ann.plan.FEWEST_DIMENSIONS", 1)
     for count in (40, 25):
         captions = paint_many(index.parent / "photos", count)
         for path in sorted((index.parent / "photos").iterdir())[count:]:
@@ -106,11 +106,11 @@ def test_adding_and_removing_keeps_the_recall(index: Path, monkeypatch: pytest.M
 def test_what_another_faiss_wrote_is_scanned_until_it_is_built_again(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossmodal.index.proposers.SCANNED", 0)
-    monkeypatch.setattr("crossmodal.index.proposers.FEWEST_DIMENSIONS", 1)
+    monkeypatch.setattr("crossmodal.index.ann.plan.SCANNED", 0)
+    monkeypatch.setattr("crossmodal.index.ann.plan.FEWEST_DIMENSIONS", 1)
     captions = paint_many(index.parent / "photos", 30)
     with monkeypatch.context() as patch:
-        patch.setattr("crossmodal.index.proposers.RABITQ", ("IndexOfTomorrow",))
+        patch.setattr("crossmodal.index.ann.rabitq.TYPES", ("IndexOfTomorrow",))
         build_index(index.parent / "photos", captions, FakeEncoder(), index)
         assert open_index(index).nearest_images.kind == "exact"
         assert "images.faiss" in open_index(index).lacking

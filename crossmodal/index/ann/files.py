@@ -8,20 +8,63 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from crossmodal._memory import give_back_memory
 from crossmodal.errors import IndexStoreError
+from crossmodal.index.ann import ivf, rabitq
+from crossmodal.index.ann.faiss_files import parts, read_faiss
+from crossmodal.index.ann.nearest import Proposer
+from crossmodal.index.ann.plan import plan_search
 from crossmodal.index.background import Moments, moments_of, read_moments, worth_moments, write_moments
 from crossmodal.index.embedder import Vectors
-from crossmodal.index.proposers import KINDS, plan_search, read_proposer, write_proposer
 from crossmodal.index.vectors import RowSource, SparselyRead
 
-__all__ = ["SEARCH_FILES", "SETS", "SearchFiles", "rows_to_fetch", "write_search_files"]
+__all__ = [
+    "SEARCH_FILES", "SETS", "SearchFiles", "read_proposer", "rows_to_fetch", "write_proposer", "write_search_files",
+]  # fmt: skip
 
 SETS = ("images", "captions", "means")
-PROPOSER, BYTES, MOMENTS = "{}.faiss", "{}.bytes.faiss", "{}.moments.npy"
-PARTS = {"exact": (), "rabitq": (PROPOSER,), "ivf": (PROPOSER, BYTES)}  # what searching by each kind needs
-SEARCH_FILES = frozenset(name.format(which) for which in SETS for name in (PROPOSER, BYTES, MOMENTS))
+PROPOSER, BYTES, STEPS, MOMENTS = "{}.faiss", "{}.bytes.npy", "{}.steps.npy", "{}.moments.npy"
+FORMER = "{}.bytes.faiss"  # of an index of before, which is scanned until it is built again
+PARTS = {"exact": (), "rabitq": (PROPOSER,), "ivf": (PROPOSER, BYTES, STEPS)}  # what searching by each kind needs
+SEARCH_FILES = frozenset(name.format(which) for which in SETS for name in (PROPOSER, BYTES, STEPS, MOMENTS, FORMER))
+
+
+def write_proposer(folder: Path, which: str, vectors: RowSource, kind: str | None = None) -> tuple[str, ...]:
+    """Build what `plan_search` asks for over the rows of a set into a folder; returns the names of its files.
+
+    There are none where rows are simply scanned.
+
+    Raises OSError if the disk refuses.
+    """
+    count, dimension = vectors.shape
+    kind = plan_search(count, dimension, kind).kind if count else "exact"
+    if kind == "exact":
+        return ()
+    import faiss  # noqa: F401, here for the next line
+
+    give_back_memory()  # of importing it: 20 MB
+    paths = [folder / name.format(which) for name in PARTS[kind]]
+    if kind == "rabitq":
+        rabitq.write(paths[0], vectors)
+    else:
+        ivf.write(paths[0], paths[1], paths[2], vectors)
+    return tuple(path.name for path in paths)
+
+
+def read_proposer(folder: Path, which: str, shape: tuple[int, ...]) -> Proposer:
+    """Read what `write_proposer` wrote for vectors (N, D), whatever this size is best searched by.
+
+    Raises IndexStoreError if it is absent or something else.
+    """
+    path = folder / PROPOSER.format(which)
+    index = read_faiss(path)
+    types = parts(index)
+    if types == rabitq.TYPES:
+        return rabitq.opened(index, path, shape)
+    if types == ivf.TYPES:
+        return ivf.opened(index, path, folder / BYTES.format(which), folder / STEPS.format(which), shape)
+    raise IndexStoreError(f"{path} holds {' of '.join(types)}, which nothing here searches by")
 
 
 def _wanted(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
@@ -36,12 +79,12 @@ def write_search_files(
     folder: Path, sets: Mapping[str, RowSource], tell: Callable[[str], None] = lambda _: None
 ) -> tuple[str, ...]:
     """Write what each set needs into a generation folder; returns the names. tell: gets a sentence beforehand."""
-    written = []
+    written: list[str] = []
     for which, rows in sets.items():
         plan = plan_search(rows.shape[0], rows.shape[1])
-        if plan.kind != KINDS[0]:
+        if plan.kind != "exact":
             tell(f"search among {rows.shape[0]:,} {which}: {plan}")
-            written += [path.name for path in write_proposer(folder / PROPOSER.format(which), rows)]
+        written += write_proposer(folder, which, rows)
         if worth_moments(rows.shape[0], rows.shape[1]):
             write_moments(folder / MOMENTS.format(which), moments_of(rows))
             written.append(MOMENTS.format(which))
@@ -64,11 +107,11 @@ class SearchFiles:
         self._sets = sets
         self._names = names
 
-    def proposer(self, which: str) -> Any | None:
-        """The FAISS index of a set; None where every row is to be scanned, also because another FAISS wrote it."""
-        path, codes = (self._path(name.format(which)) for name in (PROPOSER, BYTES))
-        with suppress(IndexStoreError):
-            return None if path is None else read_proposer(path, self._sets[which].shape, codes)
+    def proposer(self, which: str) -> Proposer | None:
+        """What proposes in a set; None where every row is to be scanned, also because another FAISS wrote it."""
+        if self._path(PROPOSER.format(which)) is not None:
+            with suppress(IndexStoreError):
+                return read_proposer(self._folder, which, self._sets[which].shape)
         return None
 
     @property
