@@ -49,10 +49,10 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
 
     from crossmodal.index.calibrate import calibrate
     from crossmodal.index.catalogue import Caption, Catalogue, Facts, Picture, Stamp, write_catalogue
-    from crossmodal.index.embedder import Vectors
     from crossmodal.index.manifest import SCHEMA, Manifest, write_manifest
     from crossmodal.index.relevance import Relevance
     from crossmodal.index.store import write_generation
+    from crossmodal.inference.base import Vectors
     from crossmodal.inference.encoder import open_encoder
 
     encoder, random = open_encoder(checkpoint), np.random.default_rng(0)

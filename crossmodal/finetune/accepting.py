@@ -21,7 +21,6 @@ from crossmodal.finetune.lesson import Progress
 from crossmodal.images.decode import load_image
 from crossmodal.index import (
     BuildReport,
-    Embedder,
     Index,
     Vectors,
     build_command,
@@ -30,6 +29,7 @@ from crossmodal.index import (
     read_manifest,
 )
 from crossmodal.index import Progress as BuildProgress
+from crossmodal.inference.base import Encoder
 from crossmodal.models.checkpoint_files import fingerprint, read_config
 from crossmodal.search.searcher import recorded_checkpoint
 
@@ -191,7 +191,7 @@ def switch_checkpoint(index: Path, checkpoint: Path, progress: Progress | None =
     return replace(report, notes=tuple(note for note in report.notes if note.kind != "rebuilt"))
 
 
-def vectors_under(index: Index, checkpoint: Path, encoder: Embedder) -> tuple[Vectors, Vectors] | None:
+def vectors_under(index: Index, checkpoint: Path, encoder: Encoder) -> tuple[Vectors, Vectors] | None:
     """The index's vectors (N, D) and (M, D) as another checkpoint gives them; None where they must be encoded.
 
     That is where more than the heads differs, the former checkpoint is gone, or a few pictures and captions that are

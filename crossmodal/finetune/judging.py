@@ -19,7 +19,8 @@ from crossmodal.evaluation.metrics import RECALLS, bootstrap_intervals, retrieva
 from crossmodal.evaluation.retrieval import Report, retrieval_report
 from crossmodal.finetune.lesson import Lesson, Progress, Rows
 from crossmodal.finetune.maps import Maps
-from crossmodal.index import Embedder, Index, Vectors
+from crossmodal.index import Index, Vectors
+from crossmodal.inference.base import Encoder
 from crossmodal.scenes.scene import describe_scene, draw_scene, make_scenes
 
 __all__ = ["Bank", "Ranks", "gain_of", "gallery_bank", "ranks_on", "report_of", "scene_bank"]
@@ -143,7 +144,7 @@ class Bank:
         return self.report(maps).rsum / 6
 
 
-def scene_bank(encoder: Embedder, count: int, progress: Progress) -> Bank:
+def scene_bank(encoder: Encoder, count: int, progress: Progress) -> Bank:
     """Draw and encode generated scenes of unseen combinations, one caption each: always the same ones."""
     scenes = make_scenes(count, seed=0, split="test")
     vectors = []

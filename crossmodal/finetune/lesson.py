@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from crossmodal.errors import InputError
 from crossmodal.gallery.feedback import Feedback, query_of
 from crossmodal.gallery.near_duplicates import group_of
-from crossmodal.index import Embedder, Index, Vectors, build_command
+from crossmodal.index import Index, Vectors, build_command
+from crossmodal.inference.base import Encoder
 from crossmodal.search.composition import compose_vectors
 
 __all__ = ["FEWEST", "HELD_OUT", "Lesson", "Marked", "Progress", "make_lesson"]
@@ -80,7 +81,7 @@ class Lesson:
         return found
 
 
-def make_lesson(index: Index, encoder: Embedder, seed: int, feedback: Feedback | None = None) -> Lesson:
+def make_lesson(index: Index, encoder: Encoder, seed: int, feedback: Feedback | None = None) -> Lesson:
     """Split an index's captioned pictures by the seed: a fifth held out, at most 2,000; of the rest an eighth, at most
     500, to validate on. Pictures stored twice stay together.
 

@@ -19,7 +19,8 @@ from crossmodal.finetune.lesson import HELD_OUT, Lesson, Progress, Rows, make_le
 from crossmodal.finetune.maps import Learned, Maps, learn, loss_on
 from crossmodal.finetune.outcome import Choice, Taught
 from crossmodal.gallery.feedback import Feedback
-from crossmodal.index import Embedder, Index, check_encoder, open_index
+from crossmodal.index import Index, check_encoder, open_index
+from crossmodal.inference.base import Encoder
 from crossmodal.models.checkpoint_files import checkpoint_name
 from crossmodal.search.searcher import recorded_checkpoint
 
@@ -52,7 +53,7 @@ def teach(
     out: Path | None = None,
     *,
     checkpoint: Path | None = None,
-    encoder: Embedder | None = None,
+    encoder: Encoder | None = None,
     seed: int = 0,
     keep: Sequence[Path] = (),
     progress: Progress | None = None,
@@ -99,7 +100,7 @@ def teach(
     return replace(taught, seconds=time.monotonic() - started)
 
 
-def _encoder_of(checkpoint: Path) -> Embedder:
+def _encoder_of(checkpoint: Path) -> Encoder:
     from crossmodal.inference.encoder import open_encoder  # loads for seconds: only after the quick checks
 
     return open_encoder(checkpoint)

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 from crossmodal.index.ann.flat import exact_cosines
 from crossmodal.index.calibrate import PICTURE_TO_CAPTIONS, WORDS_TO_IMAGES, fill_uncaptioned
 from crossmodal.index.catalogue import Facts, Skipped
-from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
 from crossmodal.index.report import BuildReport, Note, Progress
 from crossmodal.index.search_stats import search_statistics
 from crossmodal.index.store import Index, open_index
 from crossmodal.index.words import split_words
+from crossmodal.inference.base import Vectors
 
 if TYPE_CHECKING:
     from crossmodal.index.build import build_index
 
 __all__ = [
-    "PICTURE_TO_CAPTIONS", "WORDS_TO_IMAGES", "BuildReport", "Embedder", "Facts", "Index", "Manifest", "Note",
+    "PICTURE_TO_CAPTIONS", "WORDS_TO_IMAGES", "BuildReport", "Facts", "Index", "Manifest", "Note",
     "Progress", "Skipped", "Vectors", "build_command", "build_index", "check_encoder", "exact_cosines",
     "fill_uncaptioned", "open_index", "read_manifest", "search_statistics", "split_words",
 ]  # fmt: skip

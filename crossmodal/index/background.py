@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.ann.nearest import Nearest
-from crossmodal.index.embedder import Vectors
 from crossmodal.index.vectors import RowSource
+from crossmodal.inference.base import Vectors
 
 __all__ = ["Background", "MeanRows", "Moments", "moments_of", "read_moments", "worth_moments", "write_moments"]
 

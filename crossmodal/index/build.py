@@ -35,7 +35,6 @@ from crossmodal.index.catalogue import CATALOGUE, Caption, Catalogue, Picture, S
 from crossmodal.index.claim import LOCK, check_root, claim_folder, remember_root
 from crossmodal.index.departures import check_departures, surely_gone
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures
-from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.journal import Journal, remove_journal
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, difference, write_manifest
 from crossmodal.index.plan import Changes, Plan, Row, caption_order, changes_between, plan_pictures, rows_of
@@ -44,6 +43,7 @@ from crossmodal.index.report import BuildReport, Note, Progress
 from crossmodal.index.scan import SCANNED, Chosen, Scan, paths_of, scan
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
 from crossmodal.index.vectors import vectors_by_key
+from crossmodal.inference.base import Encoder, Vectors
 
 __all__ = ["build_index"]
 
@@ -53,7 +53,7 @@ Given = tuple[Mapping[str, Vectors], Mapping[str, Vectors]]
 def build_index(
     images: Path,
     captions: Path | None,
-    encoder: Embedder,
+    encoder: Encoder,
     index: Path,
     progress: Callable[[Progress], None] | None = None,
     batch_size: int = 32,
@@ -111,7 +111,7 @@ class _Build:
         self,
         pairs: Pairs,
         captions: Path | None,
-        encoder: Embedder,
+        encoder: Encoder,
         index: Path,
         progress: Callable[[Progress], None],
         given: Given,

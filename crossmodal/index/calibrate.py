@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from crossmodal.errors import CheckpointError, IndexStoreError, InputError
 from crossmodal.index.background import MeanRows
 from crossmodal.index.catalogue import Catalogue
-from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.relevance import (
     Example,
     Relevance,
@@ -24,6 +23,7 @@ from crossmodal.index.relevance import (
     relevance_above_background,
     relevance_from_dict,
 )
+from crossmodal.inference.base import Encoder, Vectors
 
 __all__ = [
     "PICTURE_TO_CAPTIONS", "RELEVANCE", "WORDS_TO_IMAGES", "background_sentences", "calibrate", "caption_means",
@@ -54,7 +54,7 @@ THINGS = """
     an ice cream"""
 
 
-def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder: Embedder) -> dict[str, Relevance]:
+def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder: Encoder) -> dict[str, Relevance]:
     """Fit the probabilities of each direction that can be, by its name; none for an empty gallery.
 
     images (N, D), captions (M, D): as in the catalogue. The same input gives the same bits.
@@ -71,7 +71,7 @@ def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder:
     }
 
 
-def _from_background(images: Vectors, encoder: Embedder) -> dict[str, Relevance]:
+def _from_background(images: Vectors, encoder: Encoder) -> dict[str, Relevance]:
     if encoder.labels:  # such a model knows its labels and no sentences
         return {}
     vectors = encoder.encode_texts(background_sentences())

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from crossmodal.errors import CheckpointError, ImageError
 from crossmodal.images.decode import describe_image, load_image, read_image_file, soon_read
 from crossmodal.index.catalogue import UNKNOWN, Caption, Facts, Stamp, stamp_of
-from crossmodal.index.embedder import Embedder, Vectors
 from crossmodal.index.journal import Journal, Outcome
 from crossmodal.inference.backends.towers import Bulk
+from crossmodal.inference.base import Encoder, Vectors
 
 __all__ = ["CAPTIONS_PER_UNIT", "embed_captions", "embed_pictures", "facts_in"]
 
@@ -43,7 +43,7 @@ Tick = Callable[[int, int], None]  # items done, items skipped
 def embed_pictures(
     root: Path,
     plan: Sequence[Stamp],
-    encoder: Embedder,
+    encoder: Encoder,
     known: Container[str],
     journal: Journal,
     batch_size: int,
@@ -100,7 +100,7 @@ def facts_in(data: bytes) -> Facts:
 
 
 @contextmanager
-def _way(root: Path, encoder: Embedder, known: Container[str], batch_size: int) -> Iterator[_Way]:
+def _way(root: Path, encoder: Encoder, known: Container[str], batch_size: int) -> Iterator[_Way]:
     """The encoder's own way with many files where it has one, else the plain one, a whole unit at a time."""
     if encoder.has_bulk:
         with encoder.bulk() as bulk:
@@ -139,7 +139,7 @@ class _Way:
     """How units become vectors. threads_encode: whether several threads may encode at once."""
 
     root: Path
-    encoder: Embedder
+    encoder: Encoder
     known: Container[str]
     bulk: Bulk
     threads_encode: bool
@@ -185,7 +185,7 @@ class _Way:
 
 
 def embed_captions(
-    plan: Sequence[Caption], encoder: Embedder, known: Container[str], journal: Journal, tick: Tick
+    plan: Sequence[Caption], encoder: Encoder, known: Container[str], journal: Journal, tick: Tick
 ) -> None:
     """Embed the captions of a plan, best sorted by length; what the journal holds or is known is not done again."""
     pending = list(range(0, len(plan), CAPTIONS_PER_UNIT))
@@ -208,7 +208,7 @@ def _lacks_captions(part: Sequence[Caption], known: Container[str], journal: Jou
     return not all(caption.text in known or journal.holds("caption", caption.text) for caption in part)
 
 
-def _checked(vectors: Vectors, count: int, encoder: Embedder) -> Vectors:
+def _checked(vectors: Vectors, count: int, encoder: Encoder) -> Vectors:
     if vectors.shape != (count, encoder.dimension):
         raise CheckpointError(
             f"checkpoint {encoder.name} gives vectors of shape {vectors.shape}, not {(count, encoder.dimension)}"

@@ -28,8 +28,8 @@ import numpy as np
 
 from crossmodal.index.catalogue import UNKNOWN, Facts, Stamp
 from crossmodal.index.database import APPLICATION, as_text, connect
-from crossmodal.index.embedder import Vectors
 from crossmodal.index.vectors import VectorsByKey
+from crossmodal.inference.base import Vectors
 
 __all__ = ["JOURNAL", "Journal", "Outcome", "remove_journal"]
 

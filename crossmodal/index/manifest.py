@@ -13,7 +13,7 @@ from typing import Any
 
 from crossmodal._files import whole_file
 from crossmodal.errors import IndexMismatchError, IndexStoreError
-from crossmodal.index.embedder import Embedder
+from crossmodal.inference.base import Encoder
 
 __all__ = [
     "BUILDING", "MANIFEST", "SCHEMA", "SCHEMA_OF_BEFORE", "Manifest", "build_command", "check_encoder", "difference",
@@ -137,7 +137,7 @@ def build_command(manifest: Manifest, index: Path) -> str:
     return shlex.join([*parts, "--index", str(index)])
 
 
-def difference(manifest: Manifest, encoder: Embedder) -> str:
+def difference(manifest: Manifest, encoder: Encoder) -> str:
     """How an encoder differs from the one that an index was built with, in a sentence; "" if it does not."""
     built, given = str(manifest.checkpoint["fingerprint"]), encoder.fingerprint
     if built != given:
@@ -154,7 +154,7 @@ def difference(manifest: Manifest, encoder: Embedder) -> str:
     return ""
 
 
-def check_encoder(manifest: Manifest, encoder: Embedder, index: Path) -> None:
+def check_encoder(manifest: Manifest, encoder: Encoder, index: Path) -> None:
     """Raise IndexMismatchError unless the index was built with just this encoder and its preprocessing."""
     different = difference(manifest, encoder)
     if different:

@@ -13,8 +13,8 @@ import numpy as np
 
 from crossmodal.index.ann.nearest import Nearest
 from crossmodal.index.ann.plan import plan_search
-from crossmodal.index.embedder import Vectors
 from crossmodal.index.store import Index
+from crossmodal.inference.base import Vectors
 
 __all__ = ["KEPT", "SearchStats", "measure_search", "search_statistics"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
-from crossmodal.index.embedder import Vectors
+from crossmodal.inference.base import Vectors
 
 __all__ = [
     "CAPTION_VECTORS",

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import ImageError, InputError
-from crossmodal.index import Embedder, Index, Vectors
+from crossmodal.index import Index, Vectors
+from crossmodal.inference.base import Encoder
 from crossmodal.search.query import Indexed, Query, Term
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Composed:
     weights: NDArray[np.float64]
 
 
-def compose_vectors(query: Query, index: Index, encoder: Callable[[], Embedder]) -> Composed:
+def compose_vectors(query: Query, index: Index, encoder: Callable[[], Encoder]) -> Composed:
     """Encode the terms and add them up: Σ aᵢ uᵢ / |Σ aᵢ uᵢ|, with the weights aᵢ of `balanced`.
 
     encoder: gives the encoder; called only where a term is not a whole picture of the index.
@@ -78,7 +79,7 @@ def balanced(weights: NDArray[np.float64], units: Vectors, gallery: Vectors) -> 
     return counted
 
 
-def term_vectors(terms: Sequence[Term], index: Index, encoder: Callable[[], Embedder]) -> Vectors:
+def term_vectors(terms: Sequence[Term], index: Index, encoder: Callable[[], Encoder]) -> Vectors:
     """The unit vector of each term, (T, D), whatever its weight. Raises as `compose_vectors`."""
     vectors = np.empty((len(terms), index.manifest.dimension), dtype=np.float32)
     words = [place for place, term in enumerate(terms) if term.is_words]

@@ -20,7 +20,6 @@ from crossmodal.errors import CheckpointError, InputError
 from crossmodal.index import (
     PICTURE_TO_CAPTIONS,
     WORDS_TO_IMAGES,
-    Embedder,
     Index,
     Manifest,
     Vectors,
@@ -29,6 +28,7 @@ from crossmodal.index import (
     open_index,
 )
 from crossmodal.index.relevance import Relevance
+from crossmodal.inference.base import Encoder
 from crossmodal.search.channels import BY, Channel, Found, Mask, channel_of, gather_evidence
 from crossmodal.search.composition import Composed, compose_vectors, row_of
 from crossmodal.search.fusion import DEPTH, fuse, ranked_by_words
@@ -111,9 +111,9 @@ class Searcher:
     is yet to be loaded, the use of `encoder` raises it.
     """
 
-    def __init__(self, index: Index, encoder: Embedder | Callable[[], Embedder]) -> None:
+    def __init__(self, index: Index, encoder: Encoder | Callable[[], Encoder]) -> None:
         self.index = index
-        self._encoder: Embedder | None = None
+        self._encoder: Encoder | None = None
         self._loading = threading.Lock()
         self._channels: dict[tuple[str, str], Channel] = {}
         if callable(encoder):
@@ -123,7 +123,7 @@ class Searcher:
             self._encoder = encoder
 
     @property
-    def encoder(self) -> Embedder:
+    def encoder(self) -> Encoder:
         """What encodes questions, loaded by the first use. Raises what its loading does, or IndexMismatchError."""
         with self._loading:
             if self._encoder is None:

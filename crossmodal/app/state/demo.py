@@ -19,7 +19,7 @@ from crossmodal.errors import IndexStoreError
 from crossmodal.index import read_manifest
 
 if TYPE_CHECKING:
-    from crossmodal.index.embedder import Embedder
+    from crossmodal.inference.base import Encoder
 
 __all__ = ["DEMO", "DEMO_COUNT", "DEMO_EXAMPLES", "drawn", "is_whole", "key", "prepare", "start"]
 
@@ -36,7 +36,7 @@ DEMO_EXAMPLES = (
 )
 
 
-def start(encoder: Callable[[], Embedder]) -> Job:
+def start(encoder: Callable[[], Encoder]) -> Job:
     """Begin to make the demo gallery, or join the session that already does."""
     return JOBS.start(key(), lambda report: prepare(encoder, report))
 
@@ -56,7 +56,7 @@ def drawn(most: int) -> list[Path]:
     return sorted((DEMO_PICTURES / "images").glob("*.jpg"))[:most]
 
 
-def prepare(encoder: Callable[[], Embedder], report: Report) -> None:
+def prepare(encoder: Callable[[], Encoder], report: Report) -> None:
     """Draw what is missing of the pictures, then index them, then their captions.
 
     The model is loaded by another thread while the pictures are drawn.
@@ -88,7 +88,7 @@ def _holds(count: int) -> bool:
         return False
 
 
-def _index(images: Path, captions: Path | None, encoder: Embedder, report: Report, words: str) -> None:
+def _index(images: Path, captions: Path | None, encoder: Encoder, report: Report, words: str) -> None:
     from crossmodal.index import Progress, build_index
 
     def indexed(progress: Progress) -> None:

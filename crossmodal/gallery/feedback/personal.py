@@ -22,7 +22,8 @@ from crossmodal.gallery.feedback.marks import (
     query_of,
     rocchio_terms,
 )
-from crossmodal.index import Embedder, Index, read_manifest
+from crossmodal.index import Index, read_manifest
+from crossmodal.inference.base import Encoder
 from crossmodal.search.composition import compose_vectors
 from crossmodal.search.query import Indexed, Query, compose
 
@@ -95,7 +96,7 @@ class PersonalTest:
         }
 
 
-def personal_test(feedback: Feedback, index: Index, encoder: Embedder) -> PersonalTest:
+def personal_test(feedback: Feedback, index: Index, encoder: Encoder) -> PersonalTest:
     """Ask every marked query again: where do the liked pictures stand, by the query alone and with the other marks?
 
     Each liked picture is looked for in turn among those nobody marked, once by the query and once by the query with
@@ -125,7 +126,7 @@ def personal_test(feedback: Feedback, index: Index, encoder: Embedder) -> Person
     return PersonalTest(tuple(asked), tuple(gone), protocol)
 
 
-def _asked(key: str, query: Query, marks: dict[str, int], index: Index, encoder: Embedder) -> Asked:
+def _asked(key: str, query: Query, marks: dict[str, int], index: Index, encoder: Encoder) -> Asked:
     liked = [path for path, mark in marks.items() if mark > 0]
     disliked = [path for path, mark in marks.items() if mark < 0]
     rows = [index.row_of[path] for path in (*marks, *_pictures(query))]

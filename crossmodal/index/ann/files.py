@@ -16,8 +16,8 @@ from crossmodal.index.ann.faiss_files import parts, read_faiss
 from crossmodal.index.ann.nearest import Proposer
 from crossmodal.index.ann.plan import plan_search
 from crossmodal.index.background import Moments, moments_of, read_moments, worth_moments, write_moments
-from crossmodal.index.embedder import Vectors
 from crossmodal.index.vectors import RowSource, SparselyRead
+from crossmodal.inference.base import Vectors
 
 __all__ = [
     "SEARCH_FILES", "SETS", "SearchFiles", "read_proposer", "rows_to_fetch", "write_proposer", "write_search_files",

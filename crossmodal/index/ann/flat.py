@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.index.embedder import Vectors
 from crossmodal.index.vectors import RowSource
+from crossmodal.inference.base import Vectors
 
 __all__ = ["BLOCK", "Floats", "Rows", "exact_cosines", "exact_products", "scan"]
 

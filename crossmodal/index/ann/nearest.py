@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.index.ann.flat import BLOCK, Floats, Rows, exact_cosines, exact_products, scan
-from crossmodal.index.embedder import Vectors
 from crossmodal.index.vectors import RowSource
+from crossmodal.inference.base import Vectors
 
 __all__ = ["Nearest", "Proposer"]
 

@@ -14,8 +14,8 @@ import numpy as np
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.ann.faiss_files import one_thread, write_faiss
 from crossmodal.index.ann.flat import Rows
-from crossmodal.index.embedder import Vectors
 from crossmodal.index.vectors import RowSource, blocks_of, evenly_chosen
+from crossmodal.inference.base import Vectors
 
 __all__ = ["TYPES", "RaBitQ", "opened", "write"]
 
