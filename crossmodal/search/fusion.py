@@ -18,7 +18,9 @@ from crossmodal.search.query import Query
 __all__ = ["DEPTH", "fuse", "ranked_by_words"]
 
 DEPTH = 1000  # of each ranking that is fused: what stands further below adds next to nothing
-DAMPING = 60  # how little the first ranks are told apart; the value of the source, which every engine took over
+# How little the first ranks are told apart. The source's 60 was chosen for dozens of rankings; of two or three, 10 finds
+# more (benchmarks/RESULTS.md)
+DAMPING = 10
 
 Rows = NDArray[np.int64]
 
@@ -44,7 +46,7 @@ def ranked_by_words(index: Index, query: Query, allowed: Mask | None, strict: bo
 def fuse(rankings: Sequence[Rows]) -> tuple[Rows, NDArray[np.float64]]:
     """Rows that stand in any of the rankings, best first, and their scores, above 0.
 
-    Each ranking (n,) adds 1 / (60 + rank) to what it holds; equal scores stand in the order of their rows. Only ranks
+    Each ranking (n,) adds 1 / (DAMPING + rank) to what it holds; equal scores stand in the order of their rows. Only ranks
     count, so that rankings of quite different scores can be fused.
 
     Source: reciprocal rank fusion, Cormack, Clarke & Büttcher 2009.

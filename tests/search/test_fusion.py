@@ -74,7 +74,7 @@ def test_all_works_with_pictures_too_and_without_captions(index: Path, tmp_path:
 def test_ranks_alone_are_fused_and_equals_stand_by_row() -> None:
     rows, scores = fuse([np.array([7, 3]), np.array([3, 5]), np.array([], dtype=np.int64)])
     assert rows.tolist() == [3, 7, 5]
-    assert scores == pytest.approx([1 / 62 + 1 / 61, 1 / 61, 1 / 62])
+    assert scores == pytest.approx([1 / 12 + 1 / 11, 1 / 11, 1 / 12])
     assert fuse([np.array([2]), np.array([1])])[0].tolist() == [1, 2]
 
 
