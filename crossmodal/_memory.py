@@ -1,20 +1,17 @@
-"""Memory settings for batch work, and for reading here and there, on a CPU."""
+"""Memory settings for batch work on a CPU."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["give_back_memory", "hold_memory", "sparing_memory", "use_huge_pages"]
+__all__ = ["give_back_memory", "hold_memory", "sparing_memory"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 MMAP_THRESHOLDS = (2**30, 2**25)  # bytes; an older glibc takes no more than the second
 USUAL = 1 << 17  # bytes, glibc's own start for both
-HUGE_PAGE = 1 << 21  # bytes
-MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 NEVER = -1  # of trimming: the greatest number of bytes there is room for, 2 GiB, is less than a fine-tuning step frees
 
 
@@ -68,29 +65,3 @@ def _libc(name: str, *values: int) -> int:
         return int(getattr(ctypes.CDLL("libc.so.6"), name)(*values))
     except (OSError, AttributeError):
         return 0
-
-
-def use_huge_pages(addresses: Iterable[int]) -> threading.Thread | None:
-    """Let Linux back the memory at some addresses by pages of 2 MB, in the background; returns what does it.
-
-    What is read here and there in many megabytes is then found with fewer walks through the page table. It is advice:
-    contents stay as they are, and where the kernel cannot follow it, nothing happens; nor does it elsewhere.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        madvise = ctypes.CDLL("libc.so.6").madvise
-    except (OSError, AttributeError):
-        return None
-    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-
-    pages = sorted({address // HUGE_PAGE for address in addresses})
-
-    def advise() -> None:
-        for page in pages:
-            madvise(page * HUGE_PAGE, HUGE_PAGE, MADV_HUGEPAGE)
-            madvise(page * HUGE_PAGE, HUGE_PAGE, MADV_COLLAPSE)
-
-    thread = threading.Thread(target=advise, name="huge pages", daemon=True)
-    thread.start()
-    return thread

@@ -6,24 +6,10 @@ import ctypes
 import platform
 import subprocess
 import sys
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from crossmodal import _memory as allocator
-
-
-class Madvise:
-    """Stands for the C function."""
-
-    def __init__(self, asked: list[tuple[int, ...]]) -> None:
-        self.asked = asked
-
-    def __call__(self, *values: int) -> int:
-        self.asked.append(values)
-        return 0
-
 
 FAULTS = """
 import resource, sys
@@ -106,24 +92,5 @@ def test_on_another_system_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(ctypes, "CDLL", None)
     allocator.hold_memory()
-    assert allocator.use_huge_pages([1 << 40]) is None
     with allocator.sparing_memory():
         pass
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another system")
-def test_large_pages_change_no_byte_and_touch_only_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    block = np.arange(6 * allocator.HUGE_PAGE // 8)
-    before, start = block.copy(), block.ctypes.data
-    working = allocator.use_huge_pages([*range(start, start + block.nbytes, 4096), 1 << 46])
-    assert working is not None
-    working.join()
-    assert (block == before).all()
-    asked = []
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(madvise=Madvise(asked)))
-    working = allocator.use_huge_pages([allocator.HUGE_PAGE * 7 + 5, allocator.HUGE_PAGE * 7 + 9, allocator.HUGE_PAGE])
-    assert working is not None
-    working.join()
-    assert asked == [
-        (place * allocator.HUGE_PAGE, allocator.HUGE_PAGE, advice) for place in (1, 7) for advice in (14, 25)
-    ]

@@ -18,8 +18,8 @@ from crossmodal.search.query import Query
 __all__ = ["DEPTH", "fuse", "ranked_by_words"]
 
 DEPTH = 1000  # of each ranking that is fused: what stands further below adds next to nothing
-# How little the first ranks are told apart. The source's 60 was chosen for dozens of rankings; of two or three, 10 finds
-# more (benchmarks/RESULTS.md)
+# How little the first ranks are told apart. The source's 60 was chosen for dozens of rankings; of two or three,
+# 10 finds more (benchmarks/RESULTS.md)
 DAMPING = 10
 
 Rows = NDArray[np.int64]
@@ -46,8 +46,8 @@ def ranked_by_words(index: Index, query: Query, allowed: Mask | None, strict: bo
 def fuse(rankings: Sequence[Rows]) -> tuple[Rows, NDArray[np.float64]]:
     """Rows that stand in any of the rankings, best first, and their scores, above 0.
 
-    Each ranking (n,) adds 1 / (DAMPING + rank) to what it holds; equal scores stand in the order of their rows. Only ranks
-    count, so that rankings of quite different scores can be fused.
+    Each ranking (n,) adds 1 / (DAMPING + rank) to what it holds; equal scores stand in the order of their rows. Only
+    ranks count, so that rankings of quite different scores can be fused.
 
     Source: reciprocal rank fusion, Cormack, Clarke & Büttcher 2009.
 

@@ -10,8 +10,10 @@ Shapes: N rows, D embedding, E directions kept, C cells, k hits, F candidates.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ __all__ = ["TYPES", "Cells", "opened", "probed", "write"]
 
 TYPES = ("IndexPreTransform", "IndexIVFPQFastScan")
 SEED = 5
-SAMPLED = 6_400_000  # numbers of the rows that directions are learned from
+SAMPLED = 3_200_000  # numbers of the rows that directions are learned from
 LEARNED, TURNS = 32, 8  # rows a cell that k-means learns from, and how often it goes through them
 PROBED, OF_FEW = 22, 2.87  # one of so many cells is looked through, or so many times the square root of C if more
 NEAR = 8  # cells that a row's two are chosen among
@@ -76,15 +78,27 @@ def write(path: Path, bytes_path: Path, steps_path: Path, vectors: RowSource) ->
 
     bare: Any = faiss
     turn = _strongest(vectors)
-    codes = _learned(vectors, turn)
-    start = 0
+    with TemporaryDirectory(dir=path.parent) as room:
+        quick = bare.IndexIVFPQFastScan(_mapped_codes(vectors, turn, Path(room) / "codes"))
+        quick.nprobe = probed(quick.nlist)
+        write_faiss(bare.IndexPreTransform(turn, quick), path)
+        del quick  # it holds the mapped file
+    _write_bytes(bytes_path, steps_path, vectors)
+
+
+def _mapped_codes(vectors: RowSource, turn: Any, path: Path) -> Any:
+    """The codes of all rows in their cells, mapped from a file of this name: another form is made of them next."""
+    import faiss
+
+    codes, start = _learned(vectors, turn), 0
     for block in blocks_of(vectors):
         _add_twice(codes, turn.apply(block), np.arange(start, start + len(block)))
         start += len(block)
-    quick = bare.IndexIVFPQFastScan(codes)
-    quick.nprobe = probed(quick.nlist)
-    write_faiss(bare.IndexPreTransform(turn, quick), path)
-    _write_bytes(bytes_path, steps_path, vectors)
+    if os.name != "posix":
+        return codes
+    write_faiss(codes, path)
+    del codes  # before they are read
+    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
 
 
 def probed(cells: int) -> int:
@@ -122,7 +136,11 @@ def _learned(vectors: RowSource, turn: Any) -> Any:
     means.niter, means.seed, means.spherical = TURNS, SEED, True
     means.min_points_per_centroid, means.max_points_per_centroid = 1, LEARNED
     chosen = np.sort(np.random.default_rng(SEED).choice(count, min(LEARNED * cells, count), replace=False))
-    codes.train(np.concatenate([turn.apply(block) for block in blocks_of(vectors, chosen)]))
+    short, start = np.empty((len(chosen), turn.d_out), dtype=np.float32), 0
+    for block in blocks_of(vectors, chosen):
+        short[start : start + len(block)] = turn.apply(block)
+        start += len(block)
+    codes.train(short)
     return codes
 
 
