@@ -17,7 +17,7 @@ import os
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -40,7 +40,7 @@ from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, diff
 from crossmodal.index.plan import Changes, Plan, Row, caption_order, changes_between, plan_pictures, rows_of
 from crossmodal.index.relevance import Relevance
 from crossmodal.index.report import BuildReport, Note, Progress
-from crossmodal.index.scan import SCANNED, Chosen, Scan, paths_of, scan
+from crossmodal.index.scan import Chosen, Scan, paths_of, scan
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation
 from crossmodal.index.vectors import vectors_by_key
 from crossmodal.inference.base import Encoder, Vectors
@@ -131,17 +131,17 @@ class _Build:
     def run(self, started: float, batch_size: int) -> BuildReport:
         """Scan, plan, embed what is new, publish if anything differs, and tidy up."""
         self.former = self._former()
-        scanned = self._scanned()
-        self.reusable = self._reusable()
-        plan = self._plan(scanned)
-        with closing(scanned), closing(self._journal()) as journal:
-            pictures = self._embed_pictures(scanned, plan, journal, batch_size)
-            catalogue = self._catalogue(scanned, plan, journal)
-            changes = self._changes(catalogue)
-            captions = self._embed_captions(catalogue, journal)
-            generation = self._publish(catalogue, journal, pictures, captions)
-        for name in (SCANNED, CATALOGUE):
-            (self.folder / name).unlink(missing_ok=True)
+        with closing(self._scanned()) as scanned:
+            self.reusable = self._reusable()
+            plan = self._plan(scanned)
+            with closing(self._journal()) as journal:
+                pictures = self._embed_pictures(scanned, plan, journal, batch_size)
+                catalogue = self._catalogue(scanned, plan, journal)
+                changes = self._changes(catalogue)
+                captions = self._embed_captions(catalogue, journal)
+                generation = self._publish(catalogue, journal, pictures, captions)
+        with suppress(OSError):  # where an open file cannot be removed, the next build does
+            (self.folder / CATALOGUE).unlink(missing_ok=True)
         remove_journal(self.folder)
         remove_old_generations(self.index, keep=generation)
         return self._report(catalogue, changes, time.monotonic() - started)
@@ -179,7 +179,7 @@ class _Build:
     def _plan(self, scanned: Scan) -> Plan:
         """What is to be read; refused where too much would leave the index, before anything is embedded."""
         former = Catalogue() if self.former is None else self.former.catalogue
-        plan = plan_pictures(scanned.stamps, former)
+        plan = plan_pictures(scanned.stamps.each(), former)
         if not self.prune:
             new = (stamp for stamp, row in zip(scanned.stamps.each(), plan.rows, strict=True) if row < 0)
             lost, present = surely_gone(plan.gone, new), (stamp.path for stamp in scanned.stamps.each())

@@ -8,6 +8,7 @@ Shapes: P files of the folder, M captions.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,23 +39,23 @@ class Plan:
     gone: tuple[Stamp, ...]
 
 
-def plan_pictures(stamps: Sequence[Stamp], former: Catalogue) -> Plan:
+def plan_pictures(stamps: Iterable[Stamp], former: Catalogue) -> Plan:
     """Find each file in a former catalogue. Both stand by path."""
-    rows = np.full(len(stamps), -1, dtype=np.int64)
-    kept = np.zeros(len(stamps), dtype=np.bool_)
-    gone: list[Stamp] = []
+    rows, kept, gone = array("q"), array("b"), list[Stamp]()
     pictures = enumerate(former.each_picture())
     row, picture = next(pictures, (-1, None))
-    for place, stamp in enumerate(stamps):
+    for stamp in stamps:
         while picture is not None and picture.stamp.path < stamp.path:
             gone.append(picture.stamp)
             row, picture = next(pictures, (-1, None))
-        if picture is not None and picture.stamp.path == stamp.path:
-            rows[place], kept[place] = row, picture.stamp == stamp and picture.facts != UNKNOWN
+        found = picture is not None and picture.stamp.path == stamp.path
+        rows.append(row if found else -1)
+        kept.append(picture is not None and picture.stamp == stamp and picture.facts != UNKNOWN)
+        if found:
             row, picture = next(pictures, (-1, None))
     if picture is not None:
         gone += [picture.stamp, *(each.stamp for _, each in pictures)]
-    return Plan(rows, kept, tuple(gone))
+    return Plan(np.array(rows, dtype=np.int64), np.array(kept, dtype=np.bool_), tuple(gone))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, cast, overload
 
@@ -65,8 +66,11 @@ class Scan:
         self.captions = Table(self._database, "captions", "picture, text", lambda row: Caption(*row))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Remove the file, and the folder if nothing else is in it."""
         self._database.close()
+        with suppress(OSError):
+            self._database.path.unlink()
+            self._database.path.parent.rmdir()
 
 
 def paths_of(pairs: Pairs) -> list[str]:

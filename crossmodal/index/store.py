@@ -229,7 +229,7 @@ def write_generation(
 ) -> tuple[str, dict[str, dict[str, int | str]]]:
     """Write a generation folder to the disk, without publishing it; returns its name and the facts on its files.
 
-    written: the catalogue's file, which is moved into the folder.
+    written: the catalogue's file, which is copied into the folder.
     images, captions: blocks (n, D) in the order of the catalogue.
     calibrate: makes probabilities of all their vectors (N, D) and (M, D).
     tell: gets a sentence on each search structure beforehand.
@@ -237,7 +237,7 @@ def write_generation(
     last = max((old.name for old in generations(path)), default=f"{GENERATION}0")
     folder = path / f"{GENERATION}{int(last.removeprefix(GENERATION)) + 1:06d}"
     folder.mkdir()
-    os.replace(written, folder / CATALOGUE)
+    shutil.copyfile(written, folder / CATALOGUE)
     catalogue = read_catalogue(folder / CATALOGUE)
     write_words(folder / WORDS, catalogue)
     write_vectors(folder / IMAGE_VECTORS, images, len(catalogue.pictures), dimension)
