@@ -41,9 +41,12 @@ Shape = tuple[int, int]
 class Photo:
     """A picture that can be decoded.
 
-    path: of its file. stamp: time of last change in nanoseconds and size in bytes, which tell this state of the file
-    from others. size: width and height in pixels. shown: upright, RGB, scaled for the page. taken: when, by the
-    camera's clock; "" if it is not said. kept: in full, for a picture that has no file.
+    path: of its file.
+    stamp: time of last change in nanoseconds and size in bytes, which tell this state of the file from others.
+    size: width and height in pixels.
+    shown: upright, RGB, scaled for the page.
+    taken: when, by the camera's clock; "" if it is not said.
+    kept: in full, for a picture that has no file; None for one that has.
     """
 
     path: Path

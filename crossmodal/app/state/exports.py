@@ -26,7 +26,12 @@ STEM_LETTERS = 40
 
 @dataclass(frozen=True)
 class Results:
-    """What is exported. hits: best first, with whatever is folded into them. terms: those of the hits' shares."""
+    """What is exported.
+
+    searcher: of the gallery that the hits are from.
+    terms: those of the hits' shares, in their order.
+    hits: best first, with whatever is folded into them.
+    """
 
     searcher: Searcher
     terms: Sequence[Term]

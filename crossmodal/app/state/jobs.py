@@ -13,7 +13,15 @@ __all__ = ["JOBS", "Job", "Jobs", "Report", "Step"]
 
 @dataclass(frozen=True)
 class Step:
-    """How far a job is: a few words, items done of a total, items skipped, items a second, seconds left."""
+    """How far a job is.
+
+    words: a few, for what is done now.
+    done: items so far.
+    total: items in all; 0 while it is unknown.
+    skipped: items so far.
+    rate: items a second; 0 while it is unknown.
+    seconds_left: until all are done; 0 while it is unknown.
+    """
 
     words: str
     done: int = 0

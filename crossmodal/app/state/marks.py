@@ -22,7 +22,13 @@ __all__ = ["Marks", "marks_of", "take_back", "toggle"]
 
 @dataclass(frozen=True)
 class Marks:
-    """The marks of one question in one gallery. key: what they are kept under. liked, disliked: paths still indexed."""
+    """The marks of one question in one gallery.
+
+    feedback: the marks of the gallery's index, where these are kept.
+    key: what they are kept under.
+    liked: paths still indexed.
+    disliked: paths still indexed.
+    """
 
     feedback: Feedback
     key: str

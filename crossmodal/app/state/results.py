@@ -33,10 +33,13 @@ AHEAD = 3  # pages that are found at once
 class Found:
     """One page of answers.
 
-    hits: those of the page, best first; their ranks count tiles. copies: path of a hit -> paths of the pictures
-    folded into it, which `hits` leaves out unless the view unfolds them. total: tiles on all pages; everything: what
-    they hold together with what is folded. terms: what the hits' shares belong to, in their order. match, nothing: as
-    a SearchResult's.
+    hits: those of the page, best first; their ranks count tiles.
+    terms: what the hits' shares belong to, in their order.
+    total: tiles on all pages.
+    everything: hits that the tiles hold together with what is folded.
+    copies: path of a hit -> paths of the pictures folded into it, which `hits` leaves out unless the view unfolds them.
+    match: as a SearchResult's: probability that the gallery holds a match at all, in [0, 1]; None where it is unknown.
+    nothing: True where that is so low that nothing seems to match.
     """
 
     hits: tuple[Hit, ...]
@@ -56,8 +59,12 @@ class Found:
 class Asked:
     """A view's question, made out once: it can be answered anywhere, also where there is no session.
 
-    target: "images" or "captions". mask: (N,), the pictures that may answer; None for all. own: how many of the terms
-    were asked; the others follow from marks.
+    searcher: of the gallery.
+    terms: what is asked, then what follows from marks.
+    target: "images" or "captions".
+    by: what pictures are found by, one of WAYS.
+    mask: (N,), the pictures that may answer; None for all.
+    own: how many of the terms were asked; the others follow from marks.
     """
 
     searcher: Searcher
@@ -86,7 +93,9 @@ class Asked:
 
 
 def ask_of(searcher: Searcher, view: View, target: str, marks: Sequence[Term] = ()) -> Asked:
-    """What a view asks. marks: terms that follow from what was liked and disliked.
+    """What a view asks.
+
+    marks: terms that follow from what was liked and disliked.
 
     Raises InputError for a picture that is not in the gallery, or a filter by what the index does not hold.
     """

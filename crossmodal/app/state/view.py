@@ -35,8 +35,14 @@ KEYS = frozenset({*QUERY_KEYS, "to", "by", "k", "page", "picture", "heatmap", "c
 class Part:
     """One thing asked for or taken away: words, a picture of the gallery, or a picture given in this session.
 
-    words, picture (its path), upload (its key among the given ones): exactly one of them is set. weight: 0.1 to 3.
-    minus: whether it is taken away. crop: the part of the picture that is meant.
+    Exactly one of words, picture and upload is set.
+
+    words: as they were typed.
+    picture: its path.
+    upload: its key among the given pictures.
+    weight: 0.1 to 3.
+    minus: whether it is taken away.
+    crop: the part of the picture that is meant; None for all of it.
     """
 
     words: str = ""
@@ -65,10 +71,15 @@ class Part:
 class View:
     """One page of answers to one question.
 
-    parts: what is asked; the first one stands in the line. to: "images", "captions", or None for what suits the
-    question. by: what pictures are found by, one of WAYS. count: 1 to 100 a page. page: from 1. chosen: the filter.
-    picture: path of the picture looked at in detail. heatmap: whether similarities are drawn. copies: paths of
-    pictures whose near-duplicates are unfolded; "*" for all.
+    parts: what is asked; the first one stands in the line.
+    to: "images", "captions", or None for what suits the question.
+    by: what pictures are found by, one of WAYS.
+    count: answers a page, 1 to 100.
+    page: from 1.
+    chosen: the filter.
+    picture: path of the picture looked at in detail; "" for none.
+    heatmap: whether similarities are drawn.
+    copies: paths of pictures whose near-duplicates are unfolded; "*" for all.
     """
 
     parts: tuple[Part, ...] = ()

@@ -24,7 +24,8 @@ WHOLE = (0, 100)
 def choose_crop(number: int, part: Part, source: Path | bytes, name: str) -> None:
     """Draw a picture that is asked with, the sliders that enclose a part of it, and the button that takes the part.
 
-    number: of the part in the question. source: the picture's file or its bytes.
+    number: of the part in the question.
+    source: the picture's file or its bytes.
     """
     box = part.crop
     across, down = WHOLE, WHOLE

@@ -17,7 +17,11 @@ FORMATS: dict[str, tuple[Callable[[Results], bytes], str]] = {
 
 
 def export(question: str, total: int, find: Callable[[int], Results], pictures: bool) -> None:
-    """Draw the button. find: gives the first so many results, later. pictures: whether a ZIP has any to hold."""
+    """Draw the button.
+
+    find: gives the first so many results, later.
+    pictures: whether a ZIP has any to hold.
+    """
     with st.popover("Export", icon=":material/download:", type="tertiary", key="export"):
         state = st.session_state
         state.export_count = min(int(state.get("export_count", 100)), total)

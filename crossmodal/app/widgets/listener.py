@@ -19,8 +19,9 @@ LONGEST_NAME = 200
 
 
 def listen(generation: str, act: Callable[[str, int, str], None], given: Callable[[str, bytes], None]) -> None:
-    """Mount the ears. generation: of the index whose rows the tiles name.
+    """Mount the ears.
 
+    generation: of the index whose rows the tiles name.
     act: called with an act ("like", "open", …), the row of a picture and the generation the browser knew.
     given: called with the name and the bytes of a picture that was pasted or dropped; none if it was too large.
     """

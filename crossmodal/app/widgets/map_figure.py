@@ -47,7 +47,11 @@ def traces(atlas: Atlas, likeness: NDArray[np.float32] | None = None) -> list[ND
 def map_figure(
     atlas: Atlas, hover: NDArray[np.object_], dark: bool = False, likeness: NDArray[np.float32] | None = None
 ) -> Figure:
-    """The map as a figure. hover: (N,) from `hover_texts`. likeness: (N,) cosines to colour by, in place of groups."""
+    """The map as a figure.
+
+    hover: (N,) from `hover_texts`.
+    likeness: (N,) cosines to colour by, in place of groups.
+    """
     from plotly.graph_objects import Figure, Scattergl
 
     size = 5.0 if len(hover) > 3000 else 7.0 if len(hover) > 500 else 11.0

@@ -19,8 +19,9 @@ OFFERED = 300
 def choose_picture(searcher: Searcher, label: str, key: str, first: int | None = 0) -> str | None:
     """Draw the choice and return the path chosen, None where there is none.
 
-    Of a large gallery 300 pictures are offered, evenly from all; any other path can be typed. first: which one is
-    chosen at the beginning, None for no one.
+    Of a large gallery 300 pictures are offered, evenly from all; any other path can be typed.
+
+    first: which one is chosen at the beginning, None for no one.
     """
     pictures = searcher.index.catalogue.pictures
     step = max(-(-len(pictures) // OFFERED), 1)

@@ -66,10 +66,16 @@ def detail(
 ) -> None:
     """Draw all about one picture into the current container, in a dialog or on a page.
 
-    text: the sentence it was found with. asked: the picture it was found with. others: paths of the other hits, to
-    compare with. above: the one of them to compare with at first. rank, score, relevance: of the hit. on_open: called
-    with the path of a picture to open instead; left out, it is put into the address as `picture`. on_search: called
-    with a caption to search for; left out, the search page asks it and the picture leaves the address.
+    text: the sentence it was found with.
+    asked: the picture it was found with.
+    others: paths of the other hits, to compare with.
+    above: the one of them to compare with at first.
+    rank: of the hit, from 1.
+    score: of the hit.
+    relevance: of the hit, a probability in [0, 1].
+    on_open: called with the path of a picture to open instead; left out, it is put into the address as `picture`.
+    on_search: called with a caption to search for; left out, the search page asks it and the picture leaves the
+        address.
     """
     if path not in searcher.index.row_of:  # an edited address must not show any other file
         st.error(plain_markdown(f"{path[:200]} is not in this gallery."))

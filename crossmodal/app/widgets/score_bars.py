@@ -113,7 +113,11 @@ def difference(found: Comparison, other: str) -> str:
 
 
 def picture(address: str, name: str, badge: str = "", inside: str = "") -> str:
-    """A large picture. badge: a word on it. inside: what lies over it, HTML."""
+    """A large picture.
+
+    badge: a word on it.
+    inside: what lies over it, HTML.
+    """
     label = f'<span class="cm-approx">{_safe(badge)}</span>' if badge else ""
     return f'<div class="cm-shown"><img src="{_safe(address)}" alt="{_safe(name)}">{label}{inside}</div>'
 
@@ -127,7 +131,11 @@ def side_by_side(pictures: Sequence[tuple[str, str]]) -> str:
 
 
 def legend(limit: float, negative: bool, unit: str, digits: int = 4) -> str:
-    """The scale of a heat. limit: the share at its end. negative: whether there is anything that speaks against."""
+    """The scale of a heat.
+
+    limit: the share at its end.
+    negative: whether there is anything that speaks against.
+    """
     steps = np.linspace(-1 if negative else 0, 1, 13)
     stops = ", ".join(colour(float(step)) for step in steps)
     ends = [signed(-limit, digits), "0"] if negative else ["0"]
@@ -139,7 +147,11 @@ def legend(limit: float, negative: bool, unit: str, digits: int = 4) -> str:
 
 
 def boxed(places: Sequence[tuple[int, int]], shape: tuple[int, int], seen: Box, size: tuple[int, int]) -> str:
-    """Numbered boxes around places of a picture. seen: what the places cover, in a picture of this size (W, H)."""
+    """Numbered boxes around places of a picture.
+
+    seen: what the places cover, in pixels.
+    size: of the picture (W, H), in pixels.
+    """
     boxes = []
     for number, place in enumerate(places):
         left, top, right, bottom = place_box(place, shape, seen)
@@ -185,7 +197,11 @@ def _sum(rows: Rows) -> float:
 
 
 def _bars(rows: Rows, on: int | None, digits: int, exact: bool = True) -> str:
-    """on: the row to point out. exact: whether the last row is the bias."""
+    """A bar a row.
+
+    on: the row to point out.
+    exact: whether the last row is the bias.
+    """
     low, high = (end(0.0, *(value for _, value in rows)) for end in (min, max))
     span = (high - low) or 1.0
     zero = -100 * low / span

@@ -42,7 +42,11 @@ def heading(title: str, line: str = "") -> str:
 
 
 def tile(address: str | None, text: str, rank: int | None = None, score: float | None = None) -> str:
-    """One picture of the grid. address: a data address, None when the picture is gone; text: caption or file name."""
+    """One picture of the grid.
+
+    address: a data address, None when the picture is gone.
+    text: caption or file name.
+    """
     badges = "" if rank is None else f'<span class="cm-rank">{rank}</span>'
     badges += "" if score is None else f'<span class="cm-score" title="cosine similarity">{score:.3f}</span>'
     safe = _safe(text)
@@ -62,7 +66,10 @@ def caption_row(
 ) -> str:
     """One found caption with its score, beside the picture it belongs to.
 
-    chance: probability that it matches. shown_picture, below, beside: HTML made by crossmodal.app.widgets.tiles.
+    shown_picture: HTML made by crossmodal.app.widgets.tiles.
+    chance: probability that it matches, in [0, 1].
+    below: HTML made by crossmodal.app.widgets.tiles.
+    beside: HTML made by crossmodal.app.widgets.tiles.
     """
     return (
         f'<div class="cm-caption">{shown_picture}'

@@ -26,7 +26,12 @@ STEADY = 0.004  # shares nearer to 0 show no width
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one term adds to a score. colour: the number of the term's colour, as its chip has it."""
+    """What one term adds to a score.
+
+    label: the term in words.
+    value: what it adds; below 0 where it takes away.
+    colour: the number of the term's colour, as its chip has it.
+    """
 
     label: str
     value: float
@@ -35,11 +40,19 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What a tile shows. address: a data address, None when the picture is gone. text: caption or file name.
+    """What a tile shows.
 
-    row: of the picture in the index. rank, score: None for a picture nobody searched for. chance: the calibrated
-    probability that it matches. copies: how many near-duplicates are folded into it. mark: 1, -1 or 0. acts: which of
-    ACTS it offers.
+    row: of the picture in the index.
+    address: a data address, None when the picture is gone.
+    text: caption or file name.
+    rank: from 1; None for a picture nobody searched for.
+    score: of the hit; None for a picture nobody searched for.
+    chance: the calibrated probability that it matches, in [0, 1]; None where it is unknown.
+    copies: how many near-duplicates are folded into it.
+    unfolded: whether the view shows them as tiles of their own.
+    mark: 1 for liked, -1 for disliked, 0 for neither.
+    shares: what each term adds to the score; empty where the hit has none.
+    acts: which of ACTS it offers.
     """
 
     row: int
