@@ -35,7 +35,9 @@ def facts(clone: Path) -> dict[str, int | str]:
         "median / largest function": f"{statistics.median(functions):.0f} / {max(functions)}",
         f"functions over {LONG} lines": sum(length > LONG for length in functions),
         "circles of modules, type-only imports included": len(circles(trees, package)),
-        f"lines of {STORAGE}/": sum(count for path, count in lines.items() if path.parent.name == STORAGE),
+        f"lines of {STORAGE}/": sum(
+            count for path, count in lines.items() if STORAGE in path.relative_to(package).parts[:-1]
+        ),
         "names in crossmodal.__all__": len(_promised(trees[package / "__init__.py"])),
         "words of the README": len(readme.split()),
     }

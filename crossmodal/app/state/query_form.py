@@ -63,17 +63,17 @@ def target_of(view: View, captioned: bool) -> str:
 
 def ask_text(text: str) -> None:
     """Ask this text instead of whatever is asked, of the whole gallery."""
-    _anew(Part(words=text.strip()[:MAX_TEXT]) if text.strip() else None)
+    _begin(Part(words=text.strip()[:MAX_TEXT]) if text.strip() else None)
 
 
 def ask_for_more_like(path: str) -> None:
     """Ask for pictures like an indexed one instead of whatever is asked, of the whole gallery."""
-    _anew(Part(picture=path))
+    _begin(Part(picture=path))
 
 
 def clear() -> None:
     """Ask nothing."""
-    _anew(None)
+    _begin(None)
 
 
 def add(part: Part) -> None:
@@ -154,7 +154,7 @@ def publish(also: dict[str, str]) -> None:
         st.query_params.from_dict(parameters)
 
 
-def _anew(first: Part | None) -> None:
+def _begin(first: Part | None) -> None:
     change(View(parts=(first,) if first else (), count=current().count))
     st.session_state.pop(SELECTED, None)
 

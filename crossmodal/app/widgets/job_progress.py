@@ -24,16 +24,16 @@ def watch(job: Job, below: Callable[[], None] = lambda: None) -> None:
     @st.fragment(run_every=EVERY)
     def follow() -> None:
         if job.finished or job.step.words != words:
-            _draw_anew()
+            _redraw()
         st.progress(job.step.share, text=plain_markdown(in_words(job.step)))
         below()
 
     if job.finished:  # since the page looked: without another run it would wait for ever
-        _draw_anew()
+        _redraw()
     follow()
 
 
-def _draw_anew() -> None:
+def _redraw() -> None:
     """Run the page once more, by the view it has: the browser may not have heard yet of an address put there since."""
     st.session_state.drawn_again = True
     st.rerun()
