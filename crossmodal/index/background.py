@@ -33,7 +33,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Moments:
-    """Of the rows of a set: their mean (D,) and covariance (D, D), over N rows."""
+    """Mean and covariance of the rows of a set, over N rows.
+
+    mean: (D,).
+    covariance: (D, D).
+    """
 
     mean: Floats
     covariance: NDArray[Any]
@@ -96,8 +100,8 @@ def read_moments(path: Path, dimension: int) -> Moments:
 class MeanRows:
     """The mean (N, D) of each captioned picture's caption vectors, gathered from these when asked for.
 
-    captions: (M, D), those of a picture side by side. bounds: (P + 1,), captions of picture i are bounds[i] up to
-    bounds[i + 1]; a picture without any has no row here.
+    captions: (M, D), those of a picture side by side.
+    bounds: (P + 1,), captions of picture i are bounds[i] up to bounds[i + 1]; a picture without any has no row here.
     """
 
     def __init__(self, captions: RowSource, bounds: NDArray[np.int64]) -> None:
@@ -141,8 +145,11 @@ class MeanRows:
 
 @dataclass(frozen=True)
 class Background:
-    """A set that queries are judged beside. moments: None for so small a set that all products are computed.
+    """A set that queries are judged beside.
 
+    vectors: the rows (N, D) of the set.
+    nearest: searches them for the best products.
+    moments: mean and covariance of the rows; None for so small a set that all products are computed.
     absent: how many items have no row here and count as the query's mean, `fill_uncaptioned`.
     """
 

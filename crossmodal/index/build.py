@@ -64,10 +64,19 @@ def build_index(
 
     Only what is new or changed is embedded: a file is looked into when its size or time differs, and keeps its vector
     when its bytes are known, under whatever name. An index of another checkpoint is rebuilt. The former index
-    stays usable until the new one is published in one step; a killed build is resumed by the next call. given: vectors
-    (D,) of this encoder that are known already: of pictures by the SHA-256 of their bytes, of captions by their text.
+    stays usable until the new one is published in one step; a killed build is resumed by the next call. A picture that
+    is there but cannot be read now keeps what the former index has.
+
+    images: the pictures' folder.
+    captions: a captions file, or a folder of same-named .txt files; None for pictures alone.
+    encoder: what embeds.
+    index: the index directory, made where it is absent.
+    progress: told how far the build is.
+    batch_size: pictures of a unit, which are encoded at once; at least 1.
+    given: vectors (D,) of this encoder that are known already: of pictures by the SHA-256 of their bytes, of captions
+        by their text.
     prune: let go of pictures that are no longer there, however many; without it, many at once or a whole folder are
-    taken for a disk that is missing. A picture that is there but cannot be read now keeps what the former index has.
+        taken for a disk that is missing.
 
     Raises InputError, DataError or CaptionsError as `load_pairs` does; InputError if batch_size < 1; IndexStoreError
     if index is something else than an index, one of other pictures, another build holds it, or the disk refuses;

@@ -57,7 +57,12 @@ THINGS = """
 def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder: Encoder) -> dict[str, Relevance]:
     """Fit the probabilities of each direction that can be, by its name; none for an empty gallery.
 
-    images (N, D), captions (M, D): as in the catalogue. The same input gives the same bits.
+    Equal input gives equal bits.
+
+    catalogue: what was indexed.
+    images: (N, D), in the order of the catalogue.
+    captions: (M, D), in the order of the catalogue.
+    encoder: what made the vectors.
     """
     if not len(images):
         return {}
@@ -92,8 +97,13 @@ def word_examples(
 ) -> Iterator[Example]:
     """Captions as queries for pictures, by the pictures and, where most have several, by the mean of their captions.
 
-    A query is left out of its own picture's mean. owner: (M,), ascending. asked: rows (Q,) of the captions to ask;
-    left out, at most a thousand, evenly spread. with_captions: whether that second channel is wanted.
+    A query is left out of its own picture's mean.
+
+    images: (N, D).
+    captions: (M, D).
+    owner: (M,), ascending, the row of each caption's picture.
+    asked: rows (Q,) of the captions to ask; left out, at most a thousand, evenly spread.
+    with_captions: whether that second channel is wanted.
     """
     counts = np.bincount(owner, minlength=len(images))
     several = with_captions and (counts > 1).sum() >= max(FEWEST, (counts > 0).sum() / 2)
@@ -119,7 +129,13 @@ def word_examples(
 def picture_examples(
     images: Vectors, captions: Vectors, owner: NDArray[np.int64], asked: NDArray[np.int64] | None = None
 ) -> Iterator[Example]:
-    """Pictures as queries for captions. asked: rows of the pictures to ask; left out, some hundred of the captioned."""
+    """Pictures as queries for captions.
+
+    images: (N, D).
+    captions: (M, D).
+    owner: (M,), the row of each caption's picture.
+    asked: rows (Q,) of the pictures to ask; left out, some hundred of the captioned.
+    """
     rows = _spread(np.unique(owner), PICTURE_QUERIES, len(captions)) if asked is None else asked
     size = _queries_at_once(len(captions))
     for start in range(0, len(rows), size):
@@ -156,7 +172,11 @@ def _spread(rows: NDArray[np.int64], most: int, items: int) -> NDArray[np.int64]
 def caption_means(captions: Vectors, owner: NDArray[np.int64], pictures: int) -> Vectors:
     """The mean (N, D) of each picture's caption vectors, not of unit length; 0 where there is none.
 
-    A cosine with it is the mean of the cosines with each caption. owner: (M,), ascending.
+    A cosine with it is the mean of the cosines with each caption.
+
+    captions: (M, D).
+    owner: (M,), ascending, the row of each caption's picture.
+    pictures: N.
     """
     means = np.zeros((pictures, captions.shape[1]), dtype=np.float32)
     if len(owner):

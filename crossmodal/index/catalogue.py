@@ -186,7 +186,8 @@ def stamp_of(root: Path, path: str) -> Stamp:
 def write_catalogue(path: Path, rows: Iterable[Picture | Skipped], captions: Iterable[Caption]) -> None:
     """Write a new file, row after row, so that none of them lie in memory.
 
-    rows: pictures and what was skipped, by path. captions: by picture; gone through once the pictures are.
+    rows: pictures and what was skipped, by path.
+    captions: by picture; gone through once the pictures are.
 
     Raises OSError if the disk refuses.
     """

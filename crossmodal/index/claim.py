@@ -42,7 +42,10 @@ def default_index(images: Path) -> Path:
 
 
 def claim_folder(index: Path, root: Path) -> None:
-    """Make the folder of an index where it is absent, and leave our mark in it. root: the pictures' folder.
+    """Make the folder of an index where it is absent, and leave our mark in it.
+
+    index: the folder of the index.
+    root: the pictures' folder.
 
     Raises IndexStoreError if it is a file, or holds anything and was not made by us; OSError if the disk refuses.
     """
@@ -142,8 +145,12 @@ def check_default(index: Path, images: Path) -> None:
 def check_root(index: Path, former: Index | None, root: Path, paths: Sequence[str]) -> None:
     """Raise IndexStoreError if an index is of another folder that still stands, and of other pictures.
 
-    former: the index as it was opened, None if it cannot be or was never finished. paths: the pictures below root. A
-    folder that was moved, or copied with most of its pictures as they were, is taken for the same gallery.
+    A folder that was moved, or copied with most of its pictures as they were, is taken for the same gallery.
+
+    index: the folder of the index.
+    former: the index as it was opened, None if it cannot be or was never finished.
+    root: the pictures' folder.
+    paths: the pictures below root.
     """
     owner = claimed_root(index)
     if owner is None or same_folder(owner, root) or not owner.is_dir() or _is_copy(former, root, paths):

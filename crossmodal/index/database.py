@@ -110,7 +110,12 @@ class Database:
 
     @classmethod
     def in_memory(cls, migrations: Sequence[str], fill: str, rows: Iterable[tuple[Any, ...]]) -> Database:
-        """One that no file holds. fill: a statement, run for each of the rows."""
+        """One that no file holds.
+
+        migrations: the scripts that make its tables, in order.
+        fill: a statement, run for each of the rows.
+        rows: what the statement is given.
+        """
         made = cls.__new__(cls)
         made.path, made._lock, made._connection = Path(":memory:"), threading.Lock(), connect(":memory:")
         for number, script in enumerate(migrations, 1):

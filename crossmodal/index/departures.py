@@ -21,8 +21,9 @@ class Limits:
     """From where on pictures do not leave an index unasked.
 
     folder: pictures of one folder that is empty now; one or two of them are soon deleted by hand, more are rather
-    unmounted. pictures: of the whole gallery, if they are also more than share of it, so that small galleries may be
-    tidied up.
+        unmounted.
+    pictures: of the whole gallery, if they are also more than `share` of it.
+    share: of the gallery in [0, 1], so that small galleries may be tidied up.
     """
 
     folder: int = 3
@@ -47,8 +48,13 @@ def surely_gone(gone: Sequence[Stamp], new: Iterable[Stamp]) -> list[str]:
 def check_departures(lost: Sequence[str], former: int, present: Iterable[str], root: Path, index: Path) -> None:
     """Raise MissingPicturesError if more pictures would leave an index than a person deletes by hand.
 
-    lost: their paths. former: how many pictures the index has. present: paths of all that stay or come. That is where
-    a folder that held several pictures holds none now, or many are lost.
+    That is where a folder that held several pictures holds none now, or many are lost.
+
+    lost: their paths.
+    former: how many pictures the index has.
+    present: paths of all that stay or come.
+    root: the pictures' folder.
+    index: the folder of the index.
     """
     many = len(lost) >= LIMITS.pictures and len(lost) > LIMITS.share * former
     emptied = _emptied(lost, present) if len(lost) >= LIMITS.folder else {}

@@ -142,7 +142,8 @@ class Journal:
     def begin(self, kind: str, about: Iterable[bytes]) -> None:
         """Say what is to be embedded from now on; units of just this plan go on where they were left.
 
-        kind: "picture" or "caption". about: all that says what the units are.
+        kind: "picture" or "caption".
+        about: all that says what the units are.
         """
         digest = hashlib.sha256(kind.encode())
         for piece in about:
@@ -168,7 +169,11 @@ class Journal:
         self._record("picture", keys, vectors, rows)
 
     def add_captions(self, texts: Sequence[str], vectors: Vectors) -> None:
-        """Record a unit of captions for good. vectors: (n, D), one for each of the n texts."""
+        """Record a unit of captions for good.
+
+        texts: n of them.
+        vectors: (n, D), one for each text.
+        """
         self._record("caption", [(text, 0) for text in texts], vectors, [])
 
     def _record(
@@ -207,7 +212,11 @@ class Journal:
         return Outcome(sha256, reason, embedded, Facts(*facts), bool(unread))
 
     def holds(self, kind: str, key: str) -> bool:
-        """Whether the plan under way has made a vector. key: the SHA-256 of a picture, the text of a caption."""
+        """Whether the plan under way has made a vector.
+
+        kind: "picture" or "caption".
+        key: the SHA-256 of a picture, the text of a caption.
+        """
         return self._start(kind, key) >= 0
 
     def _start(self, kind: str, key: str) -> int:
@@ -221,7 +230,12 @@ class Journal:
         return VectorsByKey(self._numbers(), dict(rows), self._dimension)
 
     def gather(self, kind: str, keys: Iterable[str], known: Mapping[str, Vectors]) -> Iterator[Vectors]:
-        """The vectors of some keys, in order, as blocks (n, D). known: those that need not be here."""
+        """The vectors of some keys, in order, as blocks (n, D).
+
+        kind: "picture" or "caption".
+        keys: the SHA-256 of pictures, or the texts of captions.
+        known: those that need not be here.
+        """
         numbers, size, wanted = self._numbers(), self._dimension, iter(keys)
         query = f"SELECT key, start FROM {kind}_vectors WHERE plan = ? AND key IN "
         while some := list(islice(wanted, BLOCK)):

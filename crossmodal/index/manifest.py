@@ -30,10 +30,16 @@ BUILDING = "building"  # holds the journals of a build under way
 class Manifest:
     """All facts about an index, as JSON values.
 
-    generation: the folder that holds the files. checkpoint: name, fingerprint, path (None where unknown), and the run
-    time if it rounds. images: the pictures' folder, absolute and as seen from the index. captions: path, sha256 (None
-    for a folder) and format, or None for an index without. counts: images, captions, skipped. files: name -> bytes and
-    sha256.
+    schema: number of the form of the index's files.
+    created: when it was built, as "2021-05-03T10:00:00Z" (UTC).
+    generation: the folder that holds the files.
+    checkpoint: name, fingerprint, path (None where unknown), and the run time if it rounds.
+    preprocessing: all that shapes the encoder's input.
+    dimension: D, the length of every vector.
+    images: the pictures' folder, absolute ("path") and as seen from the index ("from_index").
+    captions: path, sha256 (None for a folder) and format, or None for an index without.
+    counts: images, captions, skipped.
+    files: name -> bytes and sha256.
     """
 
     schema: int
@@ -70,7 +76,10 @@ OPTIONAL = {"checkpoint": {"runtime"}}
 
 
 def read_manifest(index: Path, of_before: bool = False) -> Manifest:
-    """Read the manifest of an index directory. of_before: also one that the next build brings up to date.
+    """Read the manifest of an index directory.
+
+    index: the index directory.
+    of_before: also one that the next build brings up to date.
 
     Raises IndexStoreError if there is none, it is damaged, or it is of a schema this version does not read.
     """

@@ -128,7 +128,8 @@ def changes_between(former: Catalogue, catalogue: Catalogue) -> Changes:
 def caption_order(texts: Iterable[str], known: Container[str]) -> NDArray[np.int64]:
     """Which captions are to be embedded: each text once, by length, so that little is wasted on padding.
 
-    texts: M of them. known: those that have a vector.
+    texts: M of them.
+    known: those that have a vector.
 
     Returns the rows (n,) of the texts, the shortest first; texts are told apart by their hashes, however many.
     """

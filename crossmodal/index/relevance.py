@@ -34,10 +34,14 @@ GRADIENT = 1e-7  # below which a fit has ended; rounding may end it sooner, at s
 
 @dataclass(frozen=True)
 class Relevance:
-    """The fitted model. gallery: bias and weights (1 + F) of "does the gallery hold a match". hit: that of one hit.
+    """The fitted model.
 
-    threshold: with less than this probability, nothing matches. fitted_on: "captions" of the gallery itself, or
-    "background": sentences made by code, so that only what does not match is known. queries: how many.
+    gallery: bias and weights (1 + F) of "does the gallery hold a match".
+    hit: bias and weights (1 + F) of "is this hit a match".
+    threshold: in [0, 1]; with less than this probability, nothing matches.
+    fitted_on: "captions" of the gallery itself, or "background": sentences made by code, so that only what does not
+        match is known.
+    queries: how many it was fitted on.
     """
 
     gallery: tuple[float, ...]
@@ -60,10 +64,13 @@ class Relevance:
         return float(logistic(self._checked(cosines) @ np.array(self.gallery[1:]) + self.gallery[0]))
 
     def of(self, cosines: NDArray[Any], rows: NDArray[np.int64] | Sequence[int]) -> Floats:
-        """Probability of each hit that it matches, (k,); never above `match`. rows: (k,) of the hits in the gallery.
+        """Probability of each hit that it matches, (k,); never above `match`.
 
         A match is the very picture that the words were written about: where many pictures show the same, they share
-        the probability. cosines and Raises: as `match`.
+        the probability.
+
+        cosines: (C, N), see `match`, which raises for the same reasons.
+        rows: (k,) of the hits in the gallery.
         """
         return self.judge(self._checked(cosines), np.asarray(cosines, dtype=np.float64)[:, rows])[1]
 
@@ -125,7 +132,11 @@ def query_features(cosines: NDArray[Any], left_out: NDArray[np.bool_] | None = N
 
 @dataclass(frozen=True)
 class Example:
-    """Queries with known answers. cosines: C arrays (Q, N), the first ranks the hits. own: (Q, N), what matches."""
+    """Queries with known answers.
+
+    cosines: C arrays (Q, N), the first ranks the hits.
+    own: (Q, N), what matches.
+    """
 
     cosines: tuple[NDArray[Any], ...]
     own: NDArray[np.bool_]

@@ -79,7 +79,11 @@ def paths_of(pairs: Pairs) -> list[str]:
 
 
 def scan(root: Path, pairs: Pairs, folder: Path) -> Scan:
-    """Look at every file of the pairs, without opening it. folder: where what was found goes.
+    """Look at every file of the pairs, without opening it.
+
+    root: the pictures' folder.
+    pairs: pictures with their captions.
+    folder: where what was found goes.
 
     Raises OSError if the disk refuses.
     """

@@ -24,10 +24,19 @@ KEPT = {"exact": 1.0, "rabitq": 0.995, "ivf": 0.98}  # recall that a set of such
 
 @dataclass(frozen=True)
 class SearchStats:
-    """Figures of one set. recall: share of the ten nearest by a scan that were found, in [0, 1]. Times in ms.
+    """Figures of one set.
 
-    kind: what proposes now. scan_p50: of the scan beside it. bytes: expected in memory, beside the vectors. advice:
-    what to change, None where nothing.
+    which: "images" or "captions".
+    rows: N.
+    dimension: D.
+    kind: what proposes now.
+    queries: how many were asked.
+    recall: share of the ten nearest by a scan that were found, in [0, 1].
+    p50: median time of a query in ms.
+    p99: time in ms that 99 % of the queries stay within.
+    scan_p50: median time of the scan beside it, in ms.
+    bytes: expected in memory, beside the vectors.
+    advice: what to change, None where nothing.
     """
 
     which: str
@@ -68,7 +77,14 @@ def search_statistics(index: Index, queries: int = 200, seed: int = 0) -> list[S
 
 
 def measure_search(which: str, vectors: Vectors, nearest: Nearest, asked: Vectors, itself: Any = None) -> SearchStats:
-    """Ask each query (Q, D) of the set and of a scan, side by side. itself: (Q,), its own row there, left out."""
+    """Ask each query of the set and of a scan, side by side.
+
+    which: name of the set, for the figures.
+    vectors: (N, D).
+    nearest: searches them.
+    asked: (Q, D), the queries.
+    itself: (Q,), each query's own row among the vectors, left out; None where they are not among them.
+    """
     plain = Nearest(vectors)
     wanted = min(TOP, len(vectors) - (itself is not None))
     hits, taken, scanned = 0, [], []

@@ -229,8 +229,11 @@ def write_generation(
 ) -> tuple[str, dict[str, dict[str, int | str]]]:
     """Write a generation folder to the disk, without publishing it; returns its name and the facts on its files.
 
+    path: the index directory.
     written: the catalogue's file, which is copied into the folder.
-    images, captions: blocks (n, D) in the order of the catalogue.
+    dimension: D.
+    images: blocks (n, D) in the order of the catalogue.
+    captions: blocks (n, D) in the order of the catalogue.
     calibrate: makes probabilities of all their vectors (N, D) and (M, D).
     tell: gets a sentence on each search structure beforehand.
     """

@@ -89,7 +89,12 @@ def read_vectors(path: Path, count: int, dimension: int) -> Vectors:
 
 
 class VectorsByKey(Mapping[str, Vectors]):
-    """Vectors (D,) by key, cut out of a row of numbers when they are asked for. starts: where that of a key begins."""
+    """Vectors (D,) by key, cut out of a row of numbers when they are asked for.
+
+    numbers: (N D,), all vectors one after the other.
+    starts: where that of a key begins.
+    dimension: D.
+    """
 
     def __init__(self, numbers: Vectors, starts: Mapping[str, int], dimension: int) -> None:
         self._numbers, self._starts, self._dimension = numbers, starts, dimension

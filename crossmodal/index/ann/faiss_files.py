@@ -13,7 +13,7 @@ __all__ = ["one_thread", "parts", "read_faiss", "write_faiss"]
 
 
 def write_faiss(index: Any, path: Path) -> None:
-    """As `faiss.write_index`. Raises OSError if the disk refuses."""
+    """Write what FAISS built to a file. Raises OSError if the disk refuses."""
     import faiss
 
     try:
@@ -23,7 +23,7 @@ def write_faiss(index: Any, path: Path) -> None:
 
 
 def read_faiss(path: Path) -> Any:
-    """As `faiss.read_index`. Raises IndexStoreError if this FAISS cannot read the file."""
+    """Read what FAISS built from a file. Raises IndexStoreError if this FAISS cannot read the file."""
     import faiss
 
     try:

@@ -78,7 +78,12 @@ def _wanted(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
 def write_search_files(
     folder: Path, sets: Mapping[str, RowSource], tell: Callable[[str], None] = lambda _: None
 ) -> tuple[str, ...]:
-    """Write what each set needs into a generation folder; returns the names. tell: gets a sentence beforehand."""
+    """Write what each set needs into a generation folder; returns the names.
+
+    folder: the generation folder.
+    sets: the rows (N, D) of each set, by its name.
+    tell: gets a sentence beforehand.
+    """
     written: list[str] = []
     for which, rows in sets.items():
         plan = plan_search(rows.shape[0], rows.shape[1])

@@ -46,7 +46,10 @@ def exact_cosines(query: Vectors, vectors: RowSource, rows: Rows) -> Floats:
 
 
 def exact_products(query: Vectors, vectors: RowSource, rows: Rows) -> Floats:
-    """As `exact_cosines`, by the direction of the query alone: the lengths of the rows count."""
+    """Products of a query's direction (D,) with some rows of (N, D), in double precision.
+
+    The query counts by its direction alone, and the lengths of the rows count.
+    """
     precise = query.astype(np.float64)
     scores = np.empty(len(rows), dtype=np.float64)
     for start in range(0, len(rows), BLOCK):

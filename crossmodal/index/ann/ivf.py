@@ -46,6 +46,7 @@ class Cells:
     codes: what FAISS built, over cells.
     numbers: (N, D), a byte each, mapped.
     steps: (D,), by how much a number grows where its byte grows by one.
+    kind: its name in `crossmodal.index.ann.plan.KINDS`.
     """
 
     codes: Any
@@ -62,7 +63,7 @@ class Cells:
         return k + max(SPARE, k // SPARE)
 
     def search(self, query: Vectors, count: int) -> tuple[Vectors, Rows]:
-        """As a proposer does; fewer than count, since a row stands in two cells."""
+        """The best candidates, see `Proposer.search`; fewer than count, since a row stands in two cells."""
         with one_thread():
             found = np.sort(self.codes.search(query[None], count)[1][0])
         found = found[np.diff(found, prepend=-1) > 0]  # once each, and no -1; quicker than np.unique by 0.1 ms

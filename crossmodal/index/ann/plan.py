@@ -42,7 +42,12 @@ class Plan:
 
 
 def plan_search(count: int, dimension: int, kind: str | None = None) -> Plan:
-    """What so many rows are searched by, and what it costs. kind: asks for another than is best."""
+    """What so many rows are searched by, and what it costs.
+
+    count: N, the rows.
+    dimension: D.
+    kind: asks for another than is best.
+    """
     numbers = count * dimension
     if kind is None:
         simple = dimension < FEWEST_DIMENSIONS

@@ -27,7 +27,11 @@ FEWEST, TIMES, BITS = 150, 10, 76_800  # candidates at least; so many times k; t
 
 @dataclass(frozen=True)
 class RaBitQ:
-    """A `crossmodal.index.ann.nearest.Proposer`. index: what FAISS built."""
+    """A `crossmodal.index.ann.nearest.Proposer`.
+
+    index: what FAISS built.
+    kind: its name in `crossmodal.index.ann.plan.KINDS`.
+    """
 
     index: Any
     kind: str = "rabitq"
@@ -39,7 +43,7 @@ class RaBitQ:
     worth = depth
 
     def search(self, query: Vectors, count: int) -> tuple[Vectors, Rows]:
-        """As a proposer does."""
+        """The best candidates, see `Proposer.search`."""
         with one_thread():
             scores, rows = self.index.search(query[None], count)
         return scores[0], np.asarray(rows[0], dtype=np.int64)
