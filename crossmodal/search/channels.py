@@ -29,7 +29,12 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Found:
-    """rows: (k,) of the best items, best first. scores: (k,). total: how many items could be found."""
+    """The best items, best first.
+
+    rows: (k,), the items' rows.
+    scores: (k,), of each.
+    total: how many items could be found.
+    """
 
     rows: Rows
     scores: Floats
@@ -40,8 +45,10 @@ class Found:
 class Channel:
     """Items that a query is compared with; scores are linear in the query, so that those of its terms add up.
 
-    vectors: (I, D). proposes: searches all of them where they are of unit length; None where they are means of unit
-    vectors, so that a product with one is a mean of cosines. usable: (I,), which can be found; None for all.
+    vectors: (I, D).
+    proposes: searches all of them where they are of unit length; None where they are means of unit vectors, so that a
+        product with one is a mean of cosines.
+    usable: (I,), which can be found; None for all.
     """
 
     vectors: Vectors
@@ -49,7 +56,12 @@ class Channel:
     usable: Mask | None = None
 
     def nearest(self, query: Composed, k: int, allowed: Mask | None = None) -> Found:
-        """The best items, equal scores in the order of their rows. allowed: (I,), what may be found; None for all."""
+        """The best items, equal scores in the order of their rows.
+
+        query: what they are compared with.
+        k: how many.
+        allowed: (I,), what may be found; None for all.
+        """
         if self.usable is None and self.proposes is not None:
             total = len(self.vectors) if allowed is None else int(np.count_nonzero(allowed))
             return Found(*self.proposes.search(query.vector, k, allowed), total)
@@ -86,9 +98,11 @@ class Channel:
 def channel_of(index: Index, target: str, by: str) -> Channel:
     """How a query is compared with what is looked for.
 
-    target: "images" or "captions". by: of images, the cosine with the "pictures"; the mean cosine with their
-    "captions", where a picture without any cannot be found; or "both", CAPTION_SHARE of the latter and the rest of the
-    former, where a picture without captions is judged by itself alone.
+    index: the gallery.
+    target: "images" or "captions".
+    by: of images, the cosine with the "pictures"; the mean cosine with their "captions", where a picture without any
+        cannot be found; or "both", CAPTION_SHARE of the latter and the rest of the former, where a picture without
+        captions is judged by itself alone.
 
     Raises InputError for another `by`.
     """
@@ -108,8 +122,13 @@ def channel_of(index: Index, target: str, by: str) -> Channel:
 def gather_evidence(index: Index, vector: Vectors, target: str, channels: int, rows: Rows) -> tuple[Floats, Floats]:
     """What the probabilities of hits rest on: features (C, 4) of a query and the cosines (C, k) of its hits.
 
-    target: "images" or "captions". channels: C; the second is the mean cosine with each picture's captions. Where the
-    gallery is large, all its other cosines enter by their mean and spread in closed form.
+    Where the gallery is large, all its other cosines enter by their mean and spread in closed form.
+
+    index: the gallery.
+    vector: (D,), the query's.
+    target: "images" or "captions".
+    channels: C; the second is the mean cosine with each picture's captions.
+    rows: (k,), of the hits.
     """
     if target == "captions":
         return index.caption_background.features(vector)[None], index.nearest_captions.scores(vector, rows)[None]

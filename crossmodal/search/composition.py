@@ -32,7 +32,12 @@ SMALLEST = 1e-4  # length of a sum of vectors, of which the longest has length 1
 
 @dataclass(frozen=True)
 class Composed:
-    """vector: (D,), of unit length. units: (T, D), the terms' own; weights: (T,). vector = weights @ units."""
+    """A query as one vector: vector = weights @ units.
+
+    vector: (D,), of unit length.
+    units: (T, D), the terms' own.
+    weights: (T,), what each term counts.
+    """
 
     vector: Vectors
     units: Vectors
@@ -68,7 +73,9 @@ def balanced(weights: NDArray[np.float64], units: Vectors, gallery: Vectors) -> 
     would decide. So what is added is lifted to the widest spread among it; what is taken away counts its weight, since
     more would take along what usually stands beside it. Measured in benchmarks/composed.py.
 
-    weights: (T,), at least one above 0. units: (T, D). gallery: (N, D), pictures.
+    weights: (T,), at least one above 0.
+    units: (T, D).
+    gallery: (N, D), pictures.
     """
     added = weights > 0
     if len(gallery) < FEWEST or added.sum() < 2:
@@ -80,7 +87,7 @@ def balanced(weights: NDArray[np.float64], units: Vectors, gallery: Vectors) -> 
 
 
 def term_vectors(terms: Sequence[Term], index: Index, encoder: Callable[[], Encoder]) -> Vectors:
-    """The unit vector of each term, (T, D), whatever its weight. Raises as `compose_vectors`."""
+    """The unit vector of each term, (T, D), whatever its weight. Raises what `compose_vectors` does."""
     vectors = np.empty((len(terms), index.manifest.dimension), dtype=np.float32)
     words = [place for place, term in enumerate(terms) if term.is_words]
     stored = [

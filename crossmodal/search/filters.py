@@ -39,10 +39,15 @@ KEYS = {  # in an address -> here
 class Filter:
     """What a picture must be; what is left at its default does not matter.
 
-    folder: relative POSIX path; the picture lies in it or below it. since, until: days as "2021-05-03", both included;
-    the day is that of the camera's clock, else of the file's last change here. min_side: pixels of the shorter side.
-    orientation: one of ORIENTATIONS; "square" up to 5 % between the sides. words: each one begins a word of one and the
-    same caption, upper and lower case alike. A picture whose size or day is unknown is of no size and no day.
+    folder: relative POSIX path; the picture lies in it or below it.
+    since: the first day, included, as "2021-05-03"; a picture's day is that of the camera's clock, else of the file's
+        last change here.
+    until: the last day, included, as "2021-05-03".
+    min_side: pixels of the shorter side.
+    orientation: one of ORIENTATIONS; "square" up to 5 % between the sides.
+    words: each one begins a word of one and the same caption, upper and lower case alike.
+
+    A picture whose size or day is unknown is of no size and no day.
 
     Raises InputError if a value is outside of that.
     """
@@ -101,7 +106,10 @@ class Filter:
         return tuple(self.chips().values())
 
     def without(self, key: str) -> Filter:
-        """This filter with one thing no longer asked. key: as in an address; InputError for an unknown one."""
+        """This filter with one thing no longer asked.
+
+        key: its name in an address; InputError for an unknown one.
+        """
         if key not in KEYS:
             raise InputError(f"a filter has no {key!r}: it has {', '.join(KEYS)}")
         return Filter.from_parameters({name: value for name, value in self.parameters().items() if name != key})

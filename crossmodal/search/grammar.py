@@ -101,9 +101,10 @@ def format_query(query: Query) -> dict[str, str | list[str]]:
 
 
 def format_terms(first: Term | None, rest: Sequence[Term]) -> dict[str, str | list[str]]:
-    """The parameters of a question as far as it is there, as `format_query` gives them.
+    """The parameters of a question as far as it is there, in the form of `format_query`.
 
     first: what it begins with; None where that cannot be written, or there is nothing but to take away.
+    rest: all other terms, with their weights.
 
     Raises InputError for a picture that is only bytes.
     """

@@ -34,6 +34,11 @@ ROUNDING = 1e-6  # by which a box written with few digits may reach beyond the p
 class Box:
     """A part of a picture, in shares [0, 1] of the upright picture's width and height, y downwards.
 
+    left: its left edge, of the width.
+    top: its upper edge, of the height.
+    width: above 0, of the width.
+    height: above 0, of the height.
+
     Raises InputError if it reaches beyond the picture or has no area.
     """
 
@@ -91,9 +96,10 @@ Content: TypeAlias = "str | Path | bytes | Image | Indexed"
 class Term:
     """One part of a query.
 
-    content: words (a str), or a picture: a Path, its bytes, a PIL image, or one of the gallery. weight: how much it
-    counts; below 0 it is taken away. crop: the part of the picture that is meant; None for all of it. name: what to
-    call it; left out, the words or the file's name.
+    content: words (a str), or a picture: a Path, its bytes, a PIL image, or one of the gallery.
+    weight: how much it counts; below 0 it is taken away.
+    crop: the part of the picture that is meant; None for all of it.
+    name: what to call it; left out, the words or the file's name.
 
     Raises InputError if the weight is 0 or not finite, the words are empty, the content is of another kind, or words
     have a crop.
@@ -165,8 +171,9 @@ QueryLike: TypeAlias = "Content | Term | Query"
 def compose(query: QueryLike | None = None, plus: Sequence[TermLike] = (), minus: Sequence[TermLike] = ()) -> Query:
     """One query of all that is to be looked for and all that is to be taken away.
 
-    query: a str is words as they stand. plus, minus: a str is "[WEIGHT:]WORDS", never a file; a Path is a picture. A
-    Term keeps its weight in plus; in minus it is taken away with it, whatever its sign.
+    query: a str is words as they stand.
+    plus: a str is "[WEIGHT:]WORDS", never a file; a Path is a picture. A Term keeps its weight.
+    minus: what is taken away, in the form of plus. A Term is taken away with its weight, whatever its sign.
 
     Raises InputError if nothing is to be looked for, and like Term.
     """

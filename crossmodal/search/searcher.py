@@ -175,7 +175,8 @@ class Searcher:
             gallery; None for plus alone.
         k: how many hits.
         to: "images" or "captions"; left out, a picture alone finds captions, all else images.
-        plus, minus: what else to look for and what to take away, see `compose`.
+        plus: what else to look for, see `compose`.
+        minus: what to take away, see `compose`.
         by: what pictures are ranked by and what their score is: cosine with the "pictures", mean cosine with their
             "captions", or "both", see `channel_of`; BM25 of the "words" in captions and file names, for which nothing
             is encoded; or "all", the rankings by pictures, captions and words fused, see `fuse`.
