@@ -185,7 +185,10 @@ def _chosen(path: Path, runtime: str, export: Export | None) -> str:
 
 
 def present_runtimes(export: Export | None) -> tuple[str, ...]:
-    """The runtimes that could run a checkpoint here, the best first. export: what was exported from it, if anything."""
+    """The runtimes that could run a checkpoint here, the best first.
+
+    export: what was exported from it, if anything.
+    """
     return tuple(_present(export))
 
 

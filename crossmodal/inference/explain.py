@@ -51,19 +51,23 @@ DIGITS = 9  # of JSON numbers: 1,000 of them still add up to 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Why a picture and a sentence have their score, the encoder's cosine in [-1, 1].
+    """Why a picture and a sentence have their score: of N words and P places.
 
-    words: as typed, in order; a tokeniser's marks are together one last word. spans: where each stands in the text,
-    None for the marks. shape: (h, w), None for a tower without a feature map. unread: the end of a sentence that is too
-    long for the model.
+    score: the encoder's cosine in [-1, 1].
+    words: N, as typed, in order; a tokeniser's marks are together one last word.
+    spans: where each word stands in the text, None for the marks.
+    shape: (h, w), P = h w; None for a tower without a feature map.
+    exact: whether the shares add up to the score.
+    method: how the shares were found.
+    word_shares: (N,), the sums of matrix over places; gradient × input where not exact.
+    place_shares: (P,), the sums of matrix over words; Grad-CAM where not exact (never negative, None without a feature
+        map).
+    matrix: (N, P), the share of each word at each place; None where not exact.
+    bias: what the projections' biases add; matrix.sum() + bias is the score up to 1e-5. None where not exact.
+    bias_parts: bias in three, by name; empty where not exact.
+    unread: the end of a sentence that is too long for the model.
 
-    Where `exact`: matrix (N, P) holds the share of each word at each place, bias what the projections' biases add,
-    bias_parts the same in three; matrix.sum() + bias is the score up to 1e-5. word_shares (N,) and place_shares (P,)
-    are its sums over places and words.
-
-    Else (`method` says so): matrix and bias are None, place_shares is Grad-CAM (never negative, None without a feature
-    map), word_shares gradient × input. Both are approximations that add up to nothing; only within one of them do
-    sizes compare.
+    Grad-CAM and gradient × input are approximations that add up to nothing; only within one of them do sizes compare.
     """
 
     score: float
@@ -138,7 +142,12 @@ def _exact(encoder: Encoder, picture: Parts, sentence: Parts, text: str) -> Expl
 
 @dataclass(frozen=True)
 class Match:
-    """Two places that score high together. first, second: (row, column) of each. share: of the score."""
+    """Two places that score high together.
+
+    first: (row, column) in the first picture.
+    second: (row, column) in the second picture.
+    share: of the score.
+    """
 
     first: tuple[int, int]
     second: tuple[int, int]
@@ -147,11 +156,16 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class Likeness:
-    """Why two pictures have their score. shapes: (h, w) of each, None for a tower without a feature map.
+    """Why two pictures have their score: of P places and P' places.
 
-    Where `exact`: matrix (P, P') holds the share of each place of the first with each of the second, bias what the
-    projection's bias adds; matrix.sum() + bias is the score up to 1e-5; first and second are its sums. Else matrix and
-    bias are None, and first and second are Grad-CAM, which adds up to nothing.
+    score: the encoder's cosine in [-1, 1].
+    shapes: (h, w) of each, None for a tower without a feature map.
+    exact: whether the shares add up to the score.
+    method: how the shares were found.
+    first: (P,), the sums of matrix over the second's places; Grad-CAM where not exact, which adds up to nothing.
+    second: (P',), the sums of matrix over the first's places; Grad-CAM where not exact.
+    matrix: (P, P'), the share of each place of the first with each of the second; None where not exact.
+    bias: what the projection's bias adds; matrix.sum() + bias is the score up to 1e-5. None where not exact.
     """
 
     score: float
@@ -215,10 +229,12 @@ def explain_images(encoder: Encoder, first: Image, second: Image) -> Likeness:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Why one picture stands above another for the same sentence. difference: of their scores.
+    """Why one picture stands above another for the same sentence of N words.
 
-    words with shares (N,): how much more each word adds in the first. bias: the same of the biases. They add up to
-    the difference.
+    difference: of their scores, the sum of shares and bias.
+    words: N, as typed.
+    shares: (N,), how much more each word adds in the first.
+    bias: how much more the biases add in the first.
     """
 
     difference: float

@@ -67,7 +67,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Samples:
-    """What an export is checked on. pixels: (N, 3, S, S). texts: M sentences. owner: (M,) row of each one's picture."""
+    """What an export is checked on.
+
+    name: what they are called in the checks.
+    pixels: (N, 3, S, S).
+    texts: M sentences.
+    owner: (M,), row of each one's picture.
+    """
 
     name: str
     pixels: NDArray[np.uint8]
@@ -76,7 +82,12 @@ class Samples:
 
 
 def scene_samples(transform: ImageTransform, texts: Sequence[str] = (), count: int = SCENES) -> Samples:
-    """Generated scenes with their captions. texts: the only words the model knows, shared out in turn, if any."""
+    """Generated scenes with their captions.
+
+    transform: what turns pictures into pixels.
+    texts: the only words the model knows, shared out in turn, if any.
+    count: N, the scenes.
+    """
     scenes = make_scenes(count, seed=0, split="val")
     pixels = np.stack([transform.pixels(draw_scene(scene)) for scene in scenes])
     if texts:
@@ -109,8 +120,10 @@ def export_checkpoint(
 ) -> Export:
     """Write `exported/` of a checkpoint, replacing a former one in one step; nothing that fails its check is kept.
 
-    precisions: some of "fp32", "int8" and "bf16". samples: what to check on, generated scenes unless given. say: told
-    what happens, a line at a time.
+    path: the checkpoint's folder.
+    precisions: some of "fp32", "int8" and "bf16".
+    samples: what to check on, generated scenes unless given.
+    say: told what happens, a line at a time.
 
     Raises CheckpointError if the towers cannot be exported, no precision passes, the folder cannot be written to,
     `exported` holds anything that no export wrote, or the checkpoint is replaced meanwhile; InputError for an unknown

@@ -53,7 +53,9 @@ _started: set[tuple[str, str]] = set()  # checkpoint and fingerprint, by this pr
 class Attempts:
     """Exports of a checkpoint that did not end well.
 
-    fingerprint: of the weights. begun: how many began. reason: why the last one cannot succeed; "" if it was killed.
+    fingerprint: of the weights.
+    begun: how many began.
+    reason: why the last one cannot succeed; "" if it was killed.
     """
 
     fingerprint: str = ""

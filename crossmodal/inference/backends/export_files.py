@@ -32,9 +32,16 @@ FILE_NAME = re.compile(r"[a-z0-9]+-[a-z0-9]+\.onnx(\.data)?", re.ASCII)
 class Export:
     """The manifest, as JSON values.
 
-    fingerprint: of the checkpoint. splits_images, splits_texts: as `Towers`. precisions: name -> the files of "image"
-    and "text"; only those that passed. files: name -> bytes and sha256. checks: name -> what was measured, of those
-    that did not pass too. opset, versions: what wrote the files.
+    schema: number of the form of the export's files.
+    created: when it was written, as "2021-05-03T10:00:00Z" (UTC).
+    fingerprint: of the checkpoint.
+    splits_images: whether a picture's vector is an exact sum over places.
+    splits_texts: whether a sentence's vector is an exact sum over tokens.
+    precisions: name -> the files of "image" and "text"; only those that passed.
+    files: name -> bytes and sha256.
+    checks: name -> what was measured, of those that did not pass too.
+    opset: of ONNX, in which the files are written.
+    versions: package -> version, of what wrote the files.
     """
 
     schema: int
@@ -126,7 +133,12 @@ def read_export(checkpoint: Path, fingerprint: str) -> Export:
 
 
 def check_files(checkpoint: Path, folder: Path, export: Export, tower: str) -> None:
-    """Check a tower's file and the weights beside it against the manifest. tower: the name of an .onnx file in folder.
+    """Check a tower's file and the weights beside it against the manifest.
+
+    checkpoint: the checkpoint's folder.
+    folder: where the files lie.
+    export: the manifest.
+    tower: the name of an .onnx file in folder.
 
     Raises CheckpointError if one is missing, cut short or altered.
     """

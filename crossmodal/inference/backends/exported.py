@@ -37,9 +37,13 @@ BF16_HINTS = {"image": ("f32", "bf16"), "text": ("bf16",)}  # the text tower rou
 
 
 class ExportedTowers:
-    """An export; see `Towers`. runtime: "onnx-fp32", "onnx-int8" or "openvino-bf16".
+    """An export; see `Towers`.
 
-    folder: where the files lie, `exported` of the checkpoint unless given. config: that of the checkpoint.
+    path: the checkpoint's folder.
+    export: the manifest of its export.
+    runtime: "onnx-fp32", "onnx-int8" or "openvino-bf16".
+    folder: where the files lie, `exported` of the checkpoint unless given.
+    config: that of the checkpoint.
 
     Raises CheckpointError if a file is missing or altered, when the tower is first used, or the checkpoint is no longer
     the one that was opened, when something beside its towers is first needed.

@@ -28,7 +28,10 @@ class Session(Protocol):
 
 
 class OnnxSession:
-    """A tower run by ONNX Runtime on the CPU. lanes: how many threads may run it at once, sharing the cores.
+    """A tower run by ONNX Runtime on the CPU.
+
+    path: an .onnx file.
+    lanes: how many threads may run it at once, sharing the cores.
 
     Raises CheckpointError if the file is no graph it can run.
     """
@@ -53,8 +56,9 @@ class OnnxSession:
 class OpenvinoSession:
     """A tower run by OpenVINO on the CPU.
 
+    path: an .onnx file.
     hints: what it computes in, "f32" or "bf16"; of two, the first is for its first layers, see `split`.
-    lanes: as `OnnxSession`.
+    lanes: how many threads may run it at once, sharing the cores.
 
     Raises CheckpointError if the file is no graph it can run.
     """

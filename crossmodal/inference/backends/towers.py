@@ -42,8 +42,10 @@ def cores() -> int:
 class Bulk:
     """An image tower set up for many files: each thread decodes and encodes by itself, and none waits for another.
 
-    threads: how many may call at once. piece: B, pictures in a call of `encode`. read: the bytes of a picture file →
-    (3, S, S); raises ImageError as `load_image` does. encode: (B, 3, S, S) → unit vectors (B, D).
+    threads: how many may call at once.
+    piece: B, pictures in a call of `encode`.
+    read: the bytes of a picture file → (3, S, S); raises ImageError as `load_image` does.
+    encode: (B, 3, S, S) → unit vectors (B, D).
     """
 
     threads: int
@@ -55,8 +57,10 @@ class Bulk:
 class Towers(Protocol):
     """Both towers of a checkpoint, ready to run.
 
-    runtime: its name, one of `crossmodal.inference.encoder.RUNTIMES`. splits_images, splits_texts: whether a vector is
-    an exact sum over places or tokens.
+    runtime: its name, one of `crossmodal.inference.encoder.RUNTIMES`.
+    tokenizer: sentences → ids.
+    splits_images: whether a picture's vector is an exact sum over places.
+    splits_texts: whether a sentence's vector is an exact sum over tokens.
     """
 
     runtime: str

@@ -30,7 +30,11 @@ __all__ = ["TrainedTowers"]
 
 
 class TrainedTowers:
-    """A loaded checkpoint; see `Towers`. config, fingerprint: of what was loaded.
+    """A loaded checkpoint; see `Towers`.
+
+    path: the checkpoint's folder.
+    config: of what was loaded.
+    fingerprint: of what was loaded.
 
     Raises CheckpointError if it cannot be loaded.
     """
