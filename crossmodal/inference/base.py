@@ -110,7 +110,7 @@ class Encoder(Protocol):
 
     def decode(self, vectors: Vectors) -> NDArray[np.float32]:
         """Unit vectors (N, D) → grey pictures (N, 28, 28) in [0, 1]. Raises InputError unless it `can_decode`."""
-        raise InputError(f"{self.name} has no decoder, so its vectors cannot be drawn")
+        raise InputError(f"{self.name} has no decoder: the recipe arcface trains one, `python -m crossmodal recipes`")
 
     def words(self, text: str) -> tuple[Word, ...]:
         """The words of a sentence as far as it is read, each with the places of its tokens in `text_parts`.
