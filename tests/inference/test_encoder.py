@@ -98,7 +98,7 @@ def test_an_encoder_that_cannot_encode_is_none() -> None:
 
 
 def test_a_trained_model_without_a_decoder_says_so_before_it_loads_anything(encoder: Encoder) -> None:
-    with pytest.raises(InputError, match="a has no decoder, so its vectors cannot be drawn"):
+    with pytest.raises(InputError, match="a has no decoder: the recipe arcface trains one"):
         encoder.decode(np.zeros((1, 24), dtype=np.float32))
 
 
