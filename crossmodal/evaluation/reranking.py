@@ -71,7 +71,9 @@ def reranking_report(
 
 def _first(queries: Floats, gallery: Floats, depth: int) -> tuple[NDArray[np.int64], Floats]:
     """The `depth` nearest of the gallery, best first, and their cosines: (Q, k) each."""
-    similarity = queries @ gallery.T
+    import torch
+
+    similarity = (torch.as_tensor(queries) @ torch.as_tensor(gallery).T).numpy()  # as `evaluate` has it, to the bit
     found = np.argsort(-similarity, axis=1, kind="stable")[:, :depth]
     return found, np.take_along_axis(similarity, found, axis=1)
 
