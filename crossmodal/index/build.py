@@ -131,7 +131,7 @@ class _Build:
         self.pairs: Pairs | None = pairs
         self.root = pairs.root.resolve()
         self.format, self.missing, self.problems = pairs.format, len(pairs.missing), pairs.problems
-        self.folder = index / BUILDING
+        self.folder = index.absolute() / BUILDING  # the working folder may change while another thread builds
         self.notes: list[Note] = []
         self.former: Index | None = None
         self.reusable: Index | None = None
