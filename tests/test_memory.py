@@ -89,8 +89,10 @@ def test_what_a_thread_freed_is_given_back_too() -> None:
 
 
 def test_on_another_system_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(ctypes, "CDLL", None)
+    monkeypatch.setattr(ctypes, "CDLL", opened.append)
     allocator.hold_memory()
     with allocator.sparing_memory():
         pass
+    assert opened == []

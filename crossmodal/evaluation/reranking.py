@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from crossmodal.errors import InputError
@@ -71,8 +72,6 @@ def reranking_report(
 
 def _first(queries: Floats, gallery: Floats, depth: int) -> tuple[NDArray[np.int64], Floats]:
     """The `depth` nearest of the gallery, best first, and their cosines: (Q, k) each."""
-    import torch
-
     similarity = (torch.as_tensor(queries) @ torch.as_tensor(gallery).T).numpy()  # as `evaluate` has it, to the bit
     found = np.argsort(-similarity, axis=1, kind="stable")[:, :depth]
     return found, np.take_along_axis(similarity, found, axis=1)
