@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,8 @@ def read_catalogue(path: Path) -> Catalogue:
     pictures = Table(database, "pictures", PICTURE, _picture)
     captions = Table(database, "captions", "picture, text", _caption)
     skipped = Table(database, "skipped", "path, reason", _skipped)
-    counts = np.array(database.read("SELECT captions FROM pictures ORDER BY id"), dtype=np.int64).reshape(-1)
+    said = database.read("SELECT captions FROM pictures ORDER BY id")
+    counts = np.fromiter(chain.from_iterable(said), np.int64, len(said))
     outside = "SELECT count(*) FROM captions WHERE picture NOT BETWEEN 0 AND ?"
     if counts.sum() != len(captions) or database.read(outside, len(pictures) - 1)[0][0]:
         raise IndexStoreError(f"{path} has captions that are no picture's")

@@ -157,8 +157,9 @@ class Table(Sequence[T], Generic[T]):
     def __init__(self, database: Database, name: str, columns: str, make: Callable[[tuple[Any, ...]], T]) -> None:
         self._database, self._make = database, make
         self._name, self._select = name, f"SELECT {columns} FROM {name} WHERE id"
-        count, last = database.read(f"SELECT count(*), ifnull(max(id), -1) FROM {name} WHERE id >= 0")[0]
-        if last != count - 1:
+        ends = f"SELECT ifnull(min(id), 0) FROM {name}", f"SELECT ifnull(max(id), -1) FROM {name}"  # each one look
+        count, first, last = database.read(f"SELECT (SELECT count(*) FROM {name}), ({ends[0]}), ({ends[1]})")[0]
+        if (first, last) != (0, count - 1):
             raise IndexStoreError(f"{database.path} lacks rows of {name}")
         self._count = int(count)
         self._all: tuple[T, ...] | None = None

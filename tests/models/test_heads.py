@@ -70,7 +70,7 @@ def test_the_scorer_learns_to_tell_true_pairs_from_swapped_ones_and_repeats_to_t
         torch.manual_seed(1)
         config = text_config("gru", 20, 64, 10) | {"hidden_sizes": [32], "embedding_size": 100}
         model = PairScorer(ImageEncoder("digit_cnn", 64), build_text_tower("", 64, config=config)).train()
-        optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+        optimizer = torch.optim.Adam(model.parameters(), 3e-3)  # at 1e-2 one start in two gets nowhere
         images = torch.randn(2, 3, 28, 28)[[0, 1, 0, 1]]
         ids = torch.tensor([[2, 3], [4, 5], [4, 5], [2, 3]])
         true = torch.tensor([1.0, 1.0, 0.0, 0.0])
