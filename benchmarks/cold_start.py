@@ -47,10 +47,10 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
     """An index of made-up pictures: random directions, captions scattered around each, nothing to be opened."""
     import numpy as np
 
-    from crossmodal.index.calibrate import calibrate
+    from crossmodal.index.calibration.examples import calibrate
+    from crossmodal.index.calibration.relevance import Relevance
     from crossmodal.index.catalogue import Caption, Catalogue, Facts, Picture, Stamp, write_catalogue
     from crossmodal.index.manifest import SCHEMA, Manifest, write_manifest
-    from crossmodal.index.relevance import Relevance
     from crossmodal.index.store import write_generation
     from crossmodal.inference.base import Vectors
     from crossmodal.inference.encoder import open_encoder

@@ -35,7 +35,7 @@ from crossmodal.progress import Bar
 from crossmodal.scenes.captions import SKY_PHRASES
 from crossmodal.scenes.catalogue import KINDS, SETTINGS, Setting
 from crossmodal.scenes.scene import Scene, describe_scene, draw_scene, make_scenes
-from crossmodal.search.composition import balanced
+from crossmodal.search.ranking import balanced
 
 if TYPE_CHECKING:
     from PIL.Image import Image

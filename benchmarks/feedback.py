@@ -35,7 +35,7 @@ from crossmodal.models.checkpoint_files import STARTER
 from crossmodal.progress import Bar
 from crossmodal.scenes.catalogue import KINDS, SETTINGS
 from crossmodal.scenes.scene import draw_scene, make_scenes
-from crossmodal.search.composition import balanced
+from crossmodal.search.ranking import balanced
 from crossmodal.search.searcher import recorded_checkpoint
 
 Array = NDArray[np.float64]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crossmodal.index.calibrate import background_sentences, picture_examples, word_examples
-from crossmodal.index.relevance import (
+from crossmodal.index.calibration.examples import background_sentences, picture_examples, word_examples
+from crossmodal.index.calibration.relevance import (
     Example,
     Relevance,
     fit_logistic,
@@ -247,7 +247,7 @@ def shifted(examples: Sequence[Example], scaling: NDArray[Any]) -> list[Example]
 
 def off_topic(gallery: Gallery) -> list[NDArray[Any]]:
     """The cosines (2, N) of sentences about nothing in the gallery."""
-    from crossmodal.index.calibrate import caption_means
+    from crossmodal.index.calibration.examples import caption_means
 
     means = caption_means(gallery.captions, gallery.owner, len(gallery.images))
     return [np.stack([gallery.images @ vector, means @ vector]) for vector in gallery.absent]

@@ -26,11 +26,11 @@ from crossmodal.datasets.records import load_pairs
 from crossmodal.datasets.splits import listed_records
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation.retrieval import embed_records, split_hash
-from crossmodal.index.calibrate import word_examples
-from crossmodal.index.relevance import fit_relevance
+from crossmodal.index.calibration.examples import word_examples
+from crossmodal.index.calibration.relevance import fit_relevance
 from crossmodal.inference.encoder import open_encoder
 from crossmodal.models.checkpoint_files import STARTER
-from crossmodal.search.channels import CAPTION_SHARE
+from crossmodal.search.ranking import CAPTION_SHARE
 
 Floats = NDArray[Any]
 Mask = NDArray[np.bool_]

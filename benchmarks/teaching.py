@@ -25,11 +25,11 @@ import numpy as np
 
 from crossmodal.errors import CrossmodalError, InputError
 from crossmodal.evaluation.retrieval import Report
-from crossmodal.finetune import Taught, teach
+from crossmodal.finetune import TeachResult, teach
 from crossmodal.finetune.heads import maps_between
 from crossmodal.finetune.judging import ranks_on
-from crossmodal.finetune.lesson import Lesson, make_lesson
 from crossmodal.finetune.maps import Maps
+from crossmodal.finetune.split import SplitVectors, split_index
 from crossmodal.images.decode import list_images
 from crossmodal.index import build_index, check_encoder, open_index
 from crossmodal.inference.base import Encoder
@@ -65,13 +65,13 @@ def mixed(maps: Maps | None, share: float, dimension: int) -> Maps:
     return Maps(same + share * (maps.image - same), same + share * (maps.text - same))
 
 
-def recall_on(lesson: Lesson, maps: Maps) -> float:
+def recall_on(split: SplitVectors, maps: Maps) -> float:
     """Mean of the six recalls of all captioned pictures of another index, in percent."""
-    rows = np.sort(np.concatenate([lesson.train, lesson.validation, lesson.held_out]))
-    return ranks_on(lesson, rows, maps).metrics["rsum"] / 6
+    rows = np.sort(np.concatenate([split.train, split.validation, split.held_out]))
+    return ranks_on(split, rows, maps).metrics["rsum"] / 6
 
 
-def table(taught: Taught) -> str:
+def table(taught: TeachResult) -> str:
     """Before and after."""
     lines = [
         "| | pictures | image → text R@1 / 5 / 10 | text → image R@1 / 5 / 10 | rsum (95 % interval) |",
@@ -93,7 +93,7 @@ def _row(name: str, report: Report) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def mixtures(taught: Taught, others: dict[str, Lesson], maps: Maps | None, dimension: int) -> str:
+def mixtures(taught: TeachResult, others: dict[str, SplitVectors], maps: Maps | None, dimension: int) -> str:
     """A line a share of the new weights, mean recalls in percent."""
     lines = [
         f"| new weights | validation loss | held out | {' | '.join([*taught.skills, *others])} |",
@@ -105,7 +105,7 @@ def mixtures(taught: Taught, others: dict[str, Lesson], maps: Maps | None, dimen
         share = choice.alpha / taught.alpha if taught.alpha else 0.0
         known = maps is not None or not choice.alpha
         found = [
-            f"{recall_on(lesson, mixed(maps, share, dimension)):.1f}" if known else "–" for lesson in others.values()
+            f"{recall_on(split, mixed(maps, share, dimension)):.1f}" if known else "–" for split in others.values()
         ]
         skills = [f"{value:.1f}" for value in choice.skills.values()]
         name = f"**{choice.alpha:g}, chosen**" if choice.alpha == taught.alpha else f"{choice.alpha:g}"
@@ -128,7 +128,7 @@ def run(index: Path, also: Sequence[Path], keep: Sequence[Path], seed: int, fold
     for path in also:
         other = open_index(path)
         check_encoder(other.manifest, encoder, path)
-        others[path.name] = make_lesson(other, encoder, seed)
+        others[path.name] = split_index(other, encoder, seed)
     maps = None if taught.candidate is None else maps_between(source, taught.candidate)
     train, validation, held = taught.pictures
     print(f"{index.name}, {manifest.checkpoint['name']} {str(manifest.checkpoint['fingerprint'])[:12]}: ", end="")

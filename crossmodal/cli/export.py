@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossmodal.errors import InputError
+from crossmodal.inference.backends.export_files import PRECISIONS
 from crossmodal.models.checkpoint_files import STARTER
 
 if TYPE_CHECKING:
     from crossmodal.inference.export import Samples
     from crossmodal.models.checkpoint import Checkpoint
 
-PRECISIONS = ("fp32", "int8", "bf16")
 MOST = 1000  # pictures that an export is checked on
 
 

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from crossmodal.errors import InputError
 from crossmodal.search.grammar import parse_query
-from crossmodal.search.query import Query
+from crossmodal.search.query import BY, TARGETS, Query
 
 if TYPE_CHECKING:
     from crossmodal.search.searcher import Hit, Searcher, SearchResult
 
-TARGETS = ("images", "captions")
-BY = ("pictures", "captions", "both", "words", "all")
 MATCH_CHECKPOINT = Path("runs/match/best")
 
 

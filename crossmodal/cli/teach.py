@@ -12,7 +12,7 @@ from crossmodal.errors import InputError
 
 if TYPE_CHECKING:
     from crossmodal.evaluation.retrieval import Report
-    from crossmodal.finetune import Taught
+    from crossmodal.finetune import TeachResult
     from crossmodal.index import BuildReport
 
 
@@ -86,7 +86,7 @@ def _built(index: Path, report: BuildReport) -> dict[str, object]:
     }
 
 
-def _table(taught: Taught, index: Path) -> str:
+def _table(taught: TeachResult, index: Path) -> str:
     """Before and after, the mixtures, and what to do next."""
     train, validation, held = taught.pictures
     reports = {

@@ -6,7 +6,7 @@ Knows index, search and gallery, and training's losses.
 
 from __future__ import annotations
 
-from crossmodal.finetune.accepting import (
+from crossmodal.finetune.apply import (
     Pending,
     accept,
     discard,
@@ -16,11 +16,11 @@ from crossmodal.finetune.accepting import (
     vectors_under,
 )  # fmt: skip
 from crossmodal.finetune.heads import check_teachable
-from crossmodal.finetune.lesson import FEWEST, Progress
-from crossmodal.finetune.outcome import Taught
-from crossmodal.finetune.taught import ALPHAS, teach
+from crossmodal.finetune.result import TeachResult
+from crossmodal.finetune.run import ALPHAS, teach
+from crossmodal.finetune.split import FEWEST, Progress
 
 __all__ = [
-    "ALPHAS", "FEWEST", "Pending", "Progress", "Taught", "accept", "check_teachable", "discard", "pending",
+    "ALPHAS", "FEWEST", "Pending", "Progress", "TeachResult", "accept", "check_teachable", "discard", "pending",
     "switch_checkpoint", "teach", "undo", "vectors_under",
 ]  # fmt: skip

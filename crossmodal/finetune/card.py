@@ -8,12 +8,12 @@ from crossmodal.evaluation.metrics import RECALLS
 
 if TYPE_CHECKING:
     from crossmodal.evaluation.retrieval import Report
-    from crossmodal.finetune.outcome import Taught
+    from crossmodal.finetune.result import TeachResult
 
 SIDES = ("image_to_text", "text_to_image")
 
 
-def taught_card(taught: Taught, source: str, index: str) -> str:
+def taught_card(taught: TeachResult, source: str, index: str) -> str:
     """A model card as Markdown."""
     train, validation, held = taught.pictures
     reports = {

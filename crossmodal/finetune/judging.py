@@ -17,8 +17,8 @@ from torch import Tensor
 from crossmodal.errors import InputError
 from crossmodal.evaluation.metrics import RECALLS, bootstrap_intervals, retrieval_metrics
 from crossmodal.evaluation.retrieval import Report, retrieval_report
-from crossmodal.finetune.lesson import Lesson, Progress, Rows
 from crossmodal.finetune.maps import Maps
+from crossmodal.finetune.split import Progress, Rows, SplitVectors
 from crossmodal.index import Index, Vectors
 from crossmodal.inference.base import Encoder
 from crossmodal.scenes.scene import describe_scene, draw_scene, make_scenes
@@ -51,13 +51,13 @@ class Ranks:
         return retrieval_metrics(self.pictures, self.captions)
 
 
-def ranks_on(lesson: Lesson, rows: Rows, maps: Maps) -> Ranks:
+def ranks_on(split: SplitVectors, rows: Rows, maps: Maps) -> Ranks:
     """Exact ranks both ways of some pictures with their captions; pictures with one and the same caption all own it."""
-    texts = np.concatenate([lesson.owned[row] for row in rows])
-    owner = np.repeat(np.arange(len(rows)), [len(lesson.owned[row]) for row in rows])
-    _, first, number = np.unique(lesson.said[texts], return_index=True, return_inverse=True)
-    image = maps.images(np.asarray(lesson.images[rows]))
-    text = maps.texts(lesson.texts(texts[first]))  # (U, D)
+    texts = np.concatenate([split.owned[row] for row in rows])
+    owner = np.repeat(np.arange(len(rows)), [len(split.owned[row]) for row in rows])
+    _, first, number = np.unique(split.said[texts], return_index=True, return_inverse=True)
+    image = maps.images(np.asarray(split.images[rows]))
+    text = maps.texts(split.texts(texts[first]))  # (U, D)
     own_texts = np.split(number, np.flatnonzero(np.diff(owner)) + 1)
     order = np.argsort(number, kind="stable")
     own_pictures = np.split(owner[order], np.flatnonzero(np.diff(number[order])) + 1)

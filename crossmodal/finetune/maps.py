@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossmodal.errors import TrainingError
-from crossmodal.finetune.lesson import Lesson, Marked, Progress, Rows
+from crossmodal.finetune.split import Marked, Progress, Rows, SplitVectors
 from crossmodal.index import Vectors
 from crossmodal.training.losses import marked as marked_loss
 from crossmodal.training.losses import multi_positive_clip
@@ -107,16 +107,16 @@ class _Side:
         return (self.outside + moved[0] @ moved[1].T) / (lengths[0][:, None] * lengths[1][None])
 
 
-def basis_of(lesson: Lesson, draw: np.random.Generator) -> Tensor:
+def basis_of(split: SplitVectors, draw: np.random.Generator) -> Tensor:
     """The directions in which training pictures and their texts vary most, (D, R), orthonormal."""
-    rows = np.sort(draw.permutation(lesson.train)[:SAMPLE])
-    texts = np.array([draw.choice(lesson.owned[row]) for row in rows.tolist()])
-    vectors = np.concatenate([np.asarray(lesson.images[rows]), lesson.texts(texts)]).astype(np.float64)
+    rows = np.sort(draw.permutation(split.train)[:SAMPLE])
+    texts = np.array([draw.choice(split.owned[row]) for row in rows.tolist()])
+    vectors = np.concatenate([np.asarray(split.images[rows]), split.texts(texts)]).astype(np.float64)
     directions = np.linalg.eigh(vectors.T @ vectors)[1][:, ::-1][:, :RANK]
     return torch.from_numpy(directions.astype(np.float32).copy())
 
 
-def learn(lesson: Lesson, seed: int, progress: Progress) -> tuple[Learned, list[dict[str, Any]]]:
+def learn(split: SplitVectors, seed: int, progress: Progress) -> tuple[Learned, list[dict[str, Any]]]:
     """Train both maps on the training pictures; the best by the loss on the validation pictures, and the history.
 
     A batch holds pictures with one text each, a caption or a query they were liked for; equal texts and pictures stored
@@ -124,24 +124,24 @@ def learn(lesson: Lesson, seed: int, progress: Progress) -> tuple[Learned, list[
     the same bits on one machine. Raises TrainingError if the loss is not finite.
     """
     draw = np.random.default_rng(seed)
-    basis = basis_of(lesson, draw)
+    basis = basis_of(split, draw)
     image, text = (torch.zeros(basis.shape[1], basis.shape[1], requires_grad=True) for _ in range(2))
     scale = torch.tensor(SCALE).log().requires_grad_()
     groups = [{"params": [image, text], "weight_decay": DECAY}, {"params": [scale], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=RATE)
-    own, hard = _texts_of(lesson), [query for query in lesson.marked if len(query.disliked)]
-    judge = _Judge(lesson, lesson.validation, basis)
+    own, hard = _texts_of(split), [query for query in split.marked if len(query.disliked)]
+    judge = _Judge(split, split.validation, basis)
     learned = Learned(basis, image.detach().clone(), text.detach().clone())
     best, history, stale = (judge.loss(learned, [SCALE]), learned), [], 0
-    batches = _batches(lesson.train, draw)
+    batches = _batches(split.train, draw)
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = RATE * learning_rate_factor(step, STEPS, WARMUP)
         optimizer.zero_grad()
-        side, positive = _batch(lesson, next(batches), own, basis, draw)
+        side, positive = _batch(split, next(batches), own, basis, draw)
         loss = multi_positive_clip(side.cosines(image, text), positive, scale)
         if hard:
-            loss = loss + MARKED_WEIGHT * _hard_loss(lesson, hard, (basis, image, text, scale), draw)
+            loss = loss + MARKED_WEIGHT * _hard_loss(split, hard, (basis, image, text, scale), draw)
         if not bool(loss.isfinite()):
             raise TrainingError(f"the loss is {float(loss.detach())} at step {step}: the index's vectors are unusual")
         loss.backward()
@@ -157,20 +157,20 @@ def learn(lesson: Lesson, seed: int, progress: Progress) -> tuple[Learned, list[
     return best[1], history
 
 
-def loss_on(lesson: Lesson, rows: Rows, learned: Learned, alphas: Sequence[float]) -> list[float]:
+def loss_on(split: SplitVectors, rows: Rows, learned: Learned, alphas: Sequence[float]) -> list[float]:
     """The contrastive loss of all captions of some pictures under each mixture, at the scale that suits it best."""
-    judge = _Judge(lesson, rows, learned.basis)
+    judge = _Judge(split, rows, learned.basis)
     return [judge.loss(Learned(learned.basis, alpha * learned.image, alpha * learned.text), SCALES) for alpha in alphas]
 
 
 class _Judge:
     """The loss on a part, all of its captions at once."""
 
-    def __init__(self, lesson: Lesson, rows: Rows, basis: Tensor) -> None:
-        texts = np.concatenate([lesson.owned[row] for row in rows])
-        owner = np.repeat(np.arange(len(rows)), [len(lesson.owned[row]) for row in rows])
-        self.side = _Side(np.asarray(lesson.images[rows]), lesson.texts(texts), basis)
-        groups, numbers = lesson.groups[rows], np.unique(lesson.said[texts], return_inverse=True)[1]
+    def __init__(self, split: SplitVectors, rows: Rows, basis: Tensor) -> None:
+        texts = np.concatenate([split.owned[row] for row in rows])
+        owner = np.repeat(np.arange(len(rows)), [len(split.owned[row]) for row in rows])
+        self.side = _Side(np.asarray(split.images[rows]), split.texts(texts), basis)
+        groups, numbers = split.groups[rows], np.unique(split.said[texts], return_inverse=True)[1]
         says = np.zeros((len(rows), int(numbers.max()) + 1), dtype=bool)
         says[owner, numbers] = True
         self.positive = torch.from_numpy(says[:, numbers] | (groups[:, None] == groups[owner][None]))
@@ -182,15 +182,15 @@ class _Judge:
         return min(float(multi_positive_clip(cosines, self.positive, torch.tensor(scale).log())) for scale in scales)
 
 
-def _texts_of(lesson: Lesson) -> dict[int, Rows]:
+def _texts_of(split: SplitVectors) -> dict[int, Rows]:
     """Rows of all texts of each training picture: its captions, and the queries it was liked for."""
     liked: dict[int, list[int]] = {}
-    for query in lesson.marked:
+    for query in split.marked:
         for row in query.liked.tolist():
             liked.setdefault(row, []).append(query.text)
     return {
-        row: np.concatenate([lesson.owned[row], np.array(liked.get(row, []), dtype=np.int64)])
-        for row in lesson.train.tolist()
+        row: np.concatenate([split.owned[row], np.array(liked.get(row, []), dtype=np.int64)])
+        for row in split.train.tolist()
     }
 
 
@@ -203,20 +203,20 @@ def _batches(rows: Rows, draw: np.random.Generator) -> Iterator[Rows]:
 
 
 def _batch(
-    lesson: Lesson, rows: Rows, own: dict[int, Rows], basis: Tensor, draw: np.random.Generator
+    split: SplitVectors, rows: Rows, own: dict[int, Rows], basis: Tensor, draw: np.random.Generator
 ) -> tuple[_Side, Tensor]:
     """Pictures with one text each, and which match (B, B)."""
     chances = draw.random(len(rows))
     texts = np.array(
         [own[row][int(chance * len(own[row]))] for row, chance in zip(rows.tolist(), chances, strict=True)]
     )
-    said, groups = lesson.said[texts], lesson.groups[rows]
+    said, groups = split.said[texts], split.groups[rows]
     positive = (said[:, None] == said[None]) | (groups[:, None] == groups[None])
-    return _Side(np.asarray(lesson.images[rows]), lesson.texts(texts), basis), torch.from_numpy(positive)
+    return _Side(np.asarray(split.images[rows]), split.texts(texts), basis), torch.from_numpy(positive)
 
 
 def _hard_loss(
-    lesson: Lesson,
+    split: SplitVectors,
     marked: Sequence[Marked],
     weights: tuple[Tensor, Tensor, Tensor, Tensor],
     draw: np.random.Generator,
@@ -228,10 +228,10 @@ def _hard_loss(
     basis, image, text, scale = weights
     losses = []
     for query in (marked[place] for place in draw.permutation(len(marked))[:MARKED_QUERIES]):
-        captions = np.array([draw.choice(lesson.owned[row]) for row in query.disliked.tolist()], dtype=np.int64)
+        captions = np.array([draw.choice(split.owned[row]) for row in query.disliked.tolist()], dtype=np.int64)
         pictures = np.concatenate([query.disliked, query.liked])
         texts = np.concatenate([[query.text], captions])
-        side = _Side(np.asarray(lesson.images[pictures]), lesson.texts(texts), basis)
+        side = _Side(np.asarray(split.images[pictures]), split.texts(texts), basis)
         cosines, count = side.cosines(image, text), len(captions)  # (disliked and liked, query and captions)
         losses.append(marked_loss(cosines[:count, 0], cosines[count:, 0], cosines[:count, 1:].diagonal(), scale))
     return torch.stack(losses).mean()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crossmodal.index.ann.flat import exact_cosines
-from crossmodal.index.calibrate import PICTURE_TO_CAPTIONS, WORDS_TO_IMAGES, fill_uncaptioned
+from crossmodal.index.calibration.examples import PICTURE_TO_CAPTIONS, WORDS_TO_IMAGES, fill_uncaptioned
 from crossmodal.index.catalogue import Facts, Skipped
 from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
 from crossmodal.index.report import BuildReport, Note, Progress

@@ -30,7 +30,8 @@ from crossmodal._files import hash_file
 from crossmodal._memory import give_back_memory, sparing_memory
 from crossmodal.datasets.records import Pairs, load_pairs
 from crossmodal.errors import IndexStoreError, InputError
-from crossmodal.index.calibrate import calibrate
+from crossmodal.index.calibration.examples import calibrate
+from crossmodal.index.calibration.relevance import Relevance
 from crossmodal.index.catalogue import CATALOGUE, Caption, Catalogue, Picture, Skipped, read_catalogue, write_catalogue
 from crossmodal.index.claim import LOCK, check_root, claim_folder, remember_root
 from crossmodal.index.departures import check_departures, surely_gone
@@ -38,7 +39,6 @@ from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pict
 from crossmodal.index.journal import Journal, remove_journal
 from crossmodal.index.manifest import BUILDING, MANIFEST, SCHEMA, Manifest, difference, write_manifest
 from crossmodal.index.plan import Changes, Plan, Row, caption_order, changes_between, plan_pictures, rows_of
-from crossmodal.index.relevance import Relevance
 from crossmodal.index.report import BuildReport, Note, Progress
 from crossmodal.index.scan import Chosen, Scan, paths_of, scan
 from crossmodal.index.store import Index, open_index, remove_old_generations, write_generation

@@ -19,7 +19,7 @@ __all__ = ["APPLICATION", "Database", "Table", "as_text", "connect", "is_ours", 
 
 T = TypeVar("T")
 APPLICATION = 0x43724D64  # "CrMd" in a file's header: that it is one of ours
-AT_ONCE = 4096  # rows that are read at once by who goes through all
+ROWS_READ = 4096  # rows that are read at once by who goes through all
 
 
 def as_text(text: str) -> bytes:
@@ -203,8 +203,8 @@ class Table(Sequence[T], Generic[T]):
         if self._all is not None:
             yield from self._all
             return
-        for start in range(0, self._count, AT_ONCE):
-            yield from self._between(start, start + AT_ONCE)
+        for start in range(0, self._count, ROWS_READ):
+            yield from self._between(start, start + ROWS_READ)
 
     def _between(self, start: int, stop: int) -> Iterator[T]:
         return self._made(self._database.read(f"{self._select} >= ? AND id < ? ORDER BY id", start, stop))

@@ -51,7 +51,7 @@ SCHEMA = """
         key TEXT PRIMARY KEY, start INTEGER NOT NULL, plan INTEGER NOT NULL, place INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 """
-BLOCK = 1024  # vectors gathered at once
+GATHERED = 1024  # vectors gathered at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ class Journal:
         """
         numbers, size, wanted = self._numbers(), self._dimension, iter(keys)
         query = f"SELECT key, start FROM {kind}_vectors WHERE plan = ? AND key IN "
-        while some := list(islice(wanted, BLOCK)):
+        while some := list(islice(wanted, GATHERED)):
             own = [as_text(key) for key in some if key not in known]
             places = ", ".join(["CAST(? AS TEXT)"] * len(own))
             starts = dict(self._rows(f"{query} ({places})", self._plan[kind], *own))

@@ -18,7 +18,7 @@ __all__ = ["SCANNED", "Chosen", "Scan", "paths_of", "scan"]
 
 T = TypeVar("T")
 SCANNED = "scanned.sqlite"
-AT_ONCE = 512  # rows read at once by who goes through all
+CHOSEN_READ = 512  # rows read at once by who goes through all
 SCHEMA = """
     CREATE TABLE stamps (
         id INTEGER PRIMARY KEY, path TEXT NOT NULL, size INTEGER NOT NULL, modified_ns INTEGER NOT NULL
@@ -49,8 +49,8 @@ class Chosen(Sequence[T]):
         )
 
     def __iter__(self) -> Iterator[T]:
-        for start in range(0, len(self), AT_ONCE):
-            yield from self[start : start + AT_ONCE]
+        for start in range(0, len(self), CHOSEN_READ):
+            yield from self[start : start + CHOSEN_READ]
 
 
 class Scan:

@@ -28,14 +28,14 @@ from crossmodal._memory import give_back_memory
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.ann.files import SEARCH_FILES, SearchFiles, rows_to_fetch, write_search_files
 from crossmodal.index.ann.nearest import Nearest
-from crossmodal.index.background import Background, MeanRows
-from crossmodal.index.calibrate import RELEVANCE, caption_means, read_relevance, write_relevance
+from crossmodal.index.calibration.background import Background
+from crossmodal.index.calibration.examples import RELEVANCE, caption_means, read_relevance, write_relevance
+from crossmodal.index.calibration.relevance import Relevance
 from crossmodal.index.catalogue import CATALOGUE, Catalogue, days_of, read_catalogue
 from crossmodal.index.full_text import WORDS, FullText, write_words
 from crossmodal.index.manifest import MANIFEST, SCHEMA, Manifest, build_command, read_manifest
-from crossmodal.index.relevance import Relevance
 from crossmodal.index.schema1 import read_rows
-from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, RowSource, read_vectors, write_vectors
+from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, MeanRows, RowSource, read_vectors, write_vectors
 from crossmodal.index.words import CaptionWords
 from crossmodal.inference.base import Vectors
 

@@ -1,6 +1,6 @@
 """Rows of float32 in plain .npy files, read memory-mapped.
 
-Shapes: N rows, D embedding.
+Shapes: N rows, D embedding, M captions, P pictures, Q queries, k rows gathered.
 """
 
 from __future__ import annotations
@@ -19,21 +19,14 @@ from crossmodal.errors import IndexStoreError
 from crossmodal.inference.base import Vectors
 
 __all__ = [
-    "CAPTION_VECTORS",
-    "IMAGE_VECTORS",
-    "RowSource",
-    "SparselyRead",
-    "VectorsByKey",
-    "blocks_of",
-    "evenly_chosen",
-    "read_vectors",
-    "vectors_by_key",
-    "write_vectors",
-]
+    "CAPTION_VECTORS", "IMAGE_VECTORS", "MeanRows", "RowSource", "SparselyRead", "VectorsByKey", "blocks_of",
+    "evenly_chosen", "read_vectors", "vectors_by_key", "write_vectors",
+]  # fmt: skip
 
 IMAGE_VECTORS, CAPTION_VECTORS = "images.npy", "captions.npy"
-BLOCK = 1_048_576  # numbers handled at once: 4 MB
+NUMBERS_AT_ONCE = 1_048_576  # numbers handled at once: 4 MB
 FEW = 1000  # rows up to which reading one by one is quick
+LOOPS = 32  # captions a picture up to which adding one after the other is quicker than numpy's sums of groups
 
 
 class RowSource(Protocol):
@@ -53,7 +46,7 @@ class RowSource(Protocol):
 def blocks_of(vectors: RowSource, chosen: NDArray[np.int64] | None = None) -> Iterator[Vectors]:
     """All rows or those chosen, some at a time."""
     count, dimension = vectors.shape
-    size = max(BLOCK // dimension, 1)
+    size = max(NUMBERS_AT_ONCE // dimension, 1)
     for start in range(0, count if chosen is None else len(chosen), size):
         rows = np.arange(start, min(start + size, count)) if chosen is None else chosen[start : start + size]
         yield np.ascontiguousarray(vectors[rows], dtype=np.float32)
@@ -149,3 +142,49 @@ class SparselyRead:
     def __matmul__(self, query: Any) -> Any:
         """The product with each row, (N,)."""
         return self._rows @ query
+
+
+class MeanRows:
+    """The mean (N, D) of each captioned picture's caption vectors, gathered from these when asked for.
+
+    captions: (M, D), those of a picture side by side.
+    bounds: (P + 1,), captions of picture i are bounds[i] up to bounds[i + 1]; a picture without any has no row here.
+    """
+
+    def __init__(self, captions: RowSource, bounds: NDArray[np.int64]) -> None:
+        self._captions = captions
+        counts = np.diff(bounds)
+        self.pictures = np.flatnonzero(counts > 0)
+        self._starts, self._counts = bounds[:-1][self.pictures], counts[self.pictures]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+        return len(self.pictures), self._captions.shape[1]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Vectors:
+        """Some means, (k, D)."""
+        if not len(rows):
+            return np.empty((0, self.shape[1]), dtype=np.float32)
+        starts, counts = self._starts[rows], self._counts[rows]
+        if counts.max() > LOOPS:
+            first = np.cumsum(counts) - counts
+            members = np.arange(counts.sum()) + np.repeat(starts - first, counts)
+            sums = np.add.reduceat(self._captions[members], first, axis=0)
+        else:
+            sums = np.array(self._captions[starts], dtype=np.float32)
+            for number in range(1, counts.max()):
+                longer = np.flatnonzero(counts > number)
+                sums[longer] += self._captions[starts[longer] + number]
+        return np.asarray(sums / counts[:, None].astype(np.float32), dtype=np.float32)
+
+    def __matmul__(self, query: Vectors) -> Vectors:
+        """The mean product of each picture's captions with a query (D,): (N,)."""
+        means: Vectors = self.averaged((self._captions @ query)[None])[0]
+        return means
+
+    def averaged(self, products: NDArray[Any]) -> Vectors:
+        """Products of queries with every caption, (Q, M), as those with each picture's mean, (Q, N)."""
+        sums = np.add.reduceat(products, self._starts, axis=1)
+        sums /= self._counts.astype(np.float32)
+        return np.asarray(sums, dtype=np.float32)

@@ -238,9 +238,6 @@ class Writer:
         return " " + pick(self.rng, fitting or options)
 
 
-DIMINUTIVES = frozenset({"puppy/puppies", "kitten", "bunny/bunnies", "pony/ponies", "piglet", "bear cub", "duckling"})
-
-
 def _number(count: int, rng: Random) -> str:
     return pick(rng, ("two", "two", "two", "a pair of", "a couple of")) if count == 2 else NUMBERS[count]
 

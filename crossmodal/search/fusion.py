@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from crossmodal.errors import InputError
 from crossmodal.index import Index
-from crossmodal.search.channels import Found, Mask
 from crossmodal.search.query import Query
+from crossmodal.search.ranking import Found, Mask
 
 __all__ = ["DEPTH", "fuse", "ranked_by_words"]
 

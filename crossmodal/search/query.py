@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = [
-    "WEIGHTED", "Box", "Content", "Indexed", "Query", "QueryLike", "Term", "TermLike", "compose", "split_weight",
+    "BY", "TARGETS", "WEIGHTED", "Box", "Content", "Indexed", "Query", "QueryLike", "Term", "TermLike", "compose",
+    "split_weight",
 ]  # fmt: skip
 
+TARGETS = ("images", "captions")  # what is looked for
+BY = ("pictures", "captions", "both", "words", "all")  # what pictures are ranked by
 WEIGHTED = re.compile(  # [WEIGHT:]…; ASCII alone, for "ı" is an i to re.I and none to float
     r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+|nan|inf|infinity)(?:e[+-]?[0-9]+)?)\s*:(.*)", re.A | re.I | re.S
 )

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import ImageError, InputError
-from crossmodal.search.composition import open_picture, picture_of
 from crossmodal.search.query import QueryLike, compose
+from crossmodal.search.ranking import open_picture, picture_of
 from crossmodal.search.searcher import Hit, Searcher
 
 if TYPE_CHECKING:

@@ -27,19 +27,26 @@ from crossmodal.index import (
     check_encoder,
     open_index,
 )
-from crossmodal.index.relevance import Relevance
+from crossmodal.index.calibration.relevance import Relevance
 from crossmodal.inference.base import Encoder
-from crossmodal.search.channels import BY, Channel, Found, Mask, channel_of, gather_evidence
-from crossmodal.search.composition import Composed, compose_vectors, row_of
 from crossmodal.search.fusion import DEPTH, fuse, ranked_by_words
-from crossmodal.search.query import Indexed, Query, QueryLike, Term, TermLike, compose
+from crossmodal.search.query import BY, TARGETS, Indexed, Query, QueryLike, Term, TermLike, compose
+from crossmodal.search.ranking import (
+    Channel,
+    Composed,
+    Found,
+    Mask,
+    channel_of,
+    compose_vectors,
+    gather_evidence,
+    row_of,
+)
 
 __all__ = [
-    "DEFAULT_COUNT", "TARGETS", "Hit", "SearchResult", "Searcher", "open_searcher", "recorded_checkpoint",
+    "DEFAULT_COUNT", "Hit", "SearchResult", "Searcher", "open_searcher", "recorded_checkpoint",
 ]  # fmt: skip
 
 DEFAULT_COUNT = 10
-TARGETS = ("images", "captions")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from crossmodal.datasets.spellings import WITHHELD, WRITTEN_FORMS
 from crossmodal.datasets.splits import split_records
 from crossmodal.errors import InputError
 from crossmodal.evaluation.retrieval import split_hash
-from crossmodal.gallery.feedback.lessons import TrainingMarks
+from crossmodal.gallery.feedback.training_marks import TrainingMarks
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.progress import Bar

@@ -26,7 +26,7 @@ from crossmodal._memory import hold_memory
 from crossmodal.errors import CheckpointError, TrainingError
 from crossmodal.evaluation.model_card import model_card
 from crossmodal.evaluation.reports import AnyReport, checkpoint_report
-from crossmodal.gallery.feedback.lessons import TrainingMarks
+from crossmodal.gallery.feedback.training_marks import TrainingMarks
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.checkpoint import (
     Checkpoint,

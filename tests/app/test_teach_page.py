@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from crossmodal.finetune import pending
-from crossmodal.finetune import taught as taught_module
+from crossmodal.finetune import pending, run
 from crossmodal.gallery.feedback import open_feedback
 from crossmodal.index import build_index, read_manifest
 from crossmodal.inference.encoder import open_encoder
@@ -23,8 +22,8 @@ PAGE = "crossmodal/app/pages/teach.py"
 def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two-coloured pictures, indexed with a checkpoint that can really be taught them."""
     monkeypatch.setattr("crossmodal.inference.encoder.open_encoder", open_encoder)
-    monkeypatch.setattr(taught_module, "SCENES", 10)
-    monkeypatch.setattr(taught_module, "LOST", 100.0)
+    monkeypatch.setattr(run, "SCENES", 10)
+    monkeypatch.setattr(run, "LOST", 100.0)
     checkpoint = tiny_checkpoint(tmp_path / "model-checkpoints" / "first")
     index = Path("indexes/paints")
     build_index(tmp_path / "photos", two_coloured(tmp_path / "photos"), open_encoder(checkpoint), index)
@@ -82,7 +81,7 @@ def test_what_is_discarded_is_gone(gallery: Path):
 
 
 def test_an_error_of_the_work_is_shown_and_teaching_is_offered_again(gallery: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("crossmodal.finetune.lesson.FEWEST", 1000)
+    monkeypatch.setattr("crossmodal.finetune.split.FEWEST", 1000)
     at = opened()
     at.button(key="teach").click().run()
     until(at, lambda at: bool(at.error))

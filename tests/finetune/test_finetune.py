@@ -15,12 +15,12 @@ from benchmarks import teaching as benchmark
 from crossmodal import finetune as teaching
 from crossmodal.cli import main as crossmodal
 from crossmodal.errors import CheckpointError, IndexMismatchError, InputError
-from crossmodal.finetune import taught as taught_module
+from crossmodal.finetune import run
 from crossmodal.finetune.heads import maps_between
 from crossmodal.finetune.judging import Ranks, gain_of, ranks_on
-from crossmodal.finetune.lesson import Lesson, make_lesson
 from crossmodal.finetune.maps import Maps, learn
-from crossmodal.finetune.outcome import Choice
+from crossmodal.finetune.result import Choice
+from crossmodal.finetune.split import SplitVectors, split_index
 from crossmodal.gallery.feedback import open_feedback
 from crossmodal.images.decode import load_image
 from crossmodal.index import build_index, open_index
@@ -37,8 +37,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint = tiny_checkpoint(folder / "first")
     build_index(folder / "photos", captions, open_encoder(checkpoint), folder / "index")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(taught_module, "SCENES", 20)
-        patched.setattr(taught_module, "LOST", 5.0)  # of 20 scenes, each is many points
+        patched.setattr(run, "SCENES", 20)
+        patched.setattr(run, "LOST", 5.0)  # of 20 scenes, each is many points
         (folder / "taught.json").write_text(
             json.dumps(teaching.teach(folder / "index", folder / "candidate").as_dict())
         )
@@ -61,8 +61,8 @@ def index(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of so few a single one is many points, so nothing is asked of them."""
-    monkeypatch.setattr(taught_module, "SCENES", 10)
-    monkeypatch.setattr(taught_module, "LOST", 100.0)
+    monkeypatch.setattr(run, "SCENES", 10)
+    monkeypatch.setattr(run, "LOST", 100.0)
 
 
 # -- what it brings ---------------------------------------------------------------------------------------------------
@@ -107,8 +107,8 @@ def test_neither_index_nor_checkpoint_changes(made: Path):
 
 
 def test_the_same_seed_gives_the_same_bytes(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(taught_module, "SCENES", 20)
-    monkeypatch.setattr(taught_module, "LOST", 5.0)
+    monkeypatch.setattr(run, "SCENES", 20)
+    monkeypatch.setattr(run, "LOST", 5.0)
     teaching.teach(made / "index", tmp_path / "again", remember=False)
     weights = [(folder / "model.safetensors").read_bytes() for folder in (made / "candidate", tmp_path / "again")]
     assert weights[0] == weights[1]
@@ -116,18 +116,18 @@ def test_the_same_seed_gives_the_same_bytes(made: Path, tmp_path: Path, monkeypa
 
 def test_marks_of_training_pictures_are_learned(index: Path):
     encoder, opened = open_encoder(index.parent / "taught" / "candidate"), open_index(index)
-    lesson = make_lesson(opened, encoder, 0)
-    names = [opened.catalogue.pictures[row].stamp.path for row in lesson.train[:40:10].tolist()]
-    held = opened.catalogue.pictures[lesson.held_out[0]].stamp.path
+    split = split_index(opened, encoder, 0)
+    names = [opened.catalogue.pictures[row].stamp.path for row in split.train[:40:10].tolist()]
+    held = opened.catalogue.pictures[split.held_out[0]].stamp.path
     feedback = open_feedback(index)
     for name, mark in zip((*names, held, "gone.png"), (1, 1, -1, -1, 1, 1), strict=True):
         feedback.mark("red green blue", name, mark)
-    marked = make_lesson(opened, encoder, 0, feedback)
+    marked = split_index(opened, encoder, 0, feedback)
     assert (len(marked.marked[0].liked), len(marked.marked[0].disliked), marked.left_out) == (2, 2, 2)
     gaps = []
-    for taken in (lesson, marked):
+    for taken in (split, marked):
         maps = learn(taken, 0, lambda *_: None)[0].maps()
-        pictures = maps.images(opened.image_vectors[lesson.train[:40:10]])
+        pictures = maps.images(opened.image_vectors[split.train[:40:10]])
         cosines = pictures @ maps.texts(marked.queries)[0]
         gaps.append(cosines[:2].mean() - cosines[2:].mean())
     assert gaps[1] > gaps[0] + 0.1
@@ -137,32 +137,32 @@ def test_marks_of_training_pictures_are_learned(index: Path):
 
 
 def test_pictures_stored_twice_never_stand_on_both_sides(made: Path):
-    lesson = make_lesson(open_index(made / "index"), FakeEncoder(), 0)
-    parts = [set(lesson.groups[rows].tolist()) for rows in (lesson.train, lesson.validation, lesson.held_out)]
+    split = split_index(open_index(made / "index"), FakeEncoder(), 0)
+    parts = [set(split.groups[rows].tolist()) for rows in (split.train, split.validation, split.held_out)]
     assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
-    assert len(lesson.groups) > len(set(lesson.groups.tolist()))
-    other = make_lesson(open_index(made / "index"), FakeEncoder(), 1)
-    assert set(other.held_out.tolist()) != set(lesson.held_out.tolist())
+    assert len(split.groups) > len(set(split.groups.tolist()))
+    other = split_index(open_index(made / "index"), FakeEncoder(), 1)
+    assert set(other.held_out.tolist()) != set(split.held_out.tolist())
 
 
-def by_hand(images: list[list[float]], texts: list[list[float]], owner: list[int], said: list[int]) -> Lesson:
+def by_hand(images: list[list[float]], texts: list[list[float]], owner: list[int], said: list[int]) -> SplitVectors:
     pictures, captions = np.array(images, np.float32), np.array(texts, np.float32)
     owned = tuple(np.flatnonzero(np.array(owner) == row) for row in range(len(images)))
     rows = np.arange(len(images))
-    return Lesson(pictures, captions, captions[:0], np.array(said), owned, rows, rows, rows, rows)
+    return SplitVectors(pictures, captions, captions[:0], np.array(said), owned, rows, rows, rows, rows)
 
 
 def test_pictures_with_one_caption_all_own_it():
     """Pictures 0 and 1 are both "dog", 2 is "cat" but looks like a dog; ranks by hand."""
-    lesson = by_hand([[1, 0], [0.8, 0.6], [0.96, 0.28]], [[1, 0], [1, 0], [0, 1]], [0, 1, 2], [7, 7, 9])
-    ranks = ranks_on(lesson, np.arange(3), Maps.identity(2))
+    split = by_hand([[1, 0], [0.8, 0.6], [0.96, 0.28]], [[1, 0], [1, 0], [0, 1]], [0, 1, 2], [7, 7, 9])
+    ranks = ranks_on(split, np.arange(3), Maps.identity(2))
     assert ranks.captions.tolist() == [0, 0, 1]  # "cat" likes picture 1 best
     assert ranks.pictures.tolist() == [0, 0, 1]  # picture 2 likes "dog" best, which counts once
 
 
 def test_a_tie_counts_against_the_model():
-    lesson = by_hand([[1, 0], [1, 0]], [[1, 0], [0, 1]], [0, 1], [0, 1])
-    assert ranks_on(lesson, np.arange(2), Maps.identity(2)).captions.tolist() == [1, 1]
+    split = by_hand([[1, 0], [1, 0]], [[1, 0], [0, 1]], [0, 1], [0, 1])
+    assert ranks_on(split, np.arange(2), Maps.identity(2)).captions.tolist() == [1, 1]
 
 
 def test_the_gain_is_of_the_mean_recall():
@@ -181,7 +181,7 @@ def test_the_best_mixture_is_taken_among_those_that_keep_every_old_skill():
         Choice(0.5, 2.0, {"scenes": 89.2, "other": 49.5}),
         Choice(1.0, 1.0, {"scenes": 95.0, "other": 48.9}),
     ]
-    assert taught_module._chosen(choices).alpha == 0.5
+    assert run._chosen(choices).alpha == 0.5
 
 
 # -- accepting, discarding, going back --------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_a_checkpoint_with_other_backbones_is_encoded_again(index: Path, tmp_pat
 
 def test_vectors_that_do_not_follow_from_the_maps_are_encoded_again(index: Path, monkeypatch: pytest.MonkeyPatch):
     wrong = Maps(np.eye(24, dtype=np.float32)[::-1].copy(), np.eye(24, dtype=np.float32))
-    monkeypatch.setattr("crossmodal.finetune.accepting.maps_between", lambda *_: wrong)
+    monkeypatch.setattr("crossmodal.finetune.apply.maps_between", lambda *_: wrong)
     assert teaching.accept(index).embedded == 108
 
 
@@ -255,7 +255,7 @@ def test_too_few_captions_are_refused_with_what_to_do(made: Path, tmp_path: Path
 
 
 def test_pictures_that_all_look_alike_are_refused(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr("crossmodal.finetune.lesson.group_of", lambda index: np.zeros(len(index.image_vectors), int))
+    monkeypatch.setattr("crossmodal.finetune.split.group_of", lambda index: np.zeros(len(index.image_vectors), int))
     with pytest.raises(InputError, match="hardly tells its pictures apart"):
         teaching.teach(made / "index", tmp_path / "candidate")
 

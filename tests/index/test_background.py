@@ -12,11 +12,13 @@ import pytest
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import build_index, fill_uncaptioned, open_index
 from crossmodal.index.ann.files import SEARCH_FILES
+from crossmodal.index.ann.moments import Moments, moments_of, read_moments, write_moments
 from crossmodal.index.ann.nearest import Nearest
-from crossmodal.index.background import Background, MeanRows, Moments, moments_of, read_moments, write_moments
-from crossmodal.index.calibrate import caption_means
-from crossmodal.index.relevance import query_features
-from crossmodal.search import channels
+from crossmodal.index.calibration.background import Background
+from crossmodal.index.calibration.examples import caption_means
+from crossmodal.index.calibration.relevance import query_features
+from crossmodal.index.vectors import MeanRows
+from crossmodal.search import ranking
 from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, Vectors, paint_many
 
@@ -77,7 +79,7 @@ def test_means_of_few_and_of_many_captions_are_the_same(monkeypatch: pytest.Monk
     rows = np.array([3, 0, 2, 2, 1])
     assert means[rows] == pytest.approx(np.stack(expected)[rows], abs=1e-6)
     for loops in (1, 1000):
-        monkeypatch.setattr("crossmodal.index.background.LOOPS", loops)
+        monkeypatch.setattr("crossmodal.index.vectors.LOOPS", loops)
         assert means[rows] == pytest.approx(np.stack(expected)[rows], abs=1e-6)
 
 
@@ -172,7 +174,7 @@ def test_hits_without_captions_get_the_mean(tmp_path: Path) -> None:
     build_index(tmp_path / "photos", captions, FakeEncoder(), tmp_path / "index")
     index = open_index(tmp_path / "index")
     query, rows = index.image_vectors[7], np.array([59, 3, 0, 58])
-    features, own = channels.gather_evidence(index, query, "images", 2, rows)
+    features, own = ranking.gather_evidence(index, query, "images", 2, rows)
     filled = fill_uncaptioned((index.caption_means @ query)[None], np.diff(index.caption_rows))
     assert own[1] == pytest.approx(filled[0, rows], abs=1e-6)
     assert features[1] == pytest.approx(query_features(filled)[0], abs=1e-6)

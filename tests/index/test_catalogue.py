@@ -56,7 +56,7 @@ def test_rows_are_found_by_number_and_by_slice(written: Path) -> None:
 
 
 def test_going_through_rows_one_by_one_keeps_none_of_them(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossmodal.index.database.AT_ONCE", 2)
+    monkeypatch.setattr("crossmodal.index.database.ROWS_READ", 2)
     captions = read_catalogue(written).captions
     assert isinstance(captions, Table)
     assert tuple(captions.each()) == CAPTIONS

@@ -17,7 +17,7 @@ from PIL import Image
 from crossmodal.errors import CheckpointError, DataError, IndexMismatchError, IndexStoreError, InputError
 from crossmodal.images.decode import load_image
 from crossmodal.index import BuildReport, Progress, Skipped, Vectors, build_index, check_encoder, open_index
-from crossmodal.index.calibrate import background_sentences
+from crossmodal.index.calibration.examples import background_sentences
 from crossmodal.search.searcher import Searcher
 from tests.broken_pictures import write_broken_pictures, write_good_pictures
 from tests.fakes import FakeEncoder, contents, paint, paint_many

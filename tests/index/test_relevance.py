@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from crossmodal import cli
 from crossmodal.errors import IndexStoreError, InputError
 from crossmodal.index import build_index, open_index
-from crossmodal.index.calibrate import (
+from crossmodal.index.calibration import examples
+from crossmodal.index.calibration.examples import (
     WORDS_TO_IMAGES,
     background_sentences,
     calibrate,
@@ -20,8 +22,7 @@ from crossmodal.index.calibrate import (
     picture_examples,
     word_examples,
 )
-from crossmodal.index.catalogue import Catalogue
-from crossmodal.index.relevance import (
+from crossmodal.index.calibration.relevance import (
     Example,
     Relevance,
     fit_logistic,
@@ -30,6 +31,7 @@ from crossmodal.index.relevance import (
     relevance_above_background,
     relevance_from_dict,
 )
+from crossmodal.index.catalogue import Catalogue
 from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, paint, paint_many
 
@@ -129,9 +131,8 @@ def test_the_background_is_the_same_however_few_cosines_are_in_memory(monkeypatc
         return calibrate(Catalogue((), (), ()), images, images[:0], FakeEncoder())
 
     whole = fitted()
-    monkeypatch.setattr("crossmodal.index.calibrate.LEAST", 1)
     for at_once in (1, 30 * 7):
-        monkeypatch.setattr("crossmodal.index.calibrate.AT_ONCE", at_once)
+        monkeypatch.setattr(examples, "SAMPLING", replace(examples.SAMPLING, least=1, at_once=at_once))
         assert fitted()[WORDS_TO_IMAGES].hit == pytest.approx(whole[WORDS_TO_IMAGES].hit, abs=1e-3)
 
 
@@ -145,12 +146,11 @@ def test_captions_say_the_same_however_few_cosines_are_in_memory(monkeypatch: py
     whole = fit_relevance(word_examples(images, captions, owner))
     assert len(whole.gallery) == 9
     for at_once, judged in ((1, 1), (200 * 3, 90 * 2), (200 * 20, 90 * 7)):
-        monkeypatch.setattr("crossmodal.index.calibrate.LEAST", 1)
-        monkeypatch.setattr("crossmodal.index.calibrate.AT_ONCE", at_once)
-        monkeypatch.setattr("crossmodal.index.calibrate.JUDGED", judged)
-        examples = list(word_examples(images, captions, owner))
-        assert max(len(example.own) for example in examples) <= max(judged // 90, 1)
-        assert fit_relevance(examples).hit == pytest.approx(whole.hit, rel=1e-3, abs=1e-3)
+        smaller = replace(examples.SAMPLING, least=1, at_once=at_once, judged=judged)
+        monkeypatch.setattr(examples, "SAMPLING", smaller)
+        asked = list(word_examples(images, captions, owner))
+        assert max(len(example.own) for example in asked) <= max(judged // 90, 1)
+        assert fit_relevance(asked).hit == pytest.approx(whole.hit, rel=1e-3, abs=1e-3)
 
 
 def test_background_alone_puts_the_middle_two_spreads_above_it() -> None:

@@ -14,7 +14,7 @@ import torch
 import training_script
 from crossmodal.datasets.records import Record
 from crossmodal.datasets.sources import Marked
-from crossmodal.gallery.feedback.lessons import TrainingMarks
+from crossmodal.gallery.feedback.training_marks import TrainingMarks
 from crossmodal.inference.encoder import open_encoder
 from crossmodal.training.losses import marked
 from crossmodal.training.run import Run

@@ -22,7 +22,7 @@ from crossmodal.search.searcher import recorded_checkpoint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crossmodal.finetune import Taught
+    from crossmodal.finetune import TeachResult
     from crossmodal.gallery.feedback import PersonalTest
     from crossmodal.index import BuildReport
 
@@ -137,7 +137,7 @@ def _teach(index: Path, report: Report) -> str | None:
     report(Step("Opening the model"))
     source = recorded_checkpoint(read_manifest(index), index)
     keep = [other for other in galleries() if _same_checkpoint(other, index)]
-    taught: Taught = teach(index, encoder=encoder_of(source), keep=keep, progress=_stages(report))
+    taught: TeachResult = teach(index, encoder=encoder_of(source), keep=keep, progress=_stages(report))
     return taught.verdict if taught.candidate is None else None
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["group_of"]
 
-AT_ONCE = 1_000  # pictures that are compared before the page is drawn; more of them are compared beside it
+COMPARED_AT_ONCE = 1_000  # pictures that are compared before the page is drawn; more of them are compared beside it
 
 
 def group_of(searcher: Searcher) -> NDArray[np.int64] | None:
@@ -26,7 +26,7 @@ def group_of(searcher: Searcher) -> NDArray[np.int64] | None:
     state = f"{searcher.manifest.generation} {searcher.manifest.created}"
     kept = _kept(str(searcher.index.path.resolve()), state)
     if "groups" not in kept:
-        if searcher.image_count <= AT_ONCE:
+        if searcher.image_count <= COMPARED_AT_ONCE:
             _compare(searcher, kept)
         else:
             JOBS.start(f"copies {searcher.index.path.resolve()} {state}", lambda _: _prepare(searcher, kept))

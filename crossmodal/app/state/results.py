@@ -62,7 +62,7 @@ class Asked:
     searcher: of the gallery.
     terms: what is asked, then what follows from marks.
     target: "images" or "captions".
-    by: what pictures are found by, one of WAYS.
+    by: what pictures are found by, one of `crossmodal.search.query.BY`.
     mask: (N,), the pictures that may answer; None for all.
     own: how many of the terms were asked; the others follow from marks.
     """

@@ -10,11 +10,11 @@ from crossmodal.search.filters import KEYS as FILTER_KEYS
 from crossmodal.search.filters import Filter
 from crossmodal.search.grammar import KEYS as QUERY_KEYS
 from crossmodal.search.grammar import Parameters, format_terms, parse_terms
-from crossmodal.search.query import Box, Indexed, Term
+from crossmodal.search.query import BY, TARGETS, Box, Indexed, Term
 
 __all__ = [
     "ADDRESS_TEXT", "COUNTS", "DEFAULT_COUNT", "KEYS", "MAX_COUNT", "MAX_PARTS", "MAX_TEXT", "MAX_WEIGHT",
-    "MIN_WEIGHT", "TARGETS", "WAYS", "Part", "View",
+    "MIN_WEIGHT", "Part", "View",
 ]  # fmt: skip
 
 COUNTS = (12, 24, 48, 96)
@@ -25,9 +25,7 @@ MAX_PART_TEXT = 300
 MAX_PARTS = 12
 MIN_WEIGHT, MAX_WEIGHT = 0.1, 3.0
 ADDRESS_TEXT = 2_000  # characters of the first words that the address carries
-TARGETS = ("images", "captions")
-WAYS = ("pictures", "captions", "both", "words", "all")
-COSINES = frozenset(WAYS[:3])  # ways whose scores are cosines, or mixed of them
+COSINES = frozenset(BY[:3])  # ways whose scores are cosines, or mixed of them
 KEYS = frozenset({*QUERY_KEYS, "to", "by", "k", "page", "picture", "heatmap", "copies", *FILTER_KEYS})
 
 
@@ -73,7 +71,7 @@ class View:
 
     parts: what is asked; the first one stands in the line.
     to: "images", "captions", or None for what suits the question.
-    by: what pictures are found by, one of WAYS.
+    by: what pictures are found by, one of `crossmodal.search.query.BY`.
     count: answers a page, 1 to 100.
     page: from 1.
     chosen: the filter.
@@ -84,7 +82,7 @@ class View:
 
     parts: tuple[Part, ...] = ()
     to: str | None = None
-    by: str = WAYS[0]
+    by: str = BY[0]
     count: int = DEFAULT_COUNT
     page: int = 1
     chosen: Filter = field(default_factory=Filter)
@@ -130,7 +128,7 @@ class View:
         return cls(
             parts=_parts(parameters),
             to=to if to in TARGETS else None,
-            by=by if by in WAYS else WAYS[0],
+            by=by if by in BY else BY[0],
             count=DEFAULT_COUNT if count is None else min(max(count, 1), MAX_COUNT),
             page=max(_number(one.get("page", "")) or 1, 1),
             chosen=Filter.from_parameters(filters),
@@ -148,7 +146,7 @@ class View:
         parameters: dict[str, str | list[str]] = {
             **format_terms(begins, [part.term for part in rest if not part.upload]),
             "to": self.to or "",
-            "by": "" if self.by == WAYS[0] else self.by,
+            "by": "" if self.by == BY[0] else self.by,
             "k": "" if self.count == DEFAULT_COUNT else str(self.count),
             "page": "" if self.page == 1 else str(self.page),
             **self.chosen.parameters(),

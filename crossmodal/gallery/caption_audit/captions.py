@@ -12,7 +12,7 @@ import numpy as np
 from crossmodal.gallery.caption_audit.findings import EVIDENCE, AmbiguousCaption, Fit, WrongCaption
 from crossmodal.gallery.caption_audit.surveying import SURVEYING, Floats, Survey, closest_siblings
 from crossmodal.index import Index
-from crossmodal.index.relevance import fit_logistic, logistic
+from crossmodal.index.calibration.relevance import fit_logistic, logistic
 
 __all__ = ["ambiguous_captions", "belonging", "wrong_captions"]
 

@@ -24,8 +24,8 @@ from crossmodal.gallery.feedback.marks import (
 )
 from crossmodal.index import Index, read_manifest
 from crossmodal.inference.base import Encoder
-from crossmodal.search.composition import compose_vectors
 from crossmodal.search.query import Indexed, Query, compose
+from crossmodal.search.ranking import compose_vectors
 
 __all__ = ["Asked", "PersonalTest", "personal_csv", "personal_test", "read_marks", "write_personal_test"]
 

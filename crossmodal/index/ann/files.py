@@ -13,9 +13,9 @@ from crossmodal._memory import give_back_memory
 from crossmodal.errors import IndexStoreError
 from crossmodal.index.ann import ivf, rabitq
 from crossmodal.index.ann.faiss_files import parts, read_faiss
+from crossmodal.index.ann.moments import Moments, moments_of, read_moments, worth_moments, write_moments
 from crossmodal.index.ann.nearest import Proposer
 from crossmodal.index.ann.plan import plan_search
-from crossmodal.index.background import Moments, moments_of, read_moments, worth_moments, write_moments
 from crossmodal.index.vectors import RowSource, SparselyRead
 from crossmodal.inference.base import Vectors
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from crossmodal.index.vectors import RowSource
 from crossmodal.inference.base import Vectors
 
-__all__ = ["BLOCK", "Floats", "Rows", "exact_cosines", "exact_products", "scan"]
+__all__ = ["PRECISE_ROWS", "Floats", "Rows", "exact_cosines", "exact_products", "scan"]
 
-BLOCK = 4096  # rows whose float64 copy is in memory at once
+PRECISE_ROWS = 4096  # rows whose float64 copy is in memory at once
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -38,10 +38,12 @@ def exact_cosines(query: Vectors, vectors: RowSource, rows: Rows) -> Floats:
     precise = query.astype(np.float64)
     length = np.sqrt((precise * precise).sum())
     scores = np.empty(len(rows), dtype=np.float64)
-    for start in range(0, len(rows), BLOCK):
-        block = vectors[rows[start : start + BLOCK]].astype(np.float64)
+    for start in range(0, len(rows), PRECISE_ROWS):
+        block = vectors[rows[start : start + PRECISE_ROWS]].astype(np.float64)
         norms = np.sqrt((block * block).sum(axis=1)) * length
-        scores[start : start + BLOCK] = (block * precise).sum(axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)
+        scores[start : start + PRECISE_ROWS] = (block * precise).sum(axis=1) / np.maximum(
+            norms, np.finfo(np.float64).tiny
+        )
     return np.clip(scores, -1.0, 1.0)
 
 
@@ -52,6 +54,8 @@ def exact_products(query: Vectors, vectors: RowSource, rows: Rows) -> Floats:
     """
     precise = query.astype(np.float64)
     scores = np.empty(len(rows), dtype=np.float64)
-    for start in range(0, len(rows), BLOCK):
-        scores[start : start + BLOCK] = (vectors[rows[start : start + BLOCK]].astype(np.float64) * precise).sum(axis=1)
+    for start in range(0, len(rows), PRECISE_ROWS):
+        scores[start : start + PRECISE_ROWS] = (
+            vectors[rows[start : start + PRECISE_ROWS]].astype(np.float64) * precise
+        ).sum(axis=1)
     return np.asarray(scores / np.sqrt((precise * precise).sum()))

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.index.ann.flat import BLOCK, Floats, Rows, exact_cosines, exact_products, scan
+from crossmodal.index.ann.flat import PRECISE_ROWS, Floats, Rows, exact_cosines, exact_products, scan
 from crossmodal.index.vectors import RowSource
 from crossmodal.inference.base import Vectors
 
@@ -117,7 +117,7 @@ class Nearest:
         if len(rows) > worth and allowed is None:
             estimates, rows = estimates[:worth], rows[:worth]
             floor = estimates[-1:]
-        few = len(rows) <= BLOCK  # so that each is fetched once
+        few = len(rows) <= PRECISE_ROWS  # so that each is fetched once
         source, places = (self._vectors[rows], np.arange(len(rows))) if few else (self._vectors, rows)
         # unlike @, vecdot keeps to this thread: numpy's others would stay awake and take a core from what comes next
         quick = np.vecdot(np.asarray(source), query) if few else self._products(query, rows)
@@ -136,7 +136,9 @@ class Nearest:
 
     def _products(self, query: Vectors, rows: Rows) -> Vectors:
         """Quick products of a query with some rows, (k,)."""
-        parts = [self._vectors[rows[start : start + BLOCK]] @ query for start in range(0, len(rows), BLOCK)]
+        parts = [
+            self._vectors[rows[start : start + PRECISE_ROWS]] @ query for start in range(0, len(rows), PRECISE_ROWS)
+        ]
         return np.concatenate(parts)
 
     def scores(self, query: Vectors, rows: Rows) -> Floats:

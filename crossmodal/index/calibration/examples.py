@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import CheckpointError, IndexStoreError, InputError
-from crossmodal.index.background import MeanRows
-from crossmodal.index.catalogue import Catalogue
-from crossmodal.index.relevance import (
+from crossmodal.index.calibration.relevance import (
     Example,
     Relevance,
     fit_relevance,
     relevance_above_background,
     relevance_from_dict,
 )
+from crossmodal.index.catalogue import Catalogue
+from crossmodal.index.vectors import MeanRows
 from crossmodal.inference.base import Encoder, Vectors
 
 __all__ = [
@@ -32,16 +33,6 @@ __all__ = [
 
 RELEVANCE = "relevance.json"
 WORDS_TO_IMAGES, PICTURE_TO_CAPTIONS = "words to images", "picture to captions"
-QUERIES = 1000  # captions that are asked, and
-PICTURE_QUERIES = 400  # pictures, as long as
-COSINES = 8_000_000  # are not exceeded; but at least
-FEWEST_QUERIES = 200
-BACKGROUND = 256  # sentences
-FEWEST = 20  # captioned pictures; with less there is nothing to fit
-AT_ONCE = 2_000_000  # cosines, 8 MB, that are computed at once; of no more queries than
-MOST = 64  # and, since each time every vector is read, of no fewer than
-LEAST = 8
-JUDGED = 250_000  # cosines whose features are computed at once, or those of one query
 FRAMES = ("a photo of {}", "{} in the foreground", "a close-up of {}", "someone looks at {}", "{} at night")
 THINGS = """
     a bridge|a birthday cake|a motorcycle|a bookshelf|a football match|a waterfall|a keyboard|a wedding|a market
@@ -52,6 +43,37 @@ THINGS = """
     a dancer|a robot|a bowl of rice|a clock tower|a garage|a surfer|a receipt|a helicopter|a fountain|a wolf
     a dentist|a ladder|a beach umbrella|a factory|an elephant|an office|an umbrella|an airport|an orchestra
     an ice cream"""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How much of a gallery a fit looks at: enough to be steady, within some seconds and some MB for any gallery.
+
+    captions: asked for their pictures; evenly spread, not drawn, so that equal input gives equal bits.
+    pictures: asked for their captions; fewer, as there are several times as many items to compare each with.
+    cosines: that either computes at most, so that large galleries take no longer; below it, fewer ask.
+    fewest: that ask all the same, as a fit on a handful says little.
+    captioned: pictures that a fit needs; with less, background sentences ask.
+    background: sentences that ask then.
+    at_once: cosines that are in memory at once, 8 MB of float32, whatever the gallery's size.
+    most: queries whose cosines are computed at once.
+    least: as most; fewer would read every vector for next to nothing.
+    judged: cosines whose features are computed at once, several float64 copies of each; or those of one query.
+    """
+
+    captions: int = 1000
+    pictures: int = 400
+    cosines: int = 8_000_000
+    fewest: int = 200
+    captioned: int = 20
+    background: int = 256
+    at_once: int = 2_000_000
+    most: int = 64
+    least: int = 8
+    judged: int = 250_000
+
+
+SAMPLING = Sampling()
 
 
 def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder: Encoder) -> dict[str, Relevance]:
@@ -68,7 +90,7 @@ def calibrate(catalogue: Catalogue, images: Vectors, captions: Vectors, encoder:
         return {}
     owner = catalogue.owners()
     counts = np.bincount(owner, minlength=len(images))
-    if (counts > 0).sum() < FEWEST:
+    if (counts > 0).sum() < SAMPLING.captioned:
         return _from_background(images, encoder)
     return {
         WORDS_TO_IMAGES: fit_relevance(word_examples(images, captions, owner)),
@@ -106,10 +128,10 @@ def word_examples(
     with_captions: whether that second channel is wanted.
     """
     counts = np.bincount(owner, minlength=len(images))
-    several = with_captions and (counts > 1).sum() >= max(FEWEST, (counts > 0).sum() / 2)
+    several = with_captions and (counts > 1).sum() >= max(SAMPLING.captioned, (counts > 0).sum() / 2)
     rows = np.arange(len(owner)) if asked is None else asked
     rows = rows[counts[owner[rows]] > 1] if several else rows
-    rows = _spread(rows, QUERIES, len(images)) if asked is None else rows
+    rows = _spread(rows, SAMPLING.captions, len(images)) if asked is None else rows
     means = MeanRows(captions, np.searchsorted(owner, np.arange(len(images) + 1)))
     size = _queries_at_once(len(captions) if several else len(images))
     for start in range(0, len(rows), size):
@@ -136,7 +158,7 @@ def picture_examples(
     owner: (M,), the row of each caption's picture.
     asked: rows (Q,) of the pictures to ask; left out, some hundred of the captioned.
     """
-    rows = _spread(np.unique(owner), PICTURE_QUERIES, len(captions)) if asked is None else asked
+    rows = _spread(np.unique(owner), SAMPLING.pictures, len(captions)) if asked is None else asked
     size = _queries_at_once(len(captions))
     for start in range(0, len(rows), size):
         block = rows[start : start + size]
@@ -145,7 +167,7 @@ def picture_examples(
 
 def _queries_at_once(items: int) -> int:
     """Of how many queries the cosines with so many items are computed at once."""
-    return min(max(AT_ONCE // items, LEAST), MOST)
+    return min(max(SAMPLING.at_once // items, SAMPLING.least), SAMPLING.most)
 
 
 def _portions(
@@ -155,7 +177,7 @@ def _portions(
 
     wanted (Q,), items (N,): what is the same for a query and an item that match.
     """
-    size = max(JUDGED // len(items), 1)
+    size = max(SAMPLING.judged // len(items), 1)
     for start in range(0, len(wanted), size):
         some = slice(start, start + size)
         yield Example(tuple(channel[some] for channel in channels), wanted[some, None] == items)
@@ -163,7 +185,7 @@ def _portions(
 
 def _spread(rows: NDArray[np.int64], most: int, items: int) -> NDArray[np.int64]:
     """At most so many of the rows, evenly spread; fewer where each is compared with very many items."""
-    count = min(most, max(FEWEST_QUERIES, COSINES // items))
+    count = min(most, max(SAMPLING.fewest, SAMPLING.cosines // items))
     if len(rows) <= count:
         return rows
     return rows[np.arange(count) * len(rows) // count]
@@ -198,8 +220,9 @@ def background_sentences() -> list[str]:
     from crossmodal.scenes.scene import describe_scene, make_scenes
 
     things = [thing.strip() for thing in THINGS.replace("\n", "|").strip(" |").split("|")]
-    scenes = [describe_scene(scene)[number % 5] for number, scene in enumerate(make_scenes(BACKGROUND // 2, seed=0))]
-    plain = [FRAMES[number % len(FRAMES)].format(things[number % len(things)]) for number in range(BACKGROUND // 2)]
+    half = SAMPLING.background // 2
+    scenes = [describe_scene(scene)[number % 5] for number, scene in enumerate(make_scenes(half, seed=0))]
+    plain = [FRAMES[number % len(FRAMES)].format(things[number % len(things)]) for number in range(half)]
     return [*scenes, *plain]
 
 

@@ -10,9 +10,8 @@ import pytest
 
 from crossmodal.errors import InputError
 from crossmodal.index import build_index, exact_cosines, open_index
-from crossmodal.search.channels import CAPTION_SHARE, Channel
-from crossmodal.search.composition import Composed
 from crossmodal.search.query import Box, Indexed, Term
+from crossmodal.search.ranking import CAPTION_SHARE, Channel, Composed
 from crossmodal.search.searcher import Hit, Searcher
 from tests.fakes import FakeEncoder, paint, paint_many
 

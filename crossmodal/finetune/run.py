@@ -1,4 +1,4 @@
-"""Index → lesson → new heads → a candidate checkpoint with its numbers before and after."""
+"""Index → split → new heads → a candidate checkpoint with its numbers before and after."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from crossmodal.datasets.records import Record
 from crossmodal.errors import InputError
 from crossmodal.evaluation.retrieval import Report, split_hash
-from crossmodal.finetune.accepting import remember_candidate
+from crossmodal.finetune.apply import remember_candidate
 from crossmodal.finetune.card import taught_card
 from crossmodal.finetune.heads import check_teachable, write_with_heads
 from crossmodal.finetune.judging import SAMPLES, Bank, gain_of, gallery_bank, ranks_on, report_of, scene_bank
-from crossmodal.finetune.lesson import HELD_OUT, Lesson, Progress, Rows, make_lesson
 from crossmodal.finetune.maps import Learned, Maps, learn, loss_on
-from crossmodal.finetune.outcome import Choice, Taught
+from crossmodal.finetune.result import Choice, TeachResult
+from crossmodal.finetune.split import HELD_OUT, Progress, Rows, SplitVectors, split_index
 from crossmodal.gallery.feedback import Feedback
 from crossmodal.index import Index, check_encoder, open_index
 from crossmodal.inference.base import Encoder
@@ -58,7 +58,7 @@ def teach(
     keep: Sequence[Path] = (),
     progress: Progress | None = None,
     remember: bool = True,
-) -> Taught:
+) -> TeachResult:
     """Fine-tune the heads of an index's checkpoint on the index's own captions and marks; write a candidate.
 
     The pictures are not encoded again: see `maps`. Neither the index nor its checkpoint changes until `accept`.
@@ -85,13 +85,13 @@ def teach(
     others = [open_index(path) for path in keep]
     for one in (opened, *others):
         check_encoder(one.manifest, encoder, one.path)
-    lesson = make_lesson(opened, encoder, seed, Feedback(opened.path))
+    split = split_index(opened, encoder, seed, Feedback(opened.path))
     banks = [scene_bank(encoder, SCENES, progress), *map(gallery_bank, others, range(1, len(others) + 1))]
-    learned, history = learn(lesson, seed, progress)
+    learned, history = learn(split, seed, progress)
     progress("Comparing old and new", 0, 1)
-    choices = _choices(lesson, banks, learned)
+    choices = _choices(split, banks, learned)
     alpha = _chosen(choices).alpha
-    judged = _judged(opened, lesson, banks, learned, choices, alpha, seed)
+    judged = _judged(opened, split, banks, learned, choices, alpha, seed)
     taught = replace(judged, history=history, seconds=time.monotonic() - started, candidate=target if alpha else None)
     if alpha:
         _write(opened, source, learned.maps(alpha), taught, seed)
@@ -118,9 +118,9 @@ def _new_folder(name: str) -> Path:
     return next(folder for folder in numbered if not folder.exists())
 
 
-def _choices(lesson: Lesson, banks: Sequence[Bank], learned: Learned) -> tuple[Choice, ...]:
+def _choices(split: SplitVectors, banks: Sequence[Bank], learned: Learned) -> tuple[Choice, ...]:
     """Every mixture with its validation loss and old skills."""
-    losses = loss_on(lesson, lesson.validation, learned, ALPHAS)
+    losses = loss_on(split, split.validation, learned, ALPHAS)
     return tuple(
         Choice(alpha, loss, {bank.name: round(bank.skill(learned.maps(alpha)), 2) for bank in banks})
         for alpha, loss in zip(ALPHAS, losses, strict=True)
@@ -136,23 +136,23 @@ def _chosen(choices: Sequence[Choice]) -> Choice:
 
 def _judged(
     index: Index,
-    lesson: Lesson,
+    split: SplitVectors,
     banks: Sequence[Bank],
     learned: Learned,
     choices: Sequence[Choice],
     alpha: float,
     seed: int,
-) -> Taught:
+) -> TeachResult:
     """The held-out part under the old heads, the chosen ones, and the mixtures that are shown."""
-    rows, marks = lesson.held_out, lesson.marked
-    ranks = {share: ranks_on(lesson, rows, learned.maps(share)) for share in sorted({*SHOWN_ALPHAS, alpha})}
+    rows, marks = split.held_out, split.marked
+    ranks = {share: ranks_on(split, rows, learned.maps(share)) for share in sorted({*SHOWN_ALPHAS, alpha})}
     recalls = {share: round(found.metrics["rsum"] / 6, 2) for share, found in ranks.items()}
     protocol = {
         "split": f"held out: {HELD_OUT:.0%} of the captioned pictures, by picture, seed {seed}",
         "split hash": split_hash(_records(index, rows)),
         "index": index.path.name,
     }
-    return Taught(
+    return TeachResult(
         candidate=None,
         taught_from=str(index.manifest.checkpoint["fingerprint"]),
         alpha=alpha,
@@ -161,8 +161,8 @@ def _judged(
         gain=gain_of(ranks[0.0], ranks[alpha], seed),
         skills={bank.name: _both(bank, learned, alpha) for bank in banks},
         choices=tuple(replace(c, recall=recalls.get(c.alpha)) for c in choices),
-        pictures=(len(lesson.train), len(lesson.validation), len(rows)),
-        marks=(sum(len(query.liked) + len(query.disliked) for query in marks), lesson.left_out),
+        pictures=(len(split.train), len(split.validation), len(rows)),
+        marks=(sum(len(query.liked) + len(query.disliked) for query in marks), split.left_out),
         seconds=0.0,
     )
 
@@ -182,7 +182,7 @@ def _records(index: Index, rows: Rows) -> list[Record]:
     ]
 
 
-def _write(index: Index, source: Path, maps: Maps, taught: Taught, seed: int) -> None:
+def _write(index: Index, source: Path, maps: Maps, taught: TeachResult, seed: int) -> None:
     if taught.candidate is None:
         return
     about = {

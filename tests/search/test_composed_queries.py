@@ -10,8 +10,8 @@ from PIL import Image
 
 from crossmodal.errors import ImageError, InputError
 from crossmodal.index import build_index, open_index
-from crossmodal.search.composition import balanced
 from crossmodal.search.query import Box, Indexed, Term, compose
+from crossmodal.search.ranking import balanced
 from crossmodal.search.reranking import rerank
 from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, FakeScorer, paint, paint_many

@@ -8,7 +8,7 @@ from typing import Any
 
 from crossmodal.evaluation.retrieval import Report
 
-__all__ = ["Choice", "Taught"]
+__all__ = ["Choice", "TeachResult"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Taught:
+class TeachResult:
     """What teaching came to.
 
     candidate: the new checkpoint's directory, None where nothing was learned that keeps the old skill.

@@ -16,9 +16,9 @@ from crossmodal.gallery.feedback import Feedback, query_of
 from crossmodal.gallery.near_duplicates import group_of
 from crossmodal.index import Index, Vectors, build_command
 from crossmodal.inference.base import Encoder
-from crossmodal.search.composition import compose_vectors
+from crossmodal.search.ranking import compose_vectors
 
-__all__ = ["FEWEST", "HELD_OUT", "Lesson", "Marked", "Progress", "make_lesson"]
+__all__ = ["FEWEST", "HELD_OUT", "Marked", "Progress", "SplitVectors", "split_index"]
 
 HELD_OUT, VALIDATION = 0.2, 0.125  # shares: of all captioned pictures; of those that are left
 MOST_HELD_OUT, MOST_VALIDATION = 2000, 500
@@ -44,7 +44,7 @@ class Marked:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class SplitVectors:
     """Vectors and who belongs to whom.
 
     images: (N, D), unit length.
@@ -81,7 +81,7 @@ class Lesson:
         return found
 
 
-def make_lesson(index: Index, encoder: Encoder, seed: int, feedback: Feedback | None = None) -> Lesson:
+def split_index(index: Index, encoder: Encoder, seed: int, feedback: Feedback | None = None) -> SplitVectors:
     """Split an index's captioned pictures by the seed: a fifth held out, at most 2,000; of the rest an eighth, at most
     500, to validate on. Pictures stored twice stay together.
 
@@ -111,7 +111,7 @@ def make_lesson(index: Index, encoder: Encoder, seed: int, feedback: Feedback | 
     numbers: dict[str, int] = {}
     spoken = [*(caption.text for caption in index.catalogue.captions), *keys]
     said = np.array([numbers.setdefault(" ".join(text.casefold().split()), len(numbers)) for text in spoken])
-    return Lesson(
+    return SplitVectors(
         _at_hand(index.image_vectors), _at_hand(index.caption_vectors), queries, said, owned, groups, train,
         validation, held_out, marked, left_out,
     )  # fmt: skip

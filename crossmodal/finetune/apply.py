@@ -17,7 +17,7 @@ import numpy as np
 from crossmodal._files import write_document
 from crossmodal.errors import CheckpointError, ImageError, IndexStoreError, InputError, MissingPicturesError
 from crossmodal.finetune.heads import maps_between
-from crossmodal.finetune.lesson import Progress
+from crossmodal.finetune.split import Progress
 from crossmodal.images.decode import load_image
 from crossmodal.index import (
     BuildReport,
