@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crossmodal.errors import CheckpointError, InputError, WeightsError
-from crossmodal.models.backbones import Backbone, build_backbone
+from crossmodal.models.backbones.registry import Backbone, build_backbone
 
 DEFAULT_TEXT_MODEL = "sentence-transformers/all-MiniLM-L12-v2"
 

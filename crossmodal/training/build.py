@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from crossmodal.images.transforms import ImageTransform
+from crossmodal.models.backbones.timm_networks import PREFIX, timm_preprocessing
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder
 from crossmodal.models.heads import ImageDecoder, MatchHead
 from crossmodal.models.names import OWN_TEXT_MODELS, TINY_TEXT_MODEL
 from crossmodal.models.scorer import PairScorer
 from crossmodal.models.text_towers import build_text_tower, text_config
-from crossmodal.models.timm_backbones import PREFIX, timm_preprocessing
 from crossmodal.models.tokenizer import TextTokenizer, tokenizer_for
 from crossmodal.recipes import Recipe
 from crossmodal.training.data import SplitPictures

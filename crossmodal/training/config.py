@@ -147,8 +147,8 @@ def chosen_recipe(config: TrainConfig) -> Recipe:
 
     Raises InputError where the two do not go together.
     """
+    from crossmodal.models.backbones.timm_networks import own_size
     from crossmodal.models.encoders import declared_pooling
-    from crossmodal.models.timm_backbones import own_size
 
     recipe = recipe_named(config.recipe)
     if config.data:

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from crossmodal.errors import InputError, WeightsError
-from crossmodal.models.backbones import FoldingSequential, build_backbone
+from crossmodal.models.backbones.registry import FoldingSequential, build_backbone
 from crossmodal.models.batching import eval_mode
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, declared_pooling, tiny_text_config

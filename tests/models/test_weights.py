@@ -20,7 +20,7 @@ from torchvision import models
 from torchvision.models import DenseNet, DenseNet201_Weights
 
 from crossmodal.errors import WeightsError
-from crossmodal.models.backbones import build_backbone
+from crossmodal.models.backbones.registry import build_backbone
 from crossmodal.models.encoders import TextEncoder
 from crossmodal.models.tokenizer import TextTokenizer
 

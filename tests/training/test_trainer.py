@@ -12,7 +12,7 @@ from torch import nn
 from crossmodal.datasets.sources import Source
 from crossmodal.errors import InputError, TrainingError
 from crossmodal.images.transforms import ImageTransform
-from crossmodal.models.backbones import Backbone
+from crossmodal.models.backbones.registry import Backbone
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder, TextEncoder, tiny_text_config
 from crossmodal.models.names import OWN_TEXT_MODELS

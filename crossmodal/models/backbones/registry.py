@@ -17,9 +17,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crossmodal.errors import InputError, WeightsError
-from crossmodal.models.depthwise import convolved
-from crossmodal.models.networks import NETWORKS
-from crossmodal.models.timm_backbones import PREFIX, build_timm, downloaded_timm, timm_preprocessing, timm_stages
+from crossmodal.models.backbones.depthwise import convolved
+from crossmodal.models.backbones.own_networks import NETWORKS
+from crossmodal.models.backbones.timm_networks import (
+    PREFIX,
+    build_timm,
+    downloaded_timm,
+    timm_preprocessing,
+    timm_stages,
+)
 
 # torchvision's published DenseNet files name "denselayer1.norm.1.weight" what its network calls "denselayer1.norm1…"
 OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")

@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crossmodal.errors import InputError, WeightsError
-from crossmodal.models.backbones import build_backbone
+from crossmodal.models.backbones.own_networks import NETWORKS, Residual
+from crossmodal.models.backbones.registry import build_backbone
 from crossmodal.models.encoders import ImageEncoder
-from crossmodal.models.networks import NETWORKS, Residual
 
 WIDTHS = {"digit_cnn": 256, "six_conv": 256, "small_resnet": 128}
 SIDES = {"digit_cnn": 28, "six_conv": 64, "small_resnet": 28}

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from crossmodal.errors import InputError, WeightsError
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.inference.backends.fusing import fused
-from crossmodal.models.backbones import Backbone, FoldingSequential, build_backbone
+from crossmodal.models.backbones.registry import Backbone, FoldingSequential, build_backbone
+from crossmodal.models.backbones.timm_networks import SamePadding, timm_preprocessing
 from crossmodal.models.encoders import ImageEncoder
-from crossmodal.models.timm_backbones import SamePadding, timm_preprocessing
 from crossmodal.training.build import image_transform
 from crossmodal.training.config import TrainConfig, chosen_recipe
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from crossmodal.models import depthwise
-from crossmodal.models.backbones import FoldingSequential, build_backbone
-from crossmodal.models.depthwise import convolved, has_slow_gradient
+from crossmodal.models.backbones import depthwise
+from crossmodal.models.backbones.depthwise import convolved, has_slow_gradient
+from crossmodal.models.backbones.registry import FoldingSequential, build_backbone
 
 
 def layer(side: int = 5, stride: int = 1, channels: int = 4, bias: bool = True) -> nn.Conv2d:
