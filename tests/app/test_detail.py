@@ -68,7 +68,7 @@ class GuessingEncoder(ReasoningEncoder):
 
 
 def draw(searcher, path, arguments):  # without types: only its source gets into the app
-    from crossmodal.app.widgets.picture_detail import detail
+    from crossmodal.app.widgets.picture.detail import detail
 
     detail(searcher, path, **arguments)
 

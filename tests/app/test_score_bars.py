@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from crossmodal.app.widgets import score_bars
+from crossmodal.app.widgets.picture import score_bars
 from crossmodal.inference.explain import EXACT, Comparison, Explanation, Likeness, Match
 from crossmodal.models.words import MARKS
 

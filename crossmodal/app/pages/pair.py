@@ -10,7 +10,7 @@ import streamlit as st
 from crossmodal.app.state.galleries import can, checkpoints, encoder_of, scorer_of, searcher_of
 from crossmodal.app.state.thumbnails import as_data_address
 from crossmodal.app.state.view import MAX_TEXT
-from crossmodal.app.widgets.picture_choice import choose_picture
+from crossmodal.app.widgets.picture.choice import choose_picture
 from crossmodal.app.widgets.sidebar import gallery
 from crossmodal.app.widgets.theme import heading, large, plain_markdown, shown
 from crossmodal.errors import CrossmodalError, ImageError

@@ -19,13 +19,14 @@ from crossmodal.app.state.near_duplicates import group_of
 from crossmodal.app.state.results import Asked, Found, ask_of, find, mask_of
 from crossmodal.app.state.thumbnails import thumbnail
 from crossmodal.app.state.view import COSINES, Part, View
-from crossmodal.app.widgets import picture_view, result_grid
+from crossmodal.app.widgets import result_grid
 from crossmodal.app.widgets.chips import chips, name_of, refine
 from crossmodal.app.widgets.export_menu import export
 from crossmodal.app.widgets.filters import filters
 from crossmodal.app.widgets.job_progress import watch
 from crossmodal.app.widgets.listener import listen
 from crossmodal.app.widgets.paging import pager
+from crossmodal.app.widgets.picture import view as picture_view
 from crossmodal.app.widgets.sidebar import address_of, gallery
 from crossmodal.app.widgets.theme import heading, plain_markdown, thumbs
 from crossmodal.errors import ImageError, IndexStoreError, InputError

@@ -11,7 +11,7 @@ from crossmodal.app.state.galleries import searcher_of
 from crossmodal.app.state.groups import classes_of
 from crossmodal.app.state.sphere import between, middle
 from crossmodal.app.state.thumbnails import grey_address, thumbnail
-from crossmodal.app.widgets.picture_choice import choose_picture
+from crossmodal.app.widgets.picture.choice import choose_picture
 from crossmodal.app.widgets.sidebar import gallery
 from crossmodal.app.widgets.theme import heading, plain_markdown, row, shown
 from crossmodal.errors import InputError

@@ -11,7 +11,7 @@ from crossmodal.app.state import marks as marking
 from crossmodal.app.state import query_form
 from crossmodal.app.state.results import path_of
 from crossmodal.app.state.view import MAX_PART_TEXT, MAX_WEIGHT, MIN_WEIGHT, Part, View
-from crossmodal.app.widgets.crop import choose_crop
+from crossmodal.app.widgets.picture.crop import choose_crop
 from crossmodal.app.widgets.theme import plain_markdown, shortened
 from crossmodal.app.widgets.tiles import COLOURS
 

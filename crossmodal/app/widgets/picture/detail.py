@@ -14,7 +14,7 @@ import streamlit as st
 from crossmodal.app.state.explanations import Photo, can_explain, given, opened
 from crossmodal.app.state.query_form import ask_text
 from crossmodal.app.state.thumbnails import thumbnail
-from crossmodal.app.widgets.reasons import above_or_below, alike, plain, sentence_and_picture
+from crossmodal.app.widgets.picture.reasons import above_or_below, alike, plain, sentence_and_picture
 from crossmodal.app.widgets.theme import _safe, facts, plain_markdown, shown, tile
 from crossmodal.errors import ImageError
 

@@ -11,7 +11,7 @@ from crossmodal.app.state import marks as marking
 from crossmodal.app.state import query_form
 from crossmodal.app.state.results import path_of
 from crossmodal.app.state.view import COSINES
-from crossmodal.app.widgets.picture_detail import detail
+from crossmodal.app.widgets.picture.detail import detail
 from crossmodal.app.widgets.result_grid import shares_of
 from crossmodal.app.widgets.sidebar import address_of, gallery
 from crossmodal.app.widgets.theme import plain_markdown

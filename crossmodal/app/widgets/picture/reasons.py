@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from crossmodal.app.state.explanations import Photo, as_it_is, explained, heated, is_exact, likeness, opened, seen_part
 from crossmodal.app.state.thumbnails import thumbnail
-from crossmodal.app.widgets import score_bars
-from crossmodal.app.widgets.score_bars import WHOLE
+from crossmodal.app.widgets.picture import score_bars
+from crossmodal.app.widgets.picture.score_bars import WHOLE
 from crossmodal.app.widgets.theme import _safe, plain_markdown, shown
 from crossmodal.errors import ImageError, InputError
 from crossmodal.inference.explain import compare
