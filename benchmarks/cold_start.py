@@ -49,7 +49,7 @@ def make_index(path: Path, checkpoint: Path, pictures: int) -> None:
 
     from crossmodal.index.calibration.examples import calibrate
     from crossmodal.index.calibration.relevance import Relevance
-    from crossmodal.index.catalogue import Caption, Catalogue, Facts, Picture, Stamp, write_catalogue
+    from crossmodal.index.catalogue.rows import Caption, Catalogue, Facts, Picture, Stamp, write_catalogue
     from crossmodal.index.manifest import SCHEMA, Manifest, write_manifest
     from crossmodal.index.store import write_generation
     from crossmodal.inference.base import Vectors

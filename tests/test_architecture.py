@@ -45,6 +45,7 @@ LAZY = dict.fromkeys(set(crossmodal.__all__) - {"errors", "__version__"}, "cli")
 HOMES = {  # package -> where it may be imported
     "streamlit": ("app.py", "crossmodal/app/"),
     "faiss": ("crossmodal/index/ann/",),
+    "sqlite3": ("crossmodal/index/",),
     "transformers": ("crossmodal/models/",),
     "torchvision": ("crossmodal/datasets/", "crossmodal/models/"),
     "timm": ("crossmodal/models/",),

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from crossmodal.index.ann.flat import exact_cosines
 from crossmodal.index.calibration.examples import PICTURE_TO_CAPTIONS, WORDS_TO_IMAGES, fill_uncaptioned
-from crossmodal.index.catalogue import Facts, Skipped
+from crossmodal.index.catalogue.rows import Facts, Skipped
+from crossmodal.index.catalogue.words import split_words
 from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
 from crossmodal.index.report import BuildReport, Note, Progress
 from crossmodal.index.search_stats import search_statistics
 from crossmodal.index.store import Index, open_index
-from crossmodal.index.words import split_words
 from crossmodal.inference.base import Vectors
 
 if TYPE_CHECKING:

@@ -32,7 +32,15 @@ from crossmodal.datasets.records import Pairs, load_pairs
 from crossmodal.errors import IndexStoreError, InputError
 from crossmodal.index.calibration.examples import calibrate
 from crossmodal.index.calibration.relevance import Relevance
-from crossmodal.index.catalogue import CATALOGUE, Caption, Catalogue, Picture, Skipped, read_catalogue, write_catalogue
+from crossmodal.index.catalogue.rows import (
+    CATALOGUE,
+    Caption,
+    Catalogue,
+    Picture,
+    Skipped,
+    read_catalogue,
+    write_catalogue,
+)
 from crossmodal.index.claim import LOCK, check_root, claim_folder, remember_root
 from crossmodal.index.departures import check_departures, surely_gone
 from crossmodal.index.embed import CAPTIONS_PER_UNIT, embed_captions, embed_pictures

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from crossmodal.errors import ImageError, IndexStoreError
 from crossmodal.images.decode import read_image_file
-from crossmodal.index.catalogue import CATALOGUE
-from crossmodal.index.database import is_ours
+from crossmodal.index.catalogue.database import is_ours
+from crossmodal.index.catalogue.rows import CATALOGUE
 from crossmodal.index.journal import JOURNAL
 from crossmodal.index.manifest import BUILDING, MANIFEST, Manifest, read_manifest
 from crossmodal.index.store import Index, generations

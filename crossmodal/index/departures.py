@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossmodal.errors import MissingPicturesError
-from crossmodal.index.catalogue import Stamp
+from crossmodal.index.catalogue.rows import Stamp
 
 __all__ = ["Limits", "check_departures", "surely_gone"]
 

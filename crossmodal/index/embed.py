@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from crossmodal.errors import CheckpointError, ImageError
 from crossmodal.images.decode import describe_image, load_image, read_image_file, soon_read
-from crossmodal.index.catalogue import UNKNOWN, Caption, Facts, Stamp, stamp_of
+from crossmodal.index.catalogue.rows import UNKNOWN, Caption, Facts, Stamp, stamp_of
 from crossmodal.index.journal import Journal, Outcome
 from crossmodal.inference.backends.towers import Bulk
 from crossmodal.inference.base import Encoder, Vectors

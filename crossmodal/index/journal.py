@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from crossmodal.index.catalogue import UNKNOWN, Facts, Stamp
-from crossmodal.index.database import APPLICATION, as_text, connect
+from crossmodal.index.catalogue.database import APPLICATION, as_text, connect
+from crossmodal.index.catalogue.rows import UNKNOWN, Facts, Stamp
 from crossmodal.index.vectors import VectorsByKey
 from crossmodal.inference.base import Vectors
 

@@ -19,7 +19,7 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmodal.index.catalogue import UNKNOWN, Catalogue, Picture, Skipped, Stamp
+from crossmodal.index.catalogue.rows import UNKNOWN, Catalogue, Picture, Skipped, Stamp
 from crossmodal.index.journal import Outcome
 
 __all__ = ["Changes", "Plan", "Row", "caption_order", "changes_between", "plan_pictures", "rows_of"]

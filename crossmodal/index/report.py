@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossmodal.index.catalogue import Skipped
+from crossmodal.index.catalogue.rows import Skipped
 
 __all__ = ["BuildReport", "Note", "Progress"]
 

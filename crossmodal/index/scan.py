@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.datasets.records import Pairs
-from crossmodal.index.catalogue import Caption, Stamp, stamp_of
-from crossmodal.index.database import Database, Table, as_text, write_database
+from crossmodal.index.catalogue.database import Database, Table, as_text, write_database
+from crossmodal.index.catalogue.rows import Caption, Stamp, stamp_of
 
 __all__ = ["SCANNED", "Chosen", "Scan", "paths_of", "scan"]
 

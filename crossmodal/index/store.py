@@ -31,12 +31,12 @@ from crossmodal.index.ann.nearest import Nearest
 from crossmodal.index.calibration.background import Background
 from crossmodal.index.calibration.examples import RELEVANCE, caption_means, read_relevance, write_relevance
 from crossmodal.index.calibration.relevance import Relevance
-from crossmodal.index.catalogue import CATALOGUE, Catalogue, days_of, read_catalogue
-from crossmodal.index.full_text import WORDS, FullText, write_words
+from crossmodal.index.catalogue.full_text import WORDS, FullText, write_words
+from crossmodal.index.catalogue.rows import CATALOGUE, Catalogue, days_of, read_catalogue
+from crossmodal.index.catalogue.schema1 import read_rows
+from crossmodal.index.catalogue.words import CaptionWords
 from crossmodal.index.manifest import MANIFEST, SCHEMA, Manifest, build_command, read_manifest
-from crossmodal.index.schema1 import read_rows
 from crossmodal.index.vectors import CAPTION_VECTORS, IMAGE_VECTORS, MeanRows, RowSource, read_vectors, write_vectors
-from crossmodal.index.words import CaptionWords
 from crossmodal.inference.base import Vectors
 
 __all__ = ["Index", "generations", "open_index", "remove_old_generations", "write_generation"]

@@ -160,6 +160,11 @@ class Query:
         return self.terms[0] if len(self.terms) == 1 else None
 
     @property
+    def usual_target(self) -> str:
+        """What is looked for where nobody says: a picture alone finds captions, all else finds images."""
+        return "captions" if self.single and not self.single.is_words else "images"
+
+    @property
     def label(self) -> str:
         """All of it in one line: "photo.jpg + 2 × at night − people"."""
         parts = [(abs(term.weight), "−" if term.weight < 0 else "+", term.label) for term in self.terms]

@@ -199,8 +199,7 @@ class Searcher:
         any, within has another shape, or as `compose`; ImageError if a picture cannot be decoded.
         """
         asked = compose(query, plus, minus)
-        single = asked.single
-        target = ("captions" if single and not single.is_words else "images") if to is None else to
+        target = asked.usual_target if to is None else to
         within = None if within is None else np.asarray(within)
         self._check(k, target, by, within)
         allowed = self._allowed(asked, target, within, own)

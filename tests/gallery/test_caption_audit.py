@@ -17,7 +17,7 @@ from crossmodal.gallery import caption_audit
 from crossmodal.gallery.caption_audit import Duplicates, Fit, Hub, WrongCaption, as_csv
 from crossmodal.gallery.caption_audit.surveying import Surveying
 from crossmodal.index import Index, build_index, open_index
-from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
+from crossmodal.index.catalogue.rows import Caption, Catalogue, Picture, Stamp
 from tests.fakes import FakeEncoder, paint_many
 
 

@@ -13,7 +13,7 @@ from crossmodal.errors import InputError
 from crossmodal.gallery import near_duplicates as duplicates
 from crossmodal.gallery.near_duplicates import group_of, near_duplicates
 from crossmodal.index import Index
-from crossmodal.index.catalogue import Catalogue, Picture, Stamp
+from crossmodal.index.catalogue.rows import Catalogue, Picture, Stamp
 
 
 def opened(vectors: Any, contents: Sequence[str] = ()) -> Index:

@@ -18,7 +18,7 @@ from crossmodal.errors import CheckpointError
 from crossmodal.images.decode import load_image
 from crossmodal.images.transforms import one_torch_thread
 from crossmodal.index import build_index, open_index
-from crossmodal.index.catalogue import Stamp
+from crossmodal.index.catalogue.rows import Stamp
 from crossmodal.index.journal import Journal, Outcome
 from crossmodal.inference.backends.fusing import fused
 from crossmodal.inference.backends.towers import Bulk

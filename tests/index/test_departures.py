@@ -11,7 +11,7 @@ import build_index as script
 from crossmodal.errors import ImageError, MissingPicturesError
 from crossmodal.images import decode
 from crossmodal.index import Progress, build_index, open_index
-from crossmodal.index.catalogue import Stamp
+from crossmodal.index.catalogue.rows import Stamp
 from crossmodal.index.departures import check_departures, surely_gone
 from tests.fakes import FakeEncoder, contents, paint, paint_many
 

@@ -13,7 +13,7 @@ from crossmodal.errors import ImageError
 from crossmodal.images.decode import describe_image, load_image, read_image_file
 from crossmodal.images.exif import exif_orientation, exif_taken
 from crossmodal.index import Facts, Progress, build_index, open_index
-from crossmodal.index.catalogue import Picture, Stamp, days_of
+from crossmodal.index.catalogue.rows import Picture, Stamp, days_of
 from tests.broken_pictures import broken_files, encode, png, png_chunk, write_good_pictures
 from tests.fakes import FakeEncoder, paint, paint_many
 

@@ -19,7 +19,7 @@ import pytest
 
 from crossmodal.errors import IndexStoreError
 from crossmodal.index import Progress, build_index, open_index
-from crossmodal.index.catalogue import Facts, Stamp
+from crossmodal.index.catalogue.rows import Facts, Stamp
 from crossmodal.index.journal import Journal, Outcome, remove_journal
 from crossmodal.index.manifest import read_manifest
 from crossmodal.search.searcher import Searcher
@@ -77,7 +77,7 @@ def build_until(moment: int, monkeypatch: pytest.MonkeyPatch, photos: Path, capt
     with monkeypatch.context() as patch:
         for module, name in ((os, "fsync"), (os, "replace"), (os, "truncate"), (shutil, "rmtree"), (Path, "unlink")):
             patch.setattr(module, name, deadly(getattr(module, name)))
-        patch.setattr("crossmodal.index.database.sqlite3.connect", deadly_connections(deadly))
+        patch.setattr("crossmodal.index.catalogue.database.sqlite3.connect", deadly_connections(deadly))
         try:
             build_index(photos, captions, FakeEncoder(crowded=True), index, batch_size=4)
         except Killed:

@@ -89,7 +89,7 @@ def test_without_room_on_the_disk_the_former_index_stays(index: Path, monkeypatc
             raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(
-        "crossmodal.index.database.sqlite3.connect",
+        "crossmodal.index.catalogue.database.sqlite3.connect",
         lambda *address, **options: connect(*address, factory=Full, **options),
     )
     with pytest.raises(

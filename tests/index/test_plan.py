@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossmodal.index.catalogue import UNKNOWN, Catalogue, Facts, Picture, Skipped, Stamp
+from crossmodal.index.catalogue.rows import UNKNOWN, Catalogue, Facts, Picture, Skipped, Stamp
 from crossmodal.index.journal import Outcome
 from crossmodal.index.plan import Changes, Plan, Row, caption_order, changes_between, plan_pictures, rows_of
 

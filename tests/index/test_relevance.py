@@ -31,7 +31,7 @@ from crossmodal.index.calibration.relevance import (
     relevance_above_background,
     relevance_from_dict,
 )
-from crossmodal.index.catalogue import Catalogue
+from crossmodal.index.catalogue.rows import Catalogue
 from crossmodal.search.searcher import Searcher
 from tests.fakes import FakeEncoder, paint, paint_many
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from crossmodal.errors import InputError
 from crossmodal.index import Index, build_index, open_index, split_words
-from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
-from crossmodal.index.words import CaptionWords
+from crossmodal.index.catalogue.rows import Caption, Catalogue, Picture, Stamp
+from crossmodal.index.catalogue.words import CaptionWords
 from crossmodal.search.filters import Filter, folder_counts, folders
 from tests.fakes import FakeEncoder
 from tests.index.test_facts import camera

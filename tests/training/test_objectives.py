@@ -3,61 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
-from crossmodal.datasets.sources import Source, Words
+from crossmodal.datasets.sources import Source
 from crossmodal.errors import InputError
 from crossmodal.images.transforms import ImageTransform
 from crossmodal.models.dual import CrossModalModel
 from crossmodal.models.encoders import ImageEncoder
-from crossmodal.models.heads import ImageDecoder, MatchHead
-from crossmodal.models.scorer import PairScorer
+from crossmodal.models.heads import ImageDecoder
 from crossmodal.models.text_towers import LabelEncoder, RecurrentEncoder
 from crossmodal.models.tokenizer import TextTokenizer
 from crossmodal.recipes import Phase
 from crossmodal.training.losses import LOSSES
-from crossmodal.training.objectives import Batch, EmbeddingObjective, MatchObjective
+from crossmodal.training.objectives import Batch, EmbeddingObjective
 from crossmodal.training.phases import set_trainable
 from crossmodal.training.trainer import Trainer
+from tests.tiny_sources import PLAIN, batch_of, captioned, labelled, pictures, step
 
-LABELS = ("ring", "bar", "dot")
-# nothing at random, so that two ways to the same numbers can be compared
-PLAIN = Phase(
-    "plain", 1, batch_size=6, image_lr=1e-3, text_lr=1e-3, smallest_crop=1.0, mirror=False, image_dropout=0.0,
-    text_dropout=0.0,
-)  # fmt: skip
 HEADS = replace(PLAIN, image_lr=0.0, text_lr=0.0)
 DECODE = replace(HEADS, head_lr=0.0, decoder_lr=1e-2, vectors=0.0, reconstruction=1.0, freeze_batch_norm=False)
 BOTH = replace(PLAIN, text_lr=0.0, decoder_lr=1e-2, reconstruction=10.0)
-
-
-def pictures(count: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (count, 3, 28, 28), dtype=np.uint8)
-
-
-def captioned(count: int = 6) -> tuple[TextTokenizer, Source]:
-    """Picture 0 has one caption, 1 two, 2 three, 3 one, …"""
-    texts = [[f"picture{row} caption{place}" for place in range(1 + row % 3)] for row in range(count)]
-    tokenizer = TextTokenizer.of_words([text for own in texts for text in own])
-    return tokenizer, Source("photos", pictures(count), tuple(tuple(tokenizer.ids(own)) for own in texts))
-
-
-def labelled(count: int = 6) -> tuple[TextTokenizer, Source]:
-    """Labels 0, 1, 2, 0, …, each of one name."""
-    tokenizer = TextTokenizer.of_labels(LABELS)
-    ids = tuple(tokenizer.ids(LABELS))
-    labels = np.arange(count) % 3
-    words = Words(LABELS, ids, np.arange(3), np.zeros(3, np.bool_))
-    captions = tuple((ids[label],) for label in labels)
-    return tokenizer, Source("shapes", pictures(count), captions, labels=labels, words=words)
 
 
 def embedding(
@@ -79,21 +49,6 @@ def embedding(
 
 def for_loss(loss: str, **more: Any) -> EmbeddingObjective:
     return embedding(labelled() if LOSSES[loss].texts == "labels" else captioned(), loss, **more)
-
-
-def batch_of(rows: Sequence[int], choices: Sequence[int] | None = None) -> Batch:
-    return Batch(0, np.array(rows), np.zeros(len(rows), np.int64) if choices is None else np.array(choices))
-
-
-def step(objective: Any, phase: Phase, batch: Batch, first_epoch: bool = False) -> tuple[float, dict[str, Tensor]]:
-    """Loss and gradients of one batch, under one random state."""
-    set_trainable(objective.model, phase)
-    objective.model.zero_grad()
-    objective.prepare(phase)
-    torch.manual_seed(0)
-    loss = objective.backward(phase, batch, first_epoch, Accelerator(cpu=True))
-    named = objective.model.named_parameters()
-    return loss, {name: parameter.grad.clone() for name, parameter in named if parameter.grad is not None}
 
 
 def seen(objective: EmbeddingObjective, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -340,70 +295,3 @@ def test_nothing_to_train_or_to_validate_on_is_refused():
     for sources, validation in (([], [source]), ([source], [])):
         with pytest.raises(InputError, match="pictures to train and to validate on"):
             EmbeddingObjective(model, tokenizer, ImageTransform(28), sources, validation)
-
-
-# -- pairs ------------------------------------------------------------------------------------------------------------
-
-
-def match() -> MatchObjective:
-    torch.manual_seed(0)
-    tokenizer, source = captioned()
-    text = RecurrentEncoder("gru", tokenizer.vocabulary_size, 5, 6, (10,))
-    model = PairScorer(ImageEncoder("digit_cnn", 6), text, MatchHead(6, 5))
-    return MatchObjective(model, tokenizer, ImageTransform.in_range(28, "unit"), [source], [source])
-
-
-def test_each_picture_is_true_with_its_chosen_caption_and_false_with_the_others():
-    objective, rows, choices = match(), [2, 5, 0], [1, 0, 0]
-    loss, _ = step(objective, PLAIN, batch_of(rows, choices))
-    model, captions = objective.model, objective.sources[0].captions
-    ids = [captions[row][choice] for row, choice in zip(rows, choices, strict=True)]
-    pairs = [(picture, caption) for picture in range(3) for caption in range(3)]
-    with torch.no_grad():
-        pixels = objective.transform.normalise(torch.from_numpy(pictures(6)[[rows[picture] for picture, _ in pairs]]))
-        logits = model(pixels, *objective.padded([ids[caption] for _, caption in pairs])).tolist()
-    costs: dict[bool, list[float]] = {True: [], False: []}
-    for (picture, caption), logit in zip(pairs, logits, strict=True):
-        true = picture == caption
-        costs[true].append(math.log1p(math.exp(-logit if true else logit)))
-    assert loss == pytest.approx((np.mean(costs[True]) + np.mean(costs[False])) / 2, abs=1e-5)
-
-
-@torch.no_grad()
-def test_every_pair_at_once_gives_each_pairs_own_logit():
-    head = MatchHead(6, 5).eval()
-    image, text = torch.rand(2, 6), torch.rand(3, 5)
-    expected = [[float(head(image[i : i + 1], text[j : j + 1])) for j in range(3)] for i in range(2)]
-    assert torch.allclose(head.every_pair(image, text), torch.tensor(expected), atol=1e-6)
-
-
-def test_an_untrained_scorer_sits_near_ln_2_and_learns_in_every_part():
-    objective = match()
-    loss, gradients = step(objective, PLAIN, batch_of(range(6)))
-    assert loss == pytest.approx(math.log(2), abs=0.1)
-    assert objective.chance(64) == ("ln 2", math.log(2))
-    assert all(bool(gradient.isfinite().all()) for gradient in gradients.values())
-    for part in ("image.backbone", "image.projection", "text.recurrent", "text.projection", "head.dense"):
-        assert sum(float(gradient.abs().sum()) for name, gradient in gradients.items() if name.startswith(part)) > 0
-
-
-def test_pairs_are_judged_by_balanced_accuracy():
-    verdict = match().judge(PLAIN)
-    assert verdict.entry["scores"].keys() == {"balanced accuracy", "hard balanced accuracy", "area under the curve"}
-    assert verdict.score == verdict.entry["scores"]["balanced accuracy"]
-    assert verdict.image is None
-    assert verdict.similarity is None
-
-
-def test_judging_pairs_is_the_same_in_the_midst_of_training_and_moves_nothing():
-    objective = match()
-    expected, before = objective.judge(PLAIN), {n: t.clone() for n, t in objective.model.state_dict().items()}
-    set_trainable(objective.model, replace(PLAIN, freeze_batch_norm=False, image_dropout=0.5))
-    assert objective.judge(PLAIN).entry == expected.entry
-    assert all(tensor.equal(before[name]) for name, tensor in objective.model.state_dict().items())
-    assert objective.model.head.training
-
-
-def test_a_batch_of_one_has_no_false_pair():
-    with pytest.raises(InputError, match="at least two pictures"):
-        step(match(), PLAIN, batch_of([0]))

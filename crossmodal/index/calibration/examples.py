@@ -22,7 +22,7 @@ from crossmodal.index.calibration.relevance import (
     relevance_above_background,
     relevance_from_dict,
 )
-from crossmodal.index.catalogue import Catalogue
+from crossmodal.index.catalogue.rows import Catalogue
 from crossmodal.index.vectors import MeanRows
 from crossmodal.inference.base import Encoder, Vectors
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
-from crossmodal.index.catalogue import Catalogue
-from crossmodal.index.database import Database, write_database
-from crossmodal.index.words import split_words
+from crossmodal.index.catalogue.database import Database, write_database
+from crossmodal.index.catalogue.rows import Catalogue
+from crossmodal.index.catalogue.words import split_words
 
 __all__ = ["WORDS", "FullText", "write_words"]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from crossmodal.errors import IndexStoreError
-from crossmodal.index.catalogue import (
+from crossmodal.index.catalogue.database import Database, Table, is_ours, write_database
+from crossmodal.index.catalogue.rows import (
     MIGRATIONS,
     Caption,
     Catalogue,
@@ -21,7 +22,6 @@ from crossmodal.index.catalogue import (
     read_catalogue,
     write_catalogue,
 )
-from crossmodal.index.database import Database, Table, is_ours, write_database
 
 PICTURES = (
     Picture(Stamp("a/né\n\u2028.jpg", 5, -7), "0a" * 32, Facts(4, 3, "2021-05-03T12:00:00")),
@@ -56,7 +56,7 @@ def test_rows_are_found_by_number_and_by_slice(written: Path) -> None:
 
 
 def test_going_through_rows_one_by_one_keeps_none_of_them(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossmodal.index.database.ROWS_READ", 2)
+    monkeypatch.setattr("crossmodal.index.catalogue.database.ROWS_READ", 2)
     captions = read_catalogue(written).captions
     assert isinstance(captions, Table)
     assert tuple(captions.each()) == CAPTIONS

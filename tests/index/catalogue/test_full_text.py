@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crossmodal.index.catalogue import Caption, Catalogue, Picture, Stamp
-from crossmodal.index.full_text import FullText, write_words
+from crossmodal.index.catalogue.full_text import FullText, write_words
+from crossmodal.index.catalogue.rows import Caption, Catalogue, Picture, Stamp
 
 SAID = {
     "beach/IMG_0412.jpg": ["Two dogs run on the beach", "dogs at the sea"],

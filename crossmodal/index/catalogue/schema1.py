@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmodal.errors import IndexStoreError
-from crossmodal.index.catalogue import UNKNOWN, Caption, Catalogue, Facts, Picture, Skipped, Stamp
+from crossmodal.index.catalogue.rows import UNKNOWN, Caption, Catalogue, Facts, Picture, Skipped, Stamp
 
 __all__ = ["read_rows"]
 

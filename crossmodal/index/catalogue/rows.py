@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmodal.errors import IndexStoreError
-from crossmodal.index.database import Database, Table, as_text, write_database
+from crossmodal.index.catalogue.database import Database, Table, as_text, write_database
 
 __all__ = [
     "CATALOGUE", "UNKNOWN", "Caption", "Catalogue", "Facts", "Picture", "Skipped", "Stamp", "days_of",
