@@ -32,10 +32,10 @@ TYPES = ("IndexPreTransform", "IndexIVFPQFastScan")
 SEED = 5
 SAMPLED = 3_200_000  # numbers of the rows that directions are learned from
 LEARNED, TURNS = 32, 8  # rows a cell that k-means learns from, and how often it goes through them
-PROBED, OF_FEW = 22, 2.87  # one of so many cells is looked through, or so many times the square root of C if more
+PROBED, FEWEST_PROBED = 22, 180  # one of so many cells is looked through, and so many of them at least
 NEAR = 8  # cells that a row's two are chosen among
 FEWEST, TIMES = 300, 15  # candidates at least, and so many times k
-SPARE = 8  # rows beyond k, or one for so many of k, that are fetched where bytes put candidates in order
+SPARE, SHARE = 32, 8  # rows beyond k, or one for so many of k, that are fetched where bytes put candidates in order
 KERNEL = 11  # FAISS's fast-scan kernel with a reservoir and without groups of queries
 
 
@@ -60,7 +60,7 @@ class Cells:
 
     def worth(self, k: int) -> int:
         """How many of them are worth an exact look: bytes err by a thousandth."""
-        return k + max(SPARE, k // SPARE)
+        return k + max(SPARE, k // SHARE)
 
     def search(self, query: Vectors, count: int) -> tuple[Vectors, Rows]:
         """The best candidates, see `Proposer.search`; fewer than count, since a row stands in two cells."""
@@ -104,7 +104,7 @@ def _mapped_codes(vectors: RowSource, turn: Any, path: Path) -> Any:
 
 def probed(cells: int) -> int:
     """How many of so many cells a query looks through."""
-    return min(max(cells // PROBED, int(OF_FEW * cells**0.5)), cells)
+    return min(max(cells // PROBED, FEWEST_PROBED), cells)
 
 
 def _strongest(vectors: RowSource) -> Any:

@@ -98,6 +98,7 @@ def test_a_code_holds_a_strong_direction_and_a_weak_one(in_cells: Path) -> None:
 def test_of_few_cells_a_larger_share_is_looked_through() -> None:
     assert probed(4) == 4
     assert probed(400) / 400 > 0.1
+    assert probed(1574) == 180
     assert probed(4000) == 4000 // 22
 
 
