@@ -23,7 +23,8 @@ def add_index_stats_arguments(parser: argparse.ArgumentParser) -> None:
 def run_index_stats(options: argparse.Namespace) -> int:
     """Print one line a set, separated by tabs, and below it what to change, if anything; or what was left out."""
     from crossmodal.cli.index import plain
-    from crossmodal.index import build_command, open_index, search_statistics
+    from crossmodal.index import build_command, open_index
+    from crossmodal.search.statistics import search_statistics
 
     if options.queries < 1:
         raise InputError(f"--queries must be at least 1, not {options.queries}")

@@ -14,7 +14,6 @@ from crossmodal.index.catalogue.rows import Facts, Skipped
 from crossmodal.index.catalogue.words import split_words
 from crossmodal.index.manifest import Manifest, build_command, check_encoder, read_manifest
 from crossmodal.index.report import BuildReport, Note, Progress
-from crossmodal.index.search_stats import search_statistics
 from crossmodal.index.store import Index, open_index
 from crossmodal.inference.base import Vectors
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PICTURE_TO_CAPTIONS", "WORDS_TO_IMAGES", "BuildReport", "Facts", "Index", "Manifest", "Note",
     "Progress", "Skipped", "Vectors", "build_command", "build_index", "check_encoder", "exact_cosines",
-    "fill_uncaptioned", "open_index", "read_manifest", "search_statistics", "split_words",
+    "fill_uncaptioned", "open_index", "read_manifest", "split_words",
 ]  # fmt: skip
 
 

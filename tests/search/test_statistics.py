@@ -11,9 +11,9 @@ import pytest
 from benchmarks import search_speed
 from benchmarks.peers import searchers
 from crossmodal import cli
-from crossmodal.index import Vectors, build_index, open_index, search_statistics
+from crossmodal.index import Vectors, build_index, open_index
 from crossmodal.index.ann.nearest import Nearest
-from crossmodal.index.search_stats import _advice, measure_search
+from crossmodal.search.statistics import _advice, measure_search, search_statistics
 from tests.fakes import FakeEncoder, paint_many
 
 Output = pytest.CaptureFixture[str]
