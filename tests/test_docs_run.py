@@ -23,7 +23,7 @@ PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
 PICTURES = 60  # teaching needs 50
 FEW = 40  # on 50 and more the map is made by UMAP, which compiles for longer than all the rest takes
 SMALLER = {  # what a page shows -> what runs here
-    "--epochs 60": "--epochs 1",
+    "--epochs 40": "--epochs 1",
     "sentence-transformers/all-MiniLM-L6-v2": "tiny",
     "scenes --out": "scenes --count 24 --out",
     "--index DIR": "--index indexes/photos",
