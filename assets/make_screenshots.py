@@ -1,6 +1,6 @@
 """Make the pictures of the app that the README shows: `python assets/make_screenshots.py [--out DIR] [--index DIR]`.
 
-With `--classes DIR`, an index built with an arcface checkpoint, it makes those of its pages instead.
+With `--classes DIR`, an index built with an arcface checkpoint, it makes that of its page of vectors instead.
 
 Starts the app on the demo gallery (which the first start makes), drives headless Chromium through Playwright and
 writes PNGs: search both ways, a composed question, marks, a picture in detail, heatmap, training page and indexing,
@@ -175,7 +175,9 @@ def main() -> None:
     parser.add_argument("--index", help="another gallery than the demo")
     parser.add_argument("--query", default=QUERY, help=f"what to search for (default: {QUERY!r})")
     parser.add_argument("--less", default=LESS, help=f"what to take away from it (default: {LESS!r})")
-    parser.add_argument("--classes", help="an index of labelled pictures: make the pictures of its pages instead")
+    parser.add_argument(
+        "--classes", help="an index of labelled pictures: make the picture of its page of vectors instead"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.classes:
@@ -233,11 +235,6 @@ def _tour(page: Page, address: str, out: Path, name: str, query: str, less: str)
 
 
 def _tour_of_classes(page: Page, address: str, out: Path) -> None:
-    page.goto(address)
-    page.wait_for_selector("[class*='st-key-cm-grid-sample']")
-    settled(page)
-    act(page, "More like this")
-    page.screenshot(path=out / "classes-light.png")
     page.goto(f"{address}/vectors")
     page.wait_for_selector("text=The average of many")
     settled(page)

@@ -95,6 +95,13 @@ def test_a_code_holds_a_strong_direction_and_a_weak_one(in_cells: Path) -> None:
     assert first[-1] > strengths.min(1).max()
 
 
+def test_rows_that_bytes_put_just_behind_the_hits_are_looked_at_too(in_cells: Path) -> None:
+    worth = cells(in_cells).worth
+    assert worth(1) > 30
+    assert worth(10) > 40
+    assert worth(800) == 900
+
+
 def test_of_few_cells_a_larger_share_is_looked_through() -> None:
     assert probed(4) == 4
     assert probed(400) / 400 > 0.1

@@ -98,6 +98,7 @@ def change(path: Path, script: str) -> None:
         ("UPDATE captions SET picture = -1 WHERE id = 2", "has captions that are no picture's"),
         ("UPDATE pictures SET captions = 5", "has captions that are no picture's"),
         ("DELETE FROM captions WHERE id = 1", "lacks rows of captions"),
+        ("UPDATE captions SET id = -1 WHERE id = 0", "lacks rows of captions"),
         ("DROP TABLE skipped", "cannot be read: no such table"),
     ],
 )
